@@ -1,0 +1,175 @@
+/**
+ * The one seam between the model and the hardware: opaque tensors and the
+ * operations on them. The model is written once against this interface;
+ * `reference.ts` defines in plain loops what every operation means.
+ *
+ * All operations are called synchronously and may run later (a GPU backend
+ * only records them); `read` is the one place that waits. Keep counts are
+ * known before a run, so every shape is, and pruning needs no readback.
+ *
+ * Dimensions: B batch, S sequence, D width, H query heads, K key/value heads,
+ * E head width, N vision tokens, V vocabulary.
+ *
+ * This module is browser compatible.
+ */
+
+/** A dense array of 32-bit floats in row-major order, held by a backend. */
+export interface Tensor {
+  /** What it holds. */
+  readonly type: "float";
+  /** Sizes, outermost first. */
+  readonly shape: readonly number[];
+}
+
+/** A dense array of 32-bit integers: token ids, position ids, row numbers. */
+export interface Indices {
+  /** What it holds. */
+  readonly type: "index";
+  /** Sizes, outermost first. */
+  readonly shape: readonly number[];
+}
+
+/** `length` consecutive rows (or columns) from `start` on. */
+export interface Span {
+  /** The first. */
+  readonly start: number;
+  /** How many. */
+  readonly length: number;
+}
+
+/**
+ * Applied to the output of `linear`: GELU with the error function, GELU in
+ * its tanh approximation, and CLIP's quick GELU x · σ(1.702 x).
+ */
+export type Activation = "gelu" | "gelu_tanh" | "quick_gelu";
+
+/** What `linear` does besides the product, in this order. */
+export interface LinearOptions {
+  /** Shape [O]; added to every row. */
+  readonly bias?: Tensor;
+  /** Applied to each element after the bias. */
+  readonly activation?: Activation;
+  /** Shape of the result; added last. */
+  readonly residual?: Tensor;
+}
+
+/** How `attention` and `attentionScores` split their inputs into heads. */
+export interface AttentionSpec {
+  /** E. There are H = q's width / E query heads and K = k's width / E key heads. */
+  readonly headWidth: number;
+  /**
+   * Position ids of queries [B, Sq] and keys [B, Sk]. A query attends to the
+   * keys whose position is not after its own, however far apart the ids are.
+   * Without it every query attends to every key.
+   */
+  readonly causal?: { readonly queries: Indices; readonly keys: Indices };
+}
+
+/** Which part of the attention matrix `attentionScores` sums. */
+export interface ScoreSpec extends AttentionSpec {
+  /** The queries whose attention counts. */
+  readonly queryRows: Span;
+  /** The keys that are scored. */
+  readonly keyColumns: Span;
+}
+
+/**
+ * A place to compute. Shapes are checked by the model, once, when weights are
+ * loaded and inputs come in; operations trust what they are given.
+ */
+export interface Backend {
+  /** For people: "reference", "WebAssembly SIMD", the name of the GPU. */
+  readonly name: string;
+
+  /** Copies host data to the device. Its length is the product of `shape`. */
+  upload(data: Float32Array, shape: readonly number[]): Tensor;
+  /** Copies host integers to the device. */
+  upload(data: Int32Array, shape: readonly number[]): Indices;
+
+  /** Waits for the tensor's value and copies it to the host. */
+  read(x: Tensor): Promise<Float32Array>;
+  /** Waits for the integers and copies them to the host. */
+  read(x: Indices): Promise<Int32Array>;
+
+  /**
+   * Runs `body` and frees all tensors made in it but those in its result (a
+   * tensor, or an array or record of tensors at any depth).
+   */
+  scope<T>(body: () => T): T;
+  /** Gives back memory now; the tensors must not be used again. */
+  free(tensors: readonly (Tensor | Indices)[]): void;
+
+  /** residual + activation(x · weightᵀ + bias): x [.., I], weight [O, I] → [.., O]. */
+  linear(x: Tensor, weight: Tensor, options?: LinearOptions): Tensor;
+
+  /** (x − mean) / √(variance + ε) · weight + bias over the last dimension. */
+  layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor;
+
+  /** x / √(mean of squares + ε) · weight over the last dimension. */
+  rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor;
+
+  /**
+   * Rotary position embedding, half-split layout: within each head, element e
+   * and element e + E/2 turn by position · frequencies[e].
+   *
+   * @param x shape [B, S, H·E]
+   * @param positions shape [B, S], any position ids
+   * @param frequencies radians per position, shape [E/2]
+   */
+  rope(x: Tensor, positions: Indices, frequencies: Tensor): Tensor;
+
+  /**
+   * softmax(q kᵀ / √E) v per head, grouped-query: query head h reads key head
+   * ⌊h K / H⌋.
+   *
+   * @param q shape [B, Sq, H·E]
+   * @param k shape [B, Sk, K·E]
+   * @param v shape [B, Sk, K·E]
+   * @returns shape [B, Sq, H·E]
+   */
+  attention(q: Tensor, k: Tensor, v: Tensor, spec: AttentionSpec): Tensor;
+
+  /**
+   * How much attention chosen keys receive: the softmax of `attention`,
+   * averaged over query heads and summed over the chosen query rows. A light
+   * extra pass, so that `attention` never has to keep its matrix.
+   *
+   * @returns shape [B, keyColumns.length]
+   */
+  attentionScores(q: Tensor, k: Tensor, spec: ScoreSpec): Tensor;
+
+  /**
+   * The k best columns of every row, in ascending order of column. Of equal
+   * scores the lower column wins.
+   *
+   * @param scores shape [B, N]
+   * @returns shape [B, k]
+   */
+  topK(scores: Tensor, k: number): Indices;
+
+  /**
+   * Keeps all rows outside the span and, inside it, those that `rows` names.
+   *
+   * @param x shape [B, S, D], or [B, S] where a row is one number
+   * @param rows ascending row numbers counted from `span.start`, shape [B, k]
+   * @returns shape [B, S − span.length + k, D] or [B, S − span.length + k]
+   */
+  gatherRows(x: Tensor, rows: Indices, span: Span): Tensor;
+  /** The same for integers of shape [B, S]. */
+  gatherRows(x: Indices, rows: Indices, span: Span): Indices;
+
+  /** Rows of the sequence: x [B, S, D] → [B, span.length, D]. */
+  sliceRows(x: Tensor, span: Span): Tensor;
+
+  /** Joins tensors [B, S, D] along the batch (0) or the sequence (1). */
+  concat(parts: readonly Tensor[], axis: 0 | 1): Tensor;
+
+  /** x + y, where y may lack x's leading dimensions and is then repeated. */
+  add(x: Tensor, y: Tensor): Tensor;
+
+  /** silu(gate) · up, silu(z) = z · σ(z); equal shapes. */
+  siluMul(gate: Tensor, up: Tensor): Tensor;
+
+  /** Rows of a table: table [V, D], ids [B, S] → [B, S, D]. */
+  embed(table: Tensor, ids: Indices): Tensor;
+}

@@ -1,0 +1,163 @@
+/**
+ * The LLaMA decoder, with Sort & Reduce in front of each layer. The forward
+ * pass is a chain of states, so that it can be entered at any layer: G-Search
+ * fixes shallow layers first and re-runs only the deeper ones.
+ *
+ * Every sample of a batch has its own kept set and its own position ids.
+ * Source: transformers' LlamaModel; Sort & Reduce from the paper, section 1.
+ *
+ * This module is browser compatible.
+ */
+
+import type { Backend, Tensor } from "./backend.ts";
+import type { DecoderConfig } from "./config.ts";
+import {
+  type DecoderState,
+  type PositionRule,
+  type Ranking,
+  scoringRows,
+  sortAndReduce,
+} from "./reduce.ts";
+import type { WeightLoader } from "./weights.ts";
+
+/** Weights of one decoder layer; all matrices are [out, in], none has a bias. */
+interface DecoderLayer {
+  readonly attentionNorm: Tensor;
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
+  readonly out: Tensor;
+  readonly mlpNorm: Tensor;
+  readonly gate: Tensor;
+  readonly up: Tensor;
+  readonly down: Tensor;
+}
+
+/** A decoder on a backend. */
+export interface Decoder {
+  readonly config: DecoderConfig;
+  /** Shape [V, D]. */
+  readonly embedding: Tensor;
+  /** Rotary frequencies in radians per position, shape [E/2]. */
+  readonly frequencies: Tensor;
+  readonly layers: readonly DecoderLayer[];
+  /** Shape [D]. */
+  readonly finalNorm: Tensor;
+  /** Shape [V, D]; the embedding itself where the head is tied. */
+  readonly head: Tensor;
+}
+
+/** Loads the decoder of a LLaVA checkpoint. */
+export async function loadDecoder(
+  backend: Backend,
+  loader: WeightLoader,
+  config: DecoderConfig,
+): Promise<Decoder> {
+  const {
+    width: D,
+    heads: H,
+    kvHeads: K,
+    headWidth: E,
+    mlpWidth: M,
+    vocabulary: V,
+  } = config;
+  const layers: DecoderLayer[] = [];
+  for (let i = 0; i < config.layers; i++) {
+    const weight = (name: string, ...shape: number[]): Promise<Tensor> =>
+      loader.load("decoder", `layers.${i}.${name}.weight`, shape);
+    layers.push({
+      attentionNorm: await weight("input_layernorm", D),
+      query: await weight("self_attn.q_proj", H * E, D),
+      key: await weight("self_attn.k_proj", K * E, D),
+      value: await weight("self_attn.v_proj", K * E, D),
+      out: await weight("self_attn.o_proj", D, H * E),
+      mlpNorm: await weight("post_attention_layernorm", D),
+      gate: await weight("mlp.gate_proj", M, D),
+      up: await weight("mlp.up_proj", M, D),
+      down: await weight("mlp.down_proj", D, M),
+    });
+  }
+  const embedding = await loader.load("decoder", "embed_tokens.weight", [V, D]);
+  const frequencies = Float32Array.from(
+    { length: E / 2 },
+    (_, e) => config.ropeTheta ** (-2 * e / E),
+  );
+  return {
+    config,
+    embedding,
+    frequencies: backend.upload(frequencies, [E / 2]),
+    layers,
+    finalNorm: await loader.load("decoder", "norm.weight", [D]),
+    head: config.tiedHead
+      ? embedding
+      : await loader.load("head", "weight", [V, D]),
+  };
+}
+
+/** How the decoder reduces. */
+export interface ReductionOptions {
+  /** How vision tokens are ranked. Default "instruction". */
+  readonly ranking?: Ranking;
+  /** Which position ids survivors have. Default "original". */
+  readonly positions?: PositionRule;
+}
+
+/**
+ * One decoder layer.
+ *
+ * @param state what enters it
+ * @param keep vision tokens that this layer computes with, at most those there
+ * @returns what enters the next layer, with scores from this one
+ */
+export function decoderLayer(
+  backend: Backend,
+  decoder: Decoder,
+  index: number,
+  state: DecoderState,
+  keep: number,
+  { ranking = "instruction", positions: rule = "original" }: ReductionOptions =
+    {},
+): DecoderState {
+  const { headWidth, normEpsilon } = decoder.config;
+  const layer = decoder.layers[index];
+
+  const { hidden: x, positions, vision, scores } = sortAndReduce(
+    backend,
+    state,
+    keep,
+    rule,
+  );
+
+  // attention; whoever was removed above is seen by nobody any more
+  const normed = backend.rmsNorm(x, layer.attentionNorm, normEpsilon);
+  const rotate = (weight: Tensor): Tensor =>
+    backend.rope(
+      backend.linear(normed, weight),
+      positions,
+      decoder.frequencies,
+    );
+  const q = rotate(layer.query);
+  const k = rotate(layer.key);
+  const v = backend.linear(normed, layer.value);
+  const spec = { headWidth, causal: { queries: positions, keys: positions } };
+  const attended = backend.attention(q, k, v, spec);
+  const middle = backend.linear(attended, layer.out, { residual: x });
+
+  // MLP (SwiGLU)
+  const mlpIn = backend.rmsNorm(middle, layer.mlpNorm, normEpsilon);
+  const mlp = backend.siluMul(
+    backend.linear(mlpIn, layer.gate),
+    backend.linear(mlpIn, layer.up),
+  );
+  const hidden = backend.linear(mlp, layer.down, { residual: middle });
+
+  // scores for the next layer's Sort & Reduce
+  const nextScores = ranking === "random"
+    ? scores
+    : backend.attentionScores(q, k, {
+      ...spec,
+      queryRows: scoringRows(ranking, vision, x.shape[1]),
+      keyColumns: vision,
+    });
+  return { hidden, positions, vision, scores: nextScores };
+}

@@ -1,0 +1,134 @@
+/**
+ * Checked reading of parsed JSON: every error names the file, the field and
+ * the value found.
+ *
+ * This module is browser compatible.
+ */
+
+/** No size in a model is above it. */
+const MAX_INTEGER = 2 ** 31;
+
+/** The fields of one JSON object. A missing or null field takes its default. */
+export class Fields {
+  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #label: string;
+  readonly #path: string;
+
+  /**
+   * @param json parsed JSON, to be an object
+   * @param label the file, for error messages
+   * @param path where in the file, such as "text_config."
+   */
+  constructor(json: unknown, label: string, path: string = "") {
+    if (typeof json !== "object" || json === null || Array.isArray(json)) {
+      throw new TypeError(
+        `Cannot read ${label} as ${
+          path === "" ? "it" : path.slice(0, -1)
+        } must be a JSON object: current value is ${show(json)}`,
+      );
+    }
+    this.#values = json as Record<string, unknown>;
+    this.#label = label;
+    this.#path = path;
+  }
+
+  /** The error for a field that is not as it must be. */
+  error(field: string, requirement: string, value: unknown): RangeError {
+    return new RangeError(
+      `Cannot read ${this.#label} as ${this.#path}${field} ${requirement}: current value is ${
+        show(value)
+      }`,
+    );
+  }
+
+  /** A nested object; empty where it is missing. */
+  record(field: string): Fields {
+    const value = this.#get(field) ?? {};
+    return new Fields(value, this.#label, `${this.#path}${field}.`);
+  }
+
+  /** An integer in [low, high]. */
+  integer(
+    field: string,
+    fallback: number,
+    low: number = 1,
+    high: number = MAX_INTEGER,
+  ): number {
+    const value = this.#get(field) ?? fallback;
+    if (
+      !Number.isInteger(value) || value as number < low ||
+      value as number > high
+    ) {
+      const limit = high === MAX_INTEGER ? `>= ${low}` : `in [${low}, ${high}]`;
+      throw this.error(field, `must be an integer ${limit}`, value);
+    }
+    return value as number;
+  }
+
+  /** A positive integer divisible by n. */
+  multipleOf(n: number, field: string, fallback: number): number {
+    const value = this.integer(field, fallback);
+    if (value % n !== 0) {
+      throw this.error(field, `must be a multiple of ${n}`, value);
+    }
+    return value;
+  }
+
+  /** A finite number above zero. */
+  positive(field: string, fallback: number): number {
+    const value = this.#get(field) ?? fallback;
+    if (typeof value !== "number" || !(value > 0 && value < Infinity)) {
+      throw this.error(field, "must be a positive number", value);
+    }
+    return value;
+  }
+
+  /** Exactly `length` finite numbers. */
+  numbers(
+    field: string,
+    length: number,
+    fallback: readonly number[],
+  ): number[] {
+    const value = this.#get(field) ?? fallback;
+    if (
+      !Array.isArray(value) || value.length !== length ||
+      !value.every((x) => Number.isFinite(x))
+    ) {
+      throw this.error(field, `must be ${length} numbers`, value);
+    }
+    return [...value];
+  }
+
+  /** True or false. */
+  boolean(field: string, fallback: boolean): boolean {
+    const value = this.#get(field) ?? fallback;
+    if (typeof value !== "boolean") {
+      throw this.error(field, "must be true or false", value);
+    }
+    return value;
+  }
+
+  /** What a word stands for, the words being the keys of `meanings`. */
+  oneOf<T>(
+    field: string,
+    meanings: Readonly<Record<string, T>>,
+    fallback?: string,
+  ): T {
+    const value = this.#get(field) ?? fallback;
+    if (typeof value !== "string" || !Object.hasOwn(meanings, value)) {
+      const words = Object.keys(meanings).map((word) => `"${word}"`).join(", ");
+      throw this.error(field, `must be one of ${words}`, value);
+    }
+    return meanings[value];
+  }
+
+  #get(field: string): unknown {
+    return Object.hasOwn(this.#values, field) ? this.#values[field] : undefined;
+  }
+}
+
+/** A value as it stands in the file, cut where it is long. */
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? "missing";
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

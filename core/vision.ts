@@ -1,0 +1,146 @@
+/**
+ * The CLIP vision tower as LLaVA uses it: patches and a class token, learned
+ * positions, a LayerNorm before the layers, pre-norm Transformer layers, and
+ * the hidden states of a chosen layer as features, without the final
+ * LayerNorm (transformers' CLIPVisionModel, CLIPEncoderLayer).
+ *
+ * This module is browser compatible.
+ */
+
+import type { Backend, Tensor } from "./backend.ts";
+import type { VisionConfig } from "./config.ts";
+import type { WeightLoader } from "./weights.ts";
+
+/** Weight [O, I] and bias [O] of a linear layer, or weight and bias [D] of a norm. */
+interface Affine {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+}
+
+interface VisionLayer {
+  readonly norm1: Affine;
+  readonly query: Affine;
+  readonly key: Affine;
+  readonly value: Affine;
+  readonly out: Affine;
+  readonly norm2: Affine;
+  readonly up: Affine;
+  readonly down: Affine;
+}
+
+/** A vision tower on a backend. D is its width. */
+export interface VisionTower {
+  readonly config: VisionConfig;
+  /** Shape [1, 1, D]. */
+  readonly classToken: Tensor;
+  /** Shape [D, 3·P·P]. */
+  readonly patchEmbedding: Tensor;
+  /** Shape [1 + patches, D]. */
+  readonly positions: Tensor;
+  readonly preNorm: Affine;
+  /** Only the layers that the features need. */
+  readonly layers: readonly VisionLayer[];
+}
+
+/** Loads the vision tower of a LLaVA checkpoint. */
+export async function loadVisionTower(
+  loader: WeightLoader,
+  config: VisionConfig,
+): Promise<VisionTower> {
+  const { width: D, mlpWidth: M, patchSize: P } = config;
+  const patches = Math.floor(config.imageSize / P) ** 2;
+  const weight = (name: string, shape: number[], as = shape): Promise<Tensor> =>
+    loader.load("vision", name, shape, as);
+  const affine = async (name: string, ...shape: number[]): Promise<Affine> => ({
+    weight: await weight(`${name}.weight`, shape),
+    bias: await weight(`${name}.bias`, shape.slice(0, 1)),
+  });
+
+  const layers: VisionLayer[] = [];
+  for (let i = 0; i < config.featureLayers; i++) {
+    const layer = `encoder.layers.${i}`;
+    layers.push({
+      norm1: await affine(`${layer}.layer_norm1`, D),
+      query: await affine(`${layer}.self_attn.q_proj`, D, D),
+      key: await affine(`${layer}.self_attn.k_proj`, D, D),
+      value: await affine(`${layer}.self_attn.v_proj`, D, D),
+      out: await affine(`${layer}.self_attn.out_proj`, D, D),
+      norm2: await affine(`${layer}.layer_norm2`, D),
+      up: await affine(`${layer}.mlp.fc1`, M, D),
+      down: await affine(`${layer}.mlp.fc2`, D, M),
+    });
+  }
+  return {
+    config,
+    classToken: await weight("embeddings.class_embedding", [D], [1, 1, D]),
+    patchEmbedding: await weight(
+      "embeddings.patch_embedding.weight",
+      [D, 3, P, P],
+      [D, 3 * P * P],
+    ),
+    positions: await weight("embeddings.position_embedding.weight", [
+      1 + patches,
+      D,
+    ]),
+    preNorm: await affine("pre_layrnorm", D), // so spelt in every checkpoint
+    layers,
+  };
+}
+
+/**
+ * Runs the vision tower.
+ *
+ * @param patches normalised patches, shape [B, patches, 3·P·P]
+ * @param onLayer called with the hidden states [B, 1 + patches, D] that enter
+ *   each layer, and last with those that leave the last one
+ * @returns features, shape [B, patches (+ 1 with the class token), D]
+ */
+export function encodeImage(
+  backend: Backend,
+  tower: VisionTower,
+  patches: Tensor,
+  onLayer?: (hidden: Tensor) => void,
+): Tensor {
+  const { heads, width, normEpsilon, dropClassToken } = tower.config;
+  const [B, N] = patches.shape;
+  const norm = (x: Tensor, { weight, bias }: Affine): Tensor =>
+    backend.layerNorm(x, weight, bias, normEpsilon);
+  const linear = (x: Tensor, { weight, bias }: Affine): Tensor =>
+    backend.linear(x, weight, { bias });
+
+  // embeddings: the class token in front of the patches, and where each stands
+  const classTokens = Array.from({ length: B }, () => tower.classToken);
+  let x = backend.concat([
+    backend.concat(classTokens, 0),
+    backend.linear(patches, tower.patchEmbedding),
+  ], 1);
+  x = norm(backend.add(x, tower.positions), tower.preNorm);
+
+  for (const layer of tower.layers) {
+    onLayer?.(x);
+    // attention, every token to every token
+    const n1 = norm(x, layer.norm1);
+    const attended = backend.attention(
+      linear(n1, layer.query),
+      linear(n1, layer.key),
+      linear(n1, layer.value),
+      { headWidth: width / heads },
+    );
+    x = backend.linear(attended, layer.out.weight, {
+      bias: layer.out.bias,
+      residual: x,
+    });
+
+    // MLP
+    const hidden = backend.linear(norm(x, layer.norm2), layer.up.weight, {
+      bias: layer.up.bias,
+      activation: tower.config.activation,
+    });
+    x = backend.linear(hidden, layer.down.weight, {
+      bias: layer.down.bias,
+      residual: x,
+    });
+  }
+  onLayer?.(x);
+  return dropClassToken ? backend.sliceRows(x, { start: 1, length: N }) : x;
+}

@@ -1,0 +1,87 @@
+/**
+ * From the names and shapes of a checkpoint to tensors on a backend. Which
+ * weights a part needs stands in that part's file; here they are looked up,
+ * checked, uploaded, and all that is wrong is said at once.
+ *
+ * This module is browser compatible.
+ */
+
+import type { Backend, Tensor } from "./backend.ts";
+import type { TensorStore } from "./safetensors.ts";
+
+/**
+ * Prefixes that name the same part in checkpoints of different transformers
+ * versions: as saved by version 5, as saved before 4.52, and as the class
+ * itself has called its parts since then.
+ */
+const PREFIXES = {
+  vision: [
+    "vision_tower.",
+    "vision_tower.vision_model.",
+    "model.vision_tower.",
+    "model.vision_tower.vision_model.",
+  ],
+  projector: ["multi_modal_projector.", "model.multi_modal_projector."],
+  decoder: ["language_model.model.", "model.language_model."],
+  head: ["language_model.lm_head.", "lm_head."],
+} as const;
+
+/** Parts of a checkpoint. */
+export type Part = keyof typeof PREFIXES;
+
+/** Loads named weights onto a backend and keeps account of them. */
+export class WeightLoader {
+  readonly #backend: Backend;
+  readonly #store: TensorStore;
+  readonly #label: string;
+  readonly #problems: string[] = [];
+
+  /**
+   * @param store the checkpoint
+   * @param label what error messages call it, such as its directory
+   */
+  constructor(backend: Backend, store: TensorStore, label: string) {
+    this.#backend = backend;
+    this.#store = store;
+    this.#label = label;
+  }
+
+  /**
+   * A weight of the given shape, uploaded as shape `as` (the same values in the
+   * same order). One that is missing or misshapen is noted for `finish`, and a
+   * zero stands in for it, so that all problems come to light.
+   */
+  async load(
+    part: Part,
+    name: string,
+    shape: readonly number[],
+    as: readonly number[] = shape,
+  ): Promise<Tensor> {
+    const full = PREFIXES[part].map((prefix) => prefix + name)
+      .find((candidate) => this.#store.tensors.has(candidate));
+    const found = full && this.#store.tensors.get(full)!.shape;
+    if (full === undefined) {
+      this.#problems.push(`${PREFIXES[part][0]}${name} [${shape}] is missing`);
+    } else if (String(found) !== String(shape)) {
+      this.#problems.push(
+        `${full} must have shape [${shape}]: current shape is [${found}]`,
+      );
+    } else {
+      return this.#backend.upload(await this.#store.read(full), as);
+    }
+    return this.#backend.upload(new Float32Array(1), [1]);
+  }
+
+  /**
+   * To be called once everything is loaded.
+   *
+   * @throws {TypeError} weights were missing or misshapen, all listed by name
+   */
+  finish(): void {
+    if (this.#problems.length > 0) {
+      throw new TypeError(
+        `Cannot use ${this.#label} as ${this.#problems.join("; ")}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Searching how few vision tokens each layer needs: G-Search, the criteria it
+ * judges by, what a schedule costs, and how sure the result is.
+ *
+ * A search never sees a model, only a function from a schedule to per-sample
+ * results. Here a toy in its place, whose layers 1 and 2 need 5 and 3 of 8
+ * vision tokens:
+ *
+ * @example Search a schedule
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type Evaluate, gSearch } from "@tokensieve/tokensieve/search";
+ *
+ * const evaluate: Evaluate = ({ keep }) => {
+ *   const correct = keep[1] >= 5 && keep[2] >= 3;
+ *   const loss = correct ? 0.1 : 2;
+ *   const samples = [{ index: 0, correct, loss }];
+ *   return Promise.resolve({ samples, total: 1 });
+ * };
+ *
+ * const search = gSearch(evaluate, {
+ *   layers: 3,
+ *   visionTokens: 8,
+ *   firstLayer: 1,
+ *   criterion: { kind: "accuracy", epsilon: 0.5 },
+ * });
+ * let step = await search.next();
+ * while (!step.done) {
+ *   const { layer, keep, verdict } = step.value;
+ *   console.log(`layer ${layer} with ${keep} tokens: ${verdict}`);
+ *   step = await search.next();
+ * }
+ * assertEquals(step.value.schedule.keep, [8, 5, 3]);
+ * ```
+ *
+ * @module
+ */
+
+export * from "./cost.ts";
+export * from "./criterion.ts";
+export * from "./evaluate.ts";
+export * from "./gsearch.ts";
+export * from "./gsearch_run.ts";
+export * from "./ranking.ts";
+export * from "./statistics.ts";
+export type { Schedule } from "../core/schedule.ts";

@@ -1,0 +1,129 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { parseTokenizer } from "../io/tokenizer.ts";
+
+const WORDS = [
+  "<pad>",
+  "<bos>",
+  "<eos>",
+  "<unk>",
+  "<image>",
+  "what",
+  "color",
+  "?",
+];
+
+/** A tokenizer.json as the tokenizers library writes it for a word-level model. */
+function wordLevel(changes: Record<string, unknown> = {}): string {
+  return JSON.stringify({
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: WORDS.slice(0, 5).map((content, id) => ({
+      id,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    })),
+    normalizer: null,
+    pre_tokenizer: { type: "WhitespaceSplit" },
+    post_processor: {
+      type: "TemplateProcessing",
+      single: [
+        { SpecialToken: { id: "<bos>", type_id: 0 } },
+        { Sequence: { id: "A", type_id: 0 } },
+      ],
+      pair: [{ Sequence: { id: "A", type_id: 0 } }],
+      special_tokens: {
+        "<bos>": { id: "<bos>", ids: [1], tokens: ["<bos>"] },
+      },
+    },
+    decoder: null,
+    model: {
+      type: "WordLevel",
+      vocab: Object.fromEntries(WORDS.map((word, id) => [word, id])),
+      unk_token: "<unk>",
+    },
+    ...changes,
+  });
+}
+
+Deno.test("encode() gives the ids of words and adds no special token", () => {
+  const tokenizer = parseTokenizer(wordLevel());
+  assertEquals(tokenizer.encode("what color ?"), [5, 6, 7]);
+  assertEquals(tokenizer.encode("  what\n?  "), [5, 7]);
+  assertEquals(tokenizer.encode(""), []);
+});
+
+Deno.test("encode() keeps special tokens that stand in the text", () => {
+  assertEquals(
+    parseTokenizer(wordLevel()).encode("<bos><image><image> what"),
+    [1, 4, 4, 5],
+  );
+});
+
+Deno.test("encode() splits punctuation when the pre-tokenizer is Whitespace", () => {
+  const tokenizer = parseTokenizer(
+    wordLevel({ pre_tokenizer: { type: "Whitespace" } }),
+  );
+  assertEquals(tokenizer.encode("what color?"), [5, 6, 7]);
+});
+
+Deno.test("encode() gives the unknown-word token, or says that there is none", () => {
+  assertEquals(parseTokenizer(wordLevel()).encode("what colour ?"), [5, 3, 7]);
+  const vocab = { what: 0 };
+  const strict = parseTokenizer(
+    wordLevel({ added_tokens: [], model: { type: "WordLevel", vocab } }),
+    "a/tokenizer.json",
+  );
+  assertThrows(
+    () => strict.encode("what colour"),
+    RangeError,
+    'Cannot encode "what colour" as a/tokenizer.json has no id for "colour" and no unknown-word token',
+  );
+});
+
+Deno.test("decode() is the inverse of encode() on known words", () => {
+  const tokenizer = parseTokenizer(wordLevel());
+  for (const text of ["what color ?", "<bos> what", "?", ""]) {
+    assertEquals(tokenizer.decode(tokenizer.encode(text)), text);
+  }
+});
+
+Deno.test("decode() refuses an id beyond the vocabulary", () => {
+  assertThrows(
+    () => parseTokenizer(wordLevel()).decode([5, 8]),
+    RangeError,
+    "Cannot decode token id 8 as tokenizer.json has no such id",
+  );
+});
+
+Deno.test("tokenId() knows words and special tokens", () => {
+  const { tokenId } = parseTokenizer(wordLevel());
+  assertEquals(["<image>", "color", "colour"].map(tokenId), [4, 6, undefined]);
+});
+
+Deno.test("parseTokenizer() merges byte pairs as a BPE model asks", () => {
+  const tokenizer = parseTokenizer(wordLevel({
+    added_tokens: [],
+    post_processor: null,
+    model: {
+      type: "BPE",
+      vocab: { a: 0, b: 1, ab: 2, aba: 3 },
+      merges: ["a b", "ab a"],
+    },
+  }));
+  assertEquals(tokenizer.encode("aba ba"), [3, 1, 0]);
+});
+
+Deno.test("parseTokenizer() names the file that is not a tokenizer", () => {
+  for (const text of ["{", "{}", "null", '{"model": {"type": "Odd"}}']) {
+    assertThrows(
+      () => parseTokenizer(text, "a/tokenizer.json"),
+      SyntaxError,
+      "Cannot read a/tokenizer.json as it does not describe a tokenizer: ",
+    );
+  }
+});

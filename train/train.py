@@ -1,0 +1,412 @@
+"""Trains the embedded model: one run, a fixed number of steps, no intervention.
+
+Stage 0, the encoder alone: every patch predicts what is painted on it (colour,
+shape, size, digit, object centre) and its own row and column. Without it the
+decoder spends most of its time waiting for features worth asking about.
+
+Stage 1, everything: 16 images with 17 questions each per step, cross-entropy of
+the answer plus the patch losses. The first steps use scenes of at most three
+shapes. Vision tokens are dropped at random, see `draw_reductions`: that is what
+makes the model fit to be reduced later.
+
+A killed run resumes: run the same line again. Batches depend on (seed, stage,
+step) only, so it sees the same data as an uninterrupted one.
+
+Run:      python train/train.py [--device cuda]
+Seed:     0 (--seed)
+Versions: Python 3.11, torch 2.15.0, numpy 2.4.6
+"""
+
+import argparse
+import ctypes
+import json
+import math
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+# Idle threads sleep instead of spinning; must be set before torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model import Config, Model, Questions, Reduction
+from muon import Muon
+
+# Kinds that are learned last weigh more; kinds not named here weigh 1.
+KIND_WEIGHTS = dict(above=2.5, below=2.5, read=2.0, where=1.5)
+KIND_WEIGHTS |= dict(exist=0.7, color=0.7, shape=0.7)
+
+# Columns of patches.npy: name, classes, weight of its loss, "nothing here".
+PATCH_LABELS = [
+    ("colour", 9, 1.0, 8),
+    ("shape", 7, 1.0, 6),
+    ("size", 3, 1.0, 2),
+    ("digit", 11, 2.0, 10),
+    ("centre", 2, 2.0, 0),
+]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    seed: int = 0
+    learning_rate: float = 3e-3
+    final_rate: float = 0.03  # of the learning rate, at the end of the cosine
+    warmup: int = 150  # steps
+    weight_decay: float = 0.05
+    clip: float = 1.0  # norm of the gradient of all parameters
+    encoder_steps: int = 1200
+    encoder_batch: int = 32  # images
+    steps: int = 3800
+    easy_steps: int = 240  # the first of `steps`
+    batch: int = 16  # images
+    encoder_scale: float = 0.4  # on the encoder's learning rate in stage 1
+    patch_weight: float = 0.3  # of the patch losses in stage 1
+    position_weight: float = 0.1  # of the row and column losses, both stages
+    input_reduction: float = 0.6  # share of batches reduced before layer 0
+    depth_reduction: float = 0.5  # share reduced at one deeper layer, later on
+    depth_reduction_start: float = 0.6  # of the steps
+    evaluate_every: int = 250  # steps
+    save_every: int = 125  # steps
+
+
+# ------------------------------------------------------------------------ data
+
+
+class Split:
+    """One directory written by export.ts, read through memory maps."""
+
+    def __init__(self, directory: Path, device: torch.device):
+        self.device = device
+        names = ("images", "patches", "tokens", "lengths", "answers", "kinds")
+        self.arrays = {
+            name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in names
+        }
+
+    def __len__(self) -> int:
+        return len(self.arrays["images"])
+
+    def get(self, name: str, images: np.ndarray, columns=slice(None)) -> Tensor:
+        """Rows `images` of one array; `columns` selects questions."""
+        picked = np.ascontiguousarray(self.arrays[name][images][:, columns])
+        return torch.from_numpy(picked).to(self.device)
+
+    def questions(self, images: np.ndarray, half: int):
+        """One of the two sets of questions: packed questions, answers, kinds."""
+        count = self.arrays["tokens"].shape[1] // 2
+        columns = slice(half * count, (half + 1) * count)
+        tokens, lengths, answers, kinds = (
+            self.get(name, images, columns).long()
+            for name in ("tokens", "lengths", "answers", "kinds")
+        )
+        return Questions.pack(tokens, lengths), answers, kinds
+
+
+def batch_of(step: int, batch: int, count: int, seed: int) -> tuple[np.ndarray, int]:
+    """Images of a step and how often each was seen before: every epoch is a
+    new permutation; the epoch's parity chooses the set of questions.
+    """
+    per_epoch = count // batch
+    epoch, index = divmod(step, per_epoch)
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    return np.sort(order[index * batch : (index + 1) * batch]), epoch
+
+
+# ---------------------------------------------------------------------- losses
+
+
+class PatchHeads(nn.Module):
+    """Linear read-outs of each patch's features; thrown away after training."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.grid = config.grid
+        self.sizes = [classes for _, classes, _, _ in PATCH_LABELS]
+        self.content = nn.Linear(config.width, sum(self.sizes))
+        self.position = nn.Linear(config.width, 2 * config.grid)
+
+    def losses(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """features (B, N, D), labels (B, N, 5): content loss, position loss."""
+        guesses = self.content(features).split(self.sizes, -1)
+        content = sum(
+            weight * F.cross_entropy(guess.flatten(0, 1), labels[..., i].flatten())
+            for i, (guess, (_, _, weight, _)) in enumerate(zip(guesses, PATCH_LABELS))
+        )
+        B, N, _ = features.shape
+        patch = torch.arange(N, device=features.device).expand(B, N)
+        row, column = self.position(features).chunk(2, -1)
+        position = F.cross_entropy(
+            row.flatten(0, 1), (patch // self.grid).flatten()
+        ) + F.cross_entropy(column.flatten(0, 1), (patch % self.grid).flatten())
+        return content, position
+
+    def accuracies(self, features: Tensor, labels: Tensor) -> dict[str, float]:
+        """Per label, over the patches where there is something to say."""
+        guesses = self.content(features).split(self.sizes, -1)
+        result = {}
+        for i, (guess, (name, _, _, nothing)) in enumerate(zip(guesses, PATCH_LABELS)):
+            something = labels[..., i] != nothing
+            right = guess.argmax(-1) == labels[..., i]
+            result[name] = right[something].float().mean().item()
+        return result
+
+
+# ------------------------------------------------------------------- reduction
+
+
+def draw_reductions(rng: np.random.Generator, progress: float, recipe: Recipe):
+    """Which vision tokens a batch loses, and from which layer on.
+
+    Dropping a random number of tokens at the decoder's input breaks a shortcut:
+    left alone, a model counts by the *fraction* of attention that objects get,
+    and every later removal of background then changes its counts. Late in
+    training, dropping most tokens at one deeper layer teaches it to have moved
+    what it needs by then, and to tolerate their absence.
+    """
+    reductions = []
+    if rng.random() < recipe.input_reduction:
+        reductions.append(Reduction(0, int(rng.choice([56, 72, 88, 104, 124]))))
+    late = progress >= recipe.depth_reduction_start
+    if late and rng.random() < recipe.depth_reduction:
+        layer = int(rng.integers(2, 7))
+        reductions.append(Reduction(layer, int(rng.choice([12, 24, 36, 48]))))
+    return reductions
+
+
+def draw_priority(labels: Tensor, rng: np.random.Generator) -> Tensor:
+    """labels (B, N, 5) to (B, N): random, but objects outlive background."""
+    is_object = (labels[..., 0] != PATCH_LABELS[0][3]) | (labels[..., 4] == 1)
+    noise = torch.from_numpy(rng.random(is_object.shape, dtype=np.float32))
+    return noise.to(labels.device) + is_object
+
+
+# ------------------------------------------------------------------ evaluation
+
+
+@torch.no_grad()
+def evaluate(model: Model, split: Split, kinds: list[str], images: int, keep=None):
+    """Accuracy over all questions and per kind, on the first `images` scenes.
+
+    With `keep`, only that many random vision tokens survive into layers 3 to 7.
+    """
+    rng = np.random.default_rng(1)
+    reductions = [] if keep is None else [Reduction(3, keep)]
+    right, total = np.zeros(len(kinds)), np.zeros(len(kinds))
+    for start in range(0, images, 25):
+        rows = np.arange(start, min(start + 25, images))
+        questions, answers, kind = split.questions(rows, half=0)
+        features = model.features(split.get("images", rows))
+        priority = torch.from_numpy(rng.random(features.shape[:2])).to(features.device)
+        logits = model(features, questions, reductions, priority)
+        hits = (logits.argmax(-1) == answers).flatten().cpu().numpy()
+        kind = kind.flatten().cpu().numpy()
+        right += np.bincount(kind, hits, len(kinds))
+        total += np.bincount(kind, minlength=len(kinds))
+    return right.sum() / total.sum(), right / np.maximum(total, 1)
+
+
+def report(model: Model, split: Split, kinds: list[str], images: int) -> str:
+    overall, per_kind = evaluate(model, split, kinds, images)
+    reduced, _ = evaluate(model, split, kinds, images // 2, keep=36)
+    parts = [f"{kind} {100 * a:.1f}" for kind, a in zip(kinds, per_kind)]
+    return (
+        f"all {100 * overall:.1f} | {' '.join(parts)} "
+        f"| 36 random tokens from layer 3: {100 * reduced:.1f}"
+    )
+
+
+# -------------------------------------------------------------------- training
+
+
+def make_optimisers(model: Model, heads: PatchHeads, recipe: Recipe, scale: float):
+    """Muon for hidden matrices, AdamW for the rest; `scale` is the encoder's."""
+    groups: dict[tuple[str, bool], list] = {}
+    for name, p in model.named_parameters():
+        if not p.requires_grad:
+            continue
+        hidden = p.dim() == 2 and (".layers." in name or "projector" in name)
+        kind = "muon" if hidden else "decayed" if p.dim() > 1 else "free"
+        groups.setdefault((kind, name.startswith("vision_tower")), []).append(p)
+
+    def group(kind: str, encoder: bool) -> dict:
+        decay = 0.0 if kind == "free" else recipe.weight_decay
+        factor = scale if encoder else 1.0
+        params = groups.get((kind, encoder), [])
+        return dict(params=params, scale=factor, weight_decay=decay)
+
+    rate = recipe.learning_rate
+    muon = Muon(
+        [group("muon", False), group("muon", True)],
+        lr=rate,
+        momentum=0.95,
+        weight_decay=recipe.weight_decay,
+    )
+    rest = [group(k, e) for k in ("decayed", "free") for e in (False, True)]
+    rest.append(dict(params=list(heads.parameters()), scale=1.0, weight_decay=0.0))
+    adamw = torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), fused=True)
+    return [muon, adamw]
+
+
+def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
+    """Linear warm-up, then a cosine down to `final_rate`."""
+    cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
+    decay = recipe.final_rate + (1 - recipe.final_rate) * cosine
+    return recipe.learning_rate * min(1, (step + 1) / recipe.warmup) * decay
+
+
+class Trainer:
+    def __init__(self, recipe: Recipe, data: Path, device: torch.device):
+        self.recipe, self.device, self.data = recipe, device, data
+        meta = json.loads((data / "meta.json").read_text())
+        self.kinds, self.vocabulary = meta["kinds"], meta["vocabulary"]
+        weights = [KIND_WEIGHTS.get(kind, 1.0) for kind in self.kinds]
+        self.kind_weights = torch.tensor(weights, device=device)
+        self.train, self.easy, self.validation = (
+            Split(data / name, device) for name in ("train", "easy", "validation")
+        )
+        torch.manual_seed(recipe.seed)
+        self.config = Config(vocabulary=len(self.vocabulary))
+        self.model = Model(self.config).to(device)
+        self.heads = PatchHeads(self.config).to(device)
+        self.seconds = 0.0  # of training so far, over all resumed pieces
+
+    def encoder_loss(self, step: int) -> Tensor:
+        r = self.recipe
+        rows, _ = batch_of(step, r.encoder_batch, len(self.train), r.seed)
+        features = self.model.features(self.train.get("images", rows))
+        labels = self.train.get("patches", rows).long()
+        content, position = self.heads.losses(features, labels)
+        if (step + 1) % 100 == 0:
+            found = self.heads.accuracies(features.detach(), labels)
+            found = " ".join(f"{name} {a:.3f}" for name, a in found.items())
+            self.log(0, step, f"loss {content.item():.3f} {position.item():.3f} {found}")
+        return content + r.position_weight * position
+
+    def joint_loss(self, step: int) -> Tensor:
+        r = self.recipe
+        easy = step < r.easy_steps
+        split = self.easy if easy else self.train
+        rows, epoch = batch_of(step, r.batch, len(split), r.seed + 1)
+        rng = np.random.default_rng([r.seed, 2, step])
+
+        labels = split.get("patches", rows).long()
+        questions, answers, kinds = split.questions(rows, half=epoch % 2)
+        reductions = draw_reductions(rng, step / r.steps, r)
+        features = self.model.features(split.get("images", rows))
+        priority = draw_priority(labels, rng)
+        logits = self.model(features, questions, reductions, priority)
+
+        weights = self.kind_weights[kinds].flatten()
+        each = F.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
+        answer = (each * weights).sum() / weights.sum()
+        content, position = self.heads.losses(features, labels)
+        if (step + 1) % 50 == 0:
+            right = (logits.argmax(-1) == answers).float().mean().item()
+            self.log(
+                1,
+                step,
+                f"loss {answer.item():.3f} {content.item():.3f} {position.item():.3f} "
+                f"batch {100 * right:.1f} {[(x.layer, x.keep) for x in reductions]}",
+            )
+        return answer + r.patch_weight * content + r.position_weight * position
+
+    def log(self, stage: int, step: int, text: str) -> None:
+        minutes = (self.seconds + time.time() - self.started) / 60
+        print(f"stage {stage} step {step + 1} {minutes:.1f} min {text}", flush=True)
+
+    def run_stage(self, stage: int, steps: int, loss_at, first: int, state) -> None:
+        r = self.recipe
+        scale = 1.0 if stage == 0 else r.encoder_scale
+        optimisers = make_optimisers(self.model, self.heads, r, scale)
+        for optimiser, saved in zip(optimisers, state or []):
+            optimiser.load_state_dict(saved)
+        parameters = [*self.model.parameters(), *self.heads.parameters()]
+        for step in range(first, steps):
+            rate = learning_rate(step, steps, r)
+            for optimiser in optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = rate * group["scale"]
+            loss_at(step).backward()
+            nn.utils.clip_grad_norm_(parameters, r.clip)
+            for optimiser in optimisers:
+                optimiser.step()
+                optimiser.zero_grad(set_to_none=True)
+            done = step + 1 == steps
+            if stage == 1 and ((step + 1) % r.evaluate_every == 0 or done):
+                images = len(self.validation) if done else 200
+                self.log(1, step, "VALIDATION " + self.validate(images))
+            if (step + 1) % r.save_every == 0 or done:
+                self.save(stage, step + 1, optimisers)
+
+    def validate(self, images: int) -> str:
+        return report(self.model, self.validation, self.kinds, images)
+
+    def save(self, stage: int, step: int, optimisers) -> None:
+        now = time.time()
+        self.seconds, self.started = self.seconds + now - self.started, now
+        state = dict(
+            stage=stage,
+            step=step,
+            seconds=self.seconds,
+            recipe=asdict(self.recipe),
+            config=asdict(self.config),
+            vocabulary=self.vocabulary,
+            model=self.model.state_dict(),
+            heads=self.heads.state_dict(),
+            optimisers=[o.state_dict() for o in optimisers],
+        )
+        # Written aside and renamed: a kill never leaves half a checkpoint.
+        target = self.data / "checkpoint.pt"
+        torch.save(state, target.with_suffix(".tmp"))
+        target.with_suffix(".tmp").replace(target)
+
+    def run(self) -> None:
+        r, path = self.recipe, self.data / "checkpoint.pt"
+        stage, step, state = 0, 0, None
+        if path.exists():
+            saved = torch.load(path, map_location=self.device)
+            if saved["recipe"] != asdict(r):
+                raise SystemExit(f"{path} belongs to another recipe: move it away")
+            stage, step, state = saved["stage"], saved["step"], saved["optimisers"]
+            self.seconds = saved["seconds"]
+            self.model.load_state_dict(saved["model"])
+            self.heads.load_state_dict(saved["heads"])
+            print(f"resumed at stage {stage} step {step}", flush=True)
+        self.started = time.time()
+        if stage == 0:
+            self.run_stage(0, r.encoder_steps, self.encoder_loss, step, state)
+            step, state = 0, None
+        self.run_stage(1, r.steps, self.joint_loss, step, state)
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to reuse large buffers instead of returning them to the kernel
+    after every operation (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD): page faults cost
+    a tenth of a step otherwise. Elsewhere than on glibc, do nothing.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:
+        return
+    libc.mallopt(-3, 1 << 30)
+    libc.mallopt(-1, (1 << 31) - 1)
+
+
+def main() -> None:
+    here = Path(__file__).resolve().parent
+    parser = argparse.ArgumentParser(description="Train the embedded model.")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--data", type=Path, default=here / "data")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    keep_freed_memory()
+    recipe = replace(Recipe(), seed=options.seed)
+    Trainer(recipe, options.data, torch.device(options.device)).run()
+
+
+if __name__ == "__main__":
+    main()
