@@ -85,8 +85,9 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
  *
  * @param json the parsed content of config.json
  * @param label what error messages call it, such as its path
- * @throws {TypeError} a field is of the wrong kind
- * @throws {RangeError} a field has a value that this implementation lacks
+ * @throws {TypeError} the file, or a nested part of it, is not a JSON object
+ * @throws {RangeError} a field has a value that is wrong, or asks for something
+ *   that this implementation lacks
  */
 export function parseLlavaConfig(
   json: unknown,
@@ -156,6 +157,16 @@ function parseDecoder(top: Fields): DecoderConfig {
   // transformers 5 nests the rotary settings; before, rope_theta stood alone.
   const rope = fields.record("rope_parameters");
   rope.oneOf("rope_type", { default: true }, "default");
+  const scaling = fields.record("rope_scaling");
+  for (const name of ["rope_type", "type"]) {
+    scaling.oneOf(name, { default: true }, "default");
+  }
+  // A checkpoint with these would load, and be wrong: biases are not looked for.
+  for (const name of ["attention_bias", "mlp_bias"]) {
+    if (fields.boolean(name, false)) {
+      throw fields.error(name, "must be false", true);
+    }
+  }
   return {
     width,
     layers: fields.integer("num_hidden_layers", 32),
@@ -169,6 +180,8 @@ function parseDecoder(top: Fields): DecoderConfig {
       "rope_theta",
       fields.positive("rope_theta", 10000),
     ),
-    tiedHead: fields.boolean("tie_word_embeddings", false),
+    // Either place will do, as for transformers' LlavaConfig.
+    tiedHead: fields.boolean("tie_word_embeddings", false) ||
+      top.boolean("tie_word_embeddings", false),
   };
 }

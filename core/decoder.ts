@@ -20,26 +20,37 @@ import {
 } from "./reduce.ts";
 import type { WeightLoader } from "./weights.ts";
 
-/** Weights of one decoder layer; all matrices are [out, in], none has a bias. */
-interface DecoderLayer {
+/** Weights of one decoder layer; none has a bias. */
+export interface DecoderLayer {
+  /** Shape [D]. */
   readonly attentionNorm: Tensor;
+  /** Shape [H·E, D]. */
   readonly query: Tensor;
+  /** Shape [K·E, D]. */
   readonly key: Tensor;
+  /** Shape [K·E, D]. */
   readonly value: Tensor;
+  /** Shape [D, H·E]. */
   readonly out: Tensor;
+  /** Shape [D]. */
   readonly mlpNorm: Tensor;
+  /** Shape [M, D]. */
   readonly gate: Tensor;
+  /** Shape [M, D]. */
   readonly up: Tensor;
+  /** Shape [D, M]. */
   readonly down: Tensor;
 }
 
 /** A decoder on a backend. */
 export interface Decoder {
+  /** Its sizes. */
   readonly config: DecoderConfig;
   /** Shape [V, D]. */
   readonly embedding: Tensor;
   /** Rotary frequencies in radians per position, shape [E/2]. */
   readonly frequencies: Tensor;
+  /** From shallow to deep. */
   readonly layers: readonly DecoderLayer[];
   /** Shape [D]. */
   readonly finalNorm: Tensor;

@@ -15,9 +15,12 @@ export class Fields {
   readonly #path: string;
 
   /**
+   * Checks that there is an object to read from.
+   *
    * @param json parsed JSON, to be an object
    * @param label the file, for error messages
    * @param path where in the file, such as "text_config."
+   * @throws {TypeError} it is not an object
    */
   constructor(json: unknown, label: string, path: string = "") {
     if (typeof json !== "object" || json === null || Array.isArray(json)) {

@@ -30,3 +30,4 @@ export * from "./reference.ts";
 export * from "./safetensors.ts";
 export * from "./schedule.ts";
 export * from "./vision.ts";
+export * from "./weights.ts";

@@ -12,6 +12,7 @@ import type { WeightLoader } from "./weights.ts";
 
 /** A projector on a backend, from width C to width D. */
 export interface Projector {
+  /** Between the two layers. */
   readonly activation: Activation;
   /** Weight [D, C]. */
   readonly weight1: Tensor;

@@ -96,13 +96,16 @@ function linear(
 ): Tensor {
   const [O, I] = weight.shape;
   const out = tensor([...x.shape.slice(0, -1), O]);
-  multiply(out.data, floats(x), floats(weight), out.data.length / O, O, I);
-  if (bias) addRepeated(out.data, floats(bias));
-  if (activation) {
-    const f = ACTIVATIONS[activation];
-    for (let i = 0; i < out.data.length; i++) out.data[i] = f(out.data[i]);
+  const M = out.data.length / O;
+  const products = new Float64Array(M * O);
+  multiply(products, floats(x), floats(weight), M, O, I);
+  for (let i = 0; i < products.length; i++) {
+    let value = products[i];
+    if (bias) value += floats(bias)[i % O];
+    if (activation) value = ACTIVATIONS[activation](value);
+    if (residual) value += floats(residual)[i];
+    out.data[i] = value;
   }
-  if (residual) addRepeated(out.data, floats(residual));
   return out;
 }
 
@@ -112,7 +115,7 @@ function linear(
  * give is not stored.
  */
 function multiply(
-  out: Float32Array,
+  out: Float64Array,
   x: Float32Array,
   weight: Float32Array,
   M: number,
@@ -150,11 +153,6 @@ function multiply(
       }
     }
   }
-}
-
-/** out += y, y being repeated to out's length. */
-function addRepeated(out: Float32Array, y: Float32Array): void {
-  for (let i = 0; i < out.length; i++) out[i] += y[i % y.length];
 }
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
@@ -293,8 +291,11 @@ function concat(parts: readonly Tensor[], axis: 0 | 1): Tensor {
 }
 
 function add(x: Tensor, y: Tensor): Tensor {
-  const out = tensor(x.shape, floats(x).slice());
-  addRepeated(out.data, floats(y));
+  const out = tensor(x.shape);
+  const size = floats(y).length;
+  for (let i = 0; i < out.data.length; i++) {
+    out.data[i] = floats(x)[i] + floats(y)[i % size];
+  }
   return out;
 }
 

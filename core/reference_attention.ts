@@ -6,7 +6,6 @@
  */
 
 import type { AttentionSpec, ScoreSpec, Span, Tensor } from "./backend.ts";
-
 import { floats, integers, tensor } from "./reference_tensor.ts";
 
 /**
@@ -24,21 +23,21 @@ function forEachAttentionRow(
   const [, Sk, kWidth] = k.shape;
   const H = qWidth / E;
   const K = kWidth / E;
+  const kData = floats(k);
+  const queries = causal ? integers(causal.queries) : null;
+  const keys = causal ? integers(causal.keys) : null;
   const row = new Float64Array(Sk);
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < H; h++) {
+      const kHead = Math.floor(h * K / H) * E;
       for (let i = rows.start; i < rows.start + rows.length; i++) {
-        const qBih = floats(q).subarray((b * Sq + i) * qWidth + h * E).subarray(
-          0,
-          E,
-        );
+        const qAt = (b * Sq + i) * qWidth + h * E;
+        const qBih = floats(q).subarray(qAt, qAt + E);
+        const last = queries ? queries[b * Sq + i] : Infinity;
         for (let j = 0; j < Sk; j++) {
-          const visible = causal === undefined ||
-            integers(causal.keys)[b * Sk + j] <=
-              integers(causal.queries)[b * Sq + i];
-          const at = (b * Sk + j) * kWidth + Math.floor(h * K / H) * E;
+          const visible = keys === null || keys[b * Sk + j] <= last;
           row[j] = visible
-            ? dot(qBih, floats(k), at) / Math.sqrt(E)
+            ? dot(qBih, kData, (b * Sk + j) * kWidth + kHead) / Math.sqrt(E)
             : -Infinity;
         }
         softmax(row);
@@ -48,21 +47,30 @@ function forEachAttentionRow(
   }
 }
 
+/** a · b[offset ..]. Four partial sums, as additions to one would wait in line. */
 function dot(a: Float32Array, b: Float32Array, offset: number): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i] * b[offset + i];
-  return sum;
+  let [s0, s1, s2, s3] = [0, 0, 0, 0];
+  let i = 0;
+  for (; i + 3 < a.length; i += 4) {
+    s0 += a[i] * b[offset + i];
+    s1 += a[i + 1] * b[offset + i + 1];
+    s2 += a[i + 2] * b[offset + i + 2];
+    s3 += a[i + 3] * b[offset + i + 3];
+  }
+  for (; i < a.length; i++) s0 += a[i] * b[offset + i];
+  return s0 + s1 + s2 + s3;
 }
 
 /** In place. Subtracting the largest value first keeps exp in range. */
 function softmax(row: Float64Array): void {
   let max = -Infinity;
-  for (const value of row) max = Math.max(max, value);
+  for (const value of row) if (value > max) max = value;
   let sum = 0;
   for (let j = 0; j < row.length; j++) sum += row[j] = Math.exp(row[j] - max);
   for (let j = 0; j < row.length; j++) row[j] /= sum;
 }
 
+/** `Backend.attention`: each output row is its softmax row times the values. */
 export function attention(
   q: Tensor,
   k: Tensor,
@@ -73,22 +81,24 @@ export function attention(
   const [, Sq, qWidth] = q.shape;
   const [, Sk, vWidth] = v.shape;
   const E = spec.headWidth;
+  const values = floats(v);
   const sums = new Float64Array(E);
   const all = { start: 0, length: Sq };
   forEachAttentionRow(q, k, spec, all, (row, b, h, i) => {
     const vBh = b * Sk * vWidth + Math.floor(h * vWidth / qWidth) * E;
     sums.fill(0);
     for (let j = 0; j < Sk; j++) {
-      if (row[j] === 0) continue;
-      for (let e = 0; e < E; e++) {
-        sums[e] += row[j] * floats(v)[vBh + j * vWidth + e];
-      }
+      const weight = row[j];
+      if (weight === 0) continue;
+      const vBhj = vBh + j * vWidth;
+      for (let e = 0; e < E; e++) sums[e] += weight * values[vBhj + e];
     }
     out.data.set(sums, (b * Sq + i) * qWidth + h * E);
   });
   return out;
 }
 
+/** `Backend.attentionScores`: the same softmax rows, summed column by column. */
 export function attentionScores(q: Tensor, k: Tensor, spec: ScoreSpec): Tensor {
   const [B, , qWidth] = q.shape;
   const H = qWidth / spec.headWidth;

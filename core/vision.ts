@@ -11,25 +11,37 @@ import type { Backend, Tensor } from "./backend.ts";
 import type { VisionConfig } from "./config.ts";
 import type { WeightLoader } from "./weights.ts";
 
-/** Weight [O, I] and bias [O] of a linear layer, or weight and bias [D] of a norm. */
-interface Affine {
+/** A linear layer or a norm. */
+export interface Affine {
+  /** Shape [out, in] of a linear layer, [D] of a norm. */
   readonly weight: Tensor;
+  /** Shape [out] or [D]. */
   readonly bias: Tensor;
 }
 
-interface VisionLayer {
+/** One encoder layer; D is the tower's width, M that of its MLP. */
+export interface VisionLayer {
+  /** Before the attention. */
   readonly norm1: Affine;
+  /** Weight [D, D]. */
   readonly query: Affine;
+  /** Weight [D, D]. */
   readonly key: Affine;
+  /** Weight [D, D]. */
   readonly value: Affine;
+  /** Weight [D, D]; after the attention. */
   readonly out: Affine;
+  /** Before the MLP. */
   readonly norm2: Affine;
+  /** Weight [M, D]. */
   readonly up: Affine;
+  /** Weight [D, M]. */
   readonly down: Affine;
 }
 
 /** A vision tower on a backend. D is its width. */
 export interface VisionTower {
+  /** Its sizes. */
   readonly config: VisionConfig;
   /** Shape [1, 1, D]. */
   readonly classToken: Tensor;
@@ -37,6 +49,7 @@ export interface VisionTower {
   readonly patchEmbedding: Tensor;
   /** Shape [1 + patches, D]. */
   readonly positions: Tensor;
+  /** Before the first layer. */
   readonly preNorm: Affine;
   /** Only the layers that the features need. */
   readonly layers: readonly VisionLayer[];

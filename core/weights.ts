@@ -9,12 +9,15 @@
 import type { Backend, Tensor } from "./backend.ts";
 import type { TensorStore } from "./safetensors.ts";
 
+/** Parts of a checkpoint. */
+export type Part = "vision" | "projector" | "decoder" | "head";
+
 /**
  * Prefixes that name the same part in checkpoints of different transformers
  * versions: as saved by version 5, as saved before 4.52, and as the class
  * itself has called its parts since then.
  */
-const PREFIXES = {
+const PREFIXES: Readonly<Record<Part, readonly string[]>> = {
   vision: [
     "vision_tower.",
     "vision_tower.vision_model.",
@@ -24,10 +27,7 @@ const PREFIXES = {
   projector: ["multi_modal_projector.", "model.multi_modal_projector."],
   decoder: ["language_model.model.", "model.language_model."],
   head: ["language_model.lm_head.", "lm_head."],
-} as const;
-
-/** Parts of a checkpoint. */
-export type Part = keyof typeof PREFIXES;
+};
 
 /** Loads named weights onto a backend and keeps account of them. */
 export class WeightLoader {
@@ -37,6 +37,9 @@ export class WeightLoader {
   readonly #problems: string[] = [];
 
   /**
+   * Starts an account with nothing loaded.
+   *
+   * @param backend where the weights go
    * @param store the checkpoint
    * @param label what error messages call it, such as its directory
    */

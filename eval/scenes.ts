@@ -10,6 +10,9 @@
  */
 
 import { createRandom, type Random } from "../core/random.ts";
+import { glyphCoverage, shapeCoverage, SHAPES } from "./shapes.ts";
+
+export { SHAPES };
 
 /** Side of a scene in pixels. */
 export const SCENE_SIZE = 96;
@@ -24,15 +27,6 @@ export const COLORS = [
   "purple",
   "orange",
   "white",
-] as const;
-
-/** The five shapes, in the order of `SceneObject.shape`. */
-export const SHAPES = [
-  "circle",
-  "square",
-  "triangle",
-  "cross",
-  "ring",
 ] as const;
 
 /** The two sizes, in the order of `SceneObject.size`. */
@@ -78,20 +72,6 @@ const RGB = [
   [238, 238, 238],
 ];
 
-/** 5×7 glyphs of 0 … 9, one string of bits per row. */
-const GLYPHS = [
-  "01110 10001 10011 10101 11001 10001 01110",
-  "00100 01100 00100 00100 00100 00100 01110",
-  "01110 10001 00001 00110 01000 10000 11111",
-  "11111 00010 00100 00010 00001 10001 01110",
-  "00010 00110 01010 10010 11111 00010 00010",
-  "11111 10000 11110 00001 00001 10001 01110",
-  "00110 01000 10000 11110 10001 10001 01110",
-  "11111 00001 00010 00100 01000 01000 01000",
-  "01110 10001 10001 01110 10001 10001 01110",
-  "01110 10001 10001 01111 00001 00010 01100",
-].map((rows) => rows.split(" "));
-
 /**
  * Draws one scene: 2 … maxShapes shapes and one or two digits.
  *
@@ -101,10 +81,9 @@ const GLYPHS = [
 export function drawScene(random: Random, maxShapes: number = 7): Scene {
   // Crowded draws may leave no room for two shapes; such a scene is drawn anew.
   while (true) {
-    const objects: SceneObject[] = [];
     const image = drawBackground(random);
     const owner = new Int8Array(SCENE_SIZE * SCENE_SIZE).fill(-1);
-    drawObjects(random, maxShapes, image, owner, objects);
+    const objects = drawObjects(random, maxShapes, image, owner);
     if (objects.filter((o) => o.shape !== null).length >= 2) {
       return { pixels: addNoise(random, image), objects, owner };
     }
@@ -112,10 +91,21 @@ export function drawScene(random: Random, maxShapes: number = 7): Scene {
 }
 
 /** Scenes of different splits never share a random stream. */
-const SPLITS = { train: 0, easy: 1, validation: 2, calibration: 3, heldout: 4 };
+const SPLITS: Readonly<Record<Split, number>> = {
+  train: 0,
+  easy: 1,
+  validation: 2,
+  calibration: 3,
+  heldout: 4,
+};
 
 /** Which stream of scenes: training (two of them), validation, calibration or held-out. */
-export type Split = keyof typeof SPLITS;
+export type Split =
+  | "train"
+  | "easy"
+  | "validation"
+  | "calibration"
+  | "heldout";
 
 /**
  * The random stream of scene `index` of a split. Every scene has its own
@@ -160,21 +150,32 @@ function addUpsampled(
   n: number,
   base: number,
 ): void {
-  const last = SCENE_SIZE - 1;
-  for (let y = 0; y < SCENE_SIZE; y++) {
-    const v = (y * (n - 1)) / last;
-    const row = Math.min(Math.floor(v), n - 2);
-    for (let x = 0; x < SCENE_SIZE; x++) {
-      const u = (x * (n - 1)) / last;
-      const column = Math.min(Math.floor(u), n - 2);
+  // Every row of the grid stretched to the image's width, shape [n, 96].
+  const stretched = new Float64Array(n * SCENE_SIZE);
+  for (let x = 0; x < SCENE_SIZE; x++) {
+    const [column, share] = gridPlace(x, n);
+    for (let row = 0; row < n; row++) {
       const at = row * n + column;
-      const fu = u - column;
-      const top = values[at] * (1 - fu) + values[at + 1] * fu;
-      const bottom = values[at + n] * (1 - fu) + values[at + n + 1] * fu;
-      image[(y * SCENE_SIZE + x) * 3 + channel] += base +
-        top * (1 - (v - row)) + bottom * (v - row);
+      stretched[row * SCENE_SIZE + x] = values[at] * (1 - share) +
+        values[at + 1] * share;
     }
   }
+  for (let y = 0; y < SCENE_SIZE; y++) {
+    const [row, share] = gridPlace(y, n);
+    for (let x = 0; x < SCENE_SIZE; x++) {
+      const top = stretched[row * SCENE_SIZE + x];
+      const bottom = stretched[(row + 1) * SCENE_SIZE + x];
+      image[(y * SCENE_SIZE + x) * 3 + channel] += base + top * (1 - share) +
+        bottom * share;
+    }
+  }
+}
+
+/** Between which grid lines (i and i + 1 of n) a pixel lies, and how far on. */
+function gridPlace(pixel: number, n: number): [i: number, share: number] {
+  const place = (pixel * (n - 1)) / (SCENE_SIZE - 1);
+  const i = Math.min(Math.floor(place), n - 2);
+  return [i, place - i];
 }
 
 /** One straight grey line of any direction, clipped to a box: clutter. */
@@ -192,16 +193,10 @@ function drawLine(random: Random, image: Float64Array): void {
   const cx = 8 + random.below(80);
   const cy = 8 + random.below(80);
   const shade = random.between(-35, 35);
-  for (
-    let y = Math.max(0, cy - reach);
-    y < Math.min(SCENE_SIZE, cy + reach);
-    y++
-  ) {
-    for (
-      let x = Math.max(0, cx - reach);
-      x < Math.min(SCENE_SIZE, cx + reach);
-      x++
-    ) {
+  const [left, right] = [cx - reach, cx + reach].map(clampToImage);
+  const [top, bottom] = [cy - reach, cy + reach].map(clampToImage);
+  for (let y = top; y < bottom; y++) {
+    for (let x = left; x < right; x++) {
       const distance = ((x - 48) * dx + (y - 48) * dy) / norm - offset;
       if (Math.abs(distance) >= 0.9) continue;
       for (let c = 0; c < 3; c++) image[(y * SCENE_SIZE + x) * 3 + c] += shade;
@@ -209,21 +204,33 @@ function drawLine(random: Random, image: Float64Array): void {
   }
 }
 
-/** Places and paints digits, then shapes; bounding boxes never overlap. */
+function clampToImage(edge: number): number {
+  return Math.max(0, Math.min(SCENE_SIZE, edge));
+}
+
+/** The pixels up to w to the left and right of (x, y), and h above and below. */
+interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly w: number;
+  readonly h: number;
+}
+
+/** Places and paints digits, then shapes; boxes share at most an edge. */
 function drawObjects(
   random: Random,
   maxShapes: number,
   image: Float64Array,
   owner: Int8Array,
-  objects: SceneObject[],
-): void {
+): SceneObject[] {
   const shapes = 2 + random.below(maxShapes - 1);
   const digits = maxShapes < 4 || random.uniform() < 0.6 ? 1 : 2;
   // Few colours and kinds per scene make repeats, and so counts, common.
   const colors = random.permutation(8).slice(0, 2 + random.below(7));
   const kinds = random.permutation(5).slice(0, 2 + random.below(4));
   const digitColors = random.permutation(8);
-  const boxes: { x: number; y: number; w: number; h: number }[] = [];
+  const objects: SceneObject[] = [];
+  const boxes: Box[] = [];
 
   for (let k = 0; k < digits + shapes; k++) {
     const isDigit = k < digits;
@@ -236,63 +243,59 @@ function drawObjects(
     const color = isDigit ? digitColors[k] : random.pick(colors);
     const digit = isDigit ? random.below(10) : null;
     const shape = isDigit ? null : random.pick(kinds);
-    const place = findPlace(random, boxes, w, h);
-    if (place === null) continue;
-    boxes.push({ ...place, w, h });
+    const box = findPlace(random, boxes, w, h);
+    if (box === null) continue;
+    boxes.push(box);
 
     // Shapes sit between pixels; digits are aligned to them.
-    const x = place.x + (isDigit ? 0 : random.between(-0.5, 0.5));
-    const y = place.y + (isDigit ? 0 : random.between(-0.5, 0.5));
+    const x = box.x + (isDigit ? 0 : random.between(-0.5, 0.5));
+    const y = box.y + (isDigit ? 0 : random.between(-0.5, 0.5));
     const rgb = RGB[color].map((value) => value + random.between(-16, 16));
-    const coverage = digit === null
-      ? (px: number, py: number) =>
-        shapeCoverage(shape!, radius, px - x, py - y)
-      : (px: number, py: number) =>
-        glyphCoverage(digit, px - place.x, py - place.y);
-    paint(image, owner, objects.length, rgb, coverage, place, w, h);
+    paint(
+      image,
+      owner,
+      objects.length,
+      rgb,
+      box,
+      (px, py) =>
+        digit === null
+          ? shapeCoverage(shape!, radius, px - x, py - y)
+          : glyphCoverage(digit, px - x, py - y),
+    );
     objects.push({ color, shape, size, digit, x, y });
   }
+  return objects;
 }
 
-/** A free place for a box of half-width w and half-height h, or null after 60 tries. */
+/** A free box of half-width w and half-height h, or null after 60 tries. */
 function findPlace(
   random: Random,
-  boxes: readonly { x: number; y: number; w: number; h: number }[],
+  boxes: readonly Box[],
   w: number,
   h: number,
-): { x: number; y: number } | null {
+): Box | null {
   for (let attempt = 0; attempt < 60; attempt++) {
     const x = w + random.below(SCENE_SIZE - 2 * w);
     const y = h + random.below(SCENE_SIZE - 2 * h);
     const free = boxes.every((box) =>
       Math.abs(x - box.x) >= w + box.w || Math.abs(y - box.y) >= h + box.h
     );
-    if (free) return { x, y };
+    if (free) return { x, y, w, h };
   }
   return null;
 }
 
-/** Blends a colour over the image where `coverage` is above zero. */
+/** Blends a colour over the box where `coverage` is above zero. */
 function paint(
   image: Float64Array,
   owner: Int8Array,
   index: number,
   rgb: readonly number[],
+  box: Box,
   coverage: (x: number, y: number) => number,
-  place: { x: number; y: number },
-  w: number,
-  h: number,
 ): void {
-  for (
-    let y = Math.max(0, place.y - h);
-    y < Math.min(SCENE_SIZE, place.y + h + 1);
-    y++
-  ) {
-    for (
-      let x = Math.max(0, place.x - w);
-      x < Math.min(SCENE_SIZE, place.x + w + 1);
-      x++
-    ) {
+  for (let y = box.y - box.h; y <= box.y + box.h; y++) {
+    for (let x = box.x - box.w; x <= box.x + box.w; x++) {
       const alpha = coverage(x, y);
       if (alpha <= 0) continue;
       const at = y * SCENE_SIZE + x;
@@ -304,48 +307,12 @@ function paint(
   }
 }
 
-/** How much of the pixel at (x, y) from the centre a shape covers, 0 … 1. */
-function shapeCoverage(shape: number, r: number, x: number, y: number): number {
-  return Math.max(0, Math.min(1, 0.5 - signedDistance(SHAPES[shape], r, x, y)));
-}
-
-/** Distance to a shape's outline in pixels, negative inside. */
-function signedDistance(
-  shape: typeof SHAPES[number],
-  r: number,
-  x: number,
-  y: number,
-): number {
-  const ax = Math.abs(x);
-  const ay = Math.abs(y);
-  switch (shape) {
-    case "circle":
-      return Math.sqrt(x * x + y * y) - r;
-    case "square":
-      return Math.max(ax, ay) - r * 0.88;
-    case "triangle":
-      return Math.max(y - r * 0.8, ax * 0.87 - y * 0.5 - r * 0.62);
-    case "cross":
-      return Math.min(
-        Math.max(ax - r, ay - r * 0.34),
-        Math.max(ay - r, ax - r * 0.34),
-      );
-    case "ring":
-      return Math.abs(Math.sqrt(x * x + y * y) - r * 0.78) - r * 0.22;
-  }
-}
-
-/** Glyphs are drawn at double size: 10 pixels wide, 14 high. */
-function glyphCoverage(digit: number, x: number, y: number): number {
-  const row = GLYPHS[digit][Math.floor((y + 7) / 2)];
-  return row?.[Math.floor((x + 5) / 2)] === "1" ? 1 : 0;
-}
-
 /** Pixel noise of a scene-wide strength, then bytes. */
 function addNoise(random: Random, image: Float64Array): Uint8Array {
   const deviation = random.between(4, 12);
-  return Uint8Array.from(image, (value) => {
-    const noisy = Math.floor(value + random.normal() * deviation);
-    return Math.max(0, Math.min(255, noisy));
-  });
+  const pixels = new Uint8ClampedArray(image.length);
+  for (let i = 0; i < image.length; i++) {
+    pixels[i] = Math.floor(image[i] + random.normal() * deviation);
+  }
+  return new Uint8Array(pixels.buffer);
 }

@@ -1,15 +1,8 @@
 // Image files to pixels, by the npm package sharp (libvips). It is loaded when
 // the first image is decoded, so that nobody else needs its native library.
+import type { RgbImage } from "../core/image.ts";
 
-/** An image, 8 bits per channel. */
-export interface RgbImage {
-  /** Width in pixels. */
-  readonly width: number;
-  /** Height in pixels. */
-  readonly height: number;
-  /** Red, green, blue; rows from the top, shape [height, width, 3]. */
-  readonly data: Uint8Array;
-}
+export type { RgbImage } from "../core/image.ts";
 
 /**
  * Decodes a PNG, JPEG or WebP image as Pillow's `convert("RGB")` does, which

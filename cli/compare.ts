@@ -1,0 +1,116 @@
+/**
+ * The proof: schedules side by side on held-out questions, in a table, in
+ * schedule.json, and as one JSON object for programs.
+ */
+// deno-lint-ignore-file no-console
+
+import {
+  createRandom,
+  type LlavaModel,
+  meanKeepingRate,
+  type Ranking,
+  type Schedule,
+} from "../core/mod.ts";
+import { accuracy, timePrefill } from "../eval/mod.ts";
+import { formatDifference, formatPercent, formatTable } from "../report/mod.ts";
+import {
+  type AccuracyDifference,
+  accuracyDifference,
+  decoderFlops,
+  type Evaluation,
+  kvCacheBytes,
+} from "../search/mod.ts";
+import { modelShape, type QuestionSet } from "./load.ts";
+
+/** A way to run the model, and what came of it on the held-out questions. */
+export interface Run {
+  readonly name: string;
+  readonly schedule: Schedule;
+  readonly ranking: Ranking;
+  readonly evaluation: Evaluation;
+}
+
+/** A run with its costs. */
+export interface ComparedRun extends Run {
+  /** Share of right answers. */
+  readonly accuracy: number;
+  /** Against the first run, paired, in points. */
+  readonly difference: AccuracyDifference;
+  /** Of the decoder, per question. */
+  readonly flops: number;
+  /** After prefill, per question. */
+  readonly kvBytes: number;
+  /** Measured prefill of the decoder, per question. */
+  readonly milliseconds: number;
+}
+
+/** Held-out samples that are timed. */
+const TIMED_SAMPLES = 12;
+
+/** Adds costs, measured time and paired differences from the first run. */
+export async function compareRuns(
+  model: LlavaModel,
+  heldout: QuestionSet,
+  runs: readonly Run[],
+  signal: AbortSignal,
+): Promise<ComparedRun[]> {
+  const shape = modelShape(model.config);
+  const lengths = heldout.samples.map(({ prompt: { before, after } }) =>
+    before.length + after.length
+  );
+  const textTokens = lengths.reduce((sum, length) => sum + length, 0) /
+    lengths.length;
+  const timed = {
+    images: heldout.images,
+    samples: heldout.samples.slice(0, TIMED_SAMPLES),
+  };
+  const times = await timePrefill(
+    model,
+    timed,
+    runs.map(({ schedule, ranking }) => ({ schedule, reduction: { ranking } })),
+    { now: () => performance.now(), signal },
+  );
+  return runs.map((run, i) => ({
+    ...run,
+    accuracy: accuracy(run.evaluation.samples),
+    difference: accuracyDifference(run.evaluation, runs[0].evaluation, {
+      random: createRandom(i).uniform,
+    }),
+    flops: decoderFlops(shape, run.schedule, textTokens),
+    // The reference backend computes in f32.
+    kvBytes: kvCacheBytes(shape, run.schedule, {
+      textTokens,
+      bytesPerElement: 4,
+    }),
+    milliseconds: times[i],
+  }));
+}
+
+/** The table of all runs; costs as ratios of the first one's to each. */
+export function printComparison(runs: readonly ComparedRun[]): void {
+  const [full] = runs;
+  console.log(
+    `\n${full.evaluation.total} held-out questions; difference from the full model in points with its paired 95 % interval:`,
+  );
+  console.log(formatTable([
+    ["", "accuracy", "difference", "keeping", "FLOPs", "KV cache", "time"],
+    ...runs.map((run) => [
+      run.name,
+      formatPercent(run.accuracy),
+      run === full ? "" : formatDifference(run.difference),
+      meanKeepingRate(run.schedule).toFixed(3),
+      `${(run.flops / 1e6).toFixed(0)} M (${
+        (full.flops / run.flops).toFixed(2)
+      }x)`,
+      `${(run.kvBytes / 1024).toFixed(0)} KiB (${
+        (full.kvBytes / run.kvBytes).toFixed(2)
+      }x)`,
+      `${run.milliseconds.toFixed(0)} ms (${
+        (full.milliseconds / run.milliseconds).toFixed(2)
+      }x)`,
+    ]),
+  ]));
+  console.log(
+    "FLOPs, KV cache and time: decoder prefill of one question; (how many times less than the full model)",
+  );
+}

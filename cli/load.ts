@@ -1,0 +1,182 @@
+/**
+ * From the names on a command line to a model and its questions.
+ */
+
+import {
+  createReferenceBackend,
+  type LlavaConfig,
+  type LlavaModel,
+  loadLlava,
+  parseLlavaConfig,
+  parseNormalization,
+  type RgbImage,
+  splitPrompt,
+} from "../core/mod.ts";
+import {
+  makeSceneSet,
+  promptText,
+  type SampleSet,
+  SCENE_SIZE,
+  type Split,
+} from "../eval/mod.ts";
+import {
+  decodeImage,
+  loadCheckpoint,
+  parseTokenizer,
+  readBytes,
+  readQuestions,
+  type Tokenizer,
+} from "../io/mod.ts";
+import { type ModelShape, visionFlops } from "../search/mod.ts";
+import type { QuestionSource } from "./options.ts";
+
+/** A model, its tokenizer, and what to call it. */
+export interface LoadedModel {
+  readonly name: string;
+  readonly model: LlavaModel;
+  readonly tokenizer: Tokenizer;
+}
+
+/** Questions to run a model on, with the kind of each for tables. */
+export interface QuestionSet extends SampleSet {
+  /** "exist", "color", …; "all" for questions from a file. */
+  readonly kinds: readonly string[];
+  /** The questions and right answers in words. */
+  readonly texts: readonly {
+    readonly question: string;
+    readonly answer: string;
+  }[];
+}
+
+const EMBEDDED = new URL("../models/tiny", import.meta.url);
+
+/** Loads a Hugging Face directory, or the embedded model for null. */
+export async function loadModel(
+  directory: string | null,
+): Promise<LoadedModel> {
+  const path = directory ?? decodeURIComponent(EMBEDDED.pathname);
+  const { config, preprocessor, tokenizer, weights } = await loadCheckpoint(
+    path,
+  );
+  const model = await loadLlava(createReferenceBackend(), {
+    config: parseLlavaConfig(config, `${path}/config.json`),
+    normalization: parseNormalization(
+      preprocessor,
+      `${path}/preprocessor_config.json`,
+    ),
+    tensors: weights,
+    label: path,
+  });
+  return {
+    name: directory ?? "models/tiny",
+    model,
+    tokenizer: parseTokenizer(tokenizer, `${path}/tokenizer.json`),
+  };
+}
+
+/** Questions of the embedded task, or from a file. */
+export async function loadQuestions(
+  loaded: LoadedModel,
+  source: QuestionSource,
+  split: Split,
+  seed: number,
+): Promise<QuestionSet> {
+  return "file" in source
+    ? await loadQuestionFile(loaded, source.file)
+    : drawQuestions(loaded, source.count, split, seed);
+}
+
+function drawQuestions(
+  { name, model: { config }, tokenizer }: LoadedModel,
+  count: number,
+  split: Split,
+  seed: number,
+): QuestionSet {
+  if (config.vision.imageSize !== SCENE_SIZE) {
+    throw new RangeError(
+      `Cannot ask ${name} the questions of the embedded task as its images must have ${SCENE_SIZE} pixels a side: current value is ${config.vision.imageSize}; use --calibration FILE and --heldout FILE`,
+    );
+  }
+  const set = makeSceneSet(tokenizer, config.imageToken, {
+    split,
+    seed,
+    count,
+  });
+  return {
+    ...set,
+    kinds: set.questions.map(({ kind }) => kind),
+    texts: set.questions.map(({ words, answer }) => ({
+      question: words.join(" "),
+      answer,
+    })),
+  };
+}
+
+async function loadQuestionFile(
+  { model: { config }, tokenizer }: LoadedModel,
+  file: string,
+): Promise<QuestionSet> {
+  const texts = await readQuestions(file);
+  const paths = [...new Set(texts.map(({ image }) => image))];
+  const images: RgbImage[] = [];
+  for (const path of paths) {
+    const image = await decodeImage(await readBytes(path), path);
+    checkSize(image, config, path);
+    images.push(image);
+  }
+  const samples = texts.map(({ image, question, answer }, index) => {
+    const ids = tokenizer.encode(answer);
+    if (ids.length !== 1) {
+      throw new RangeError(
+        `Cannot use question ${
+          index + 1
+        } of ${file} as its answer must be one token: current answer is "${answer}"`,
+      );
+    }
+    return {
+      image: paths.indexOf(image),
+      prompt: splitPrompt(
+        tokenizer.encode(promptText(question)),
+        config.imageToken,
+      ),
+      answer: ids[0],
+    };
+  });
+  return { images, samples, texts, kinds: texts.map(() => "all") };
+}
+
+function checkSize(
+  { width, height }: RgbImage,
+  { vision: { imageSize } }: LlavaConfig,
+  path: string,
+): void {
+  if (width !== imageSize || height !== imageSize) {
+    throw new RangeError(
+      `Cannot use ${path} as the model's images have ${imageSize} x ${imageSize} pixels: current size is ${width} x ${height}`,
+    );
+  }
+}
+
+/** What the cost formulas need to know of a LLaVA model. */
+export function modelShape(config: LlavaConfig): ModelShape {
+  const { vision, decoder } = config;
+  const patches = Math.floor(vision.imageSize / vision.patchSize) ** 2;
+  return {
+    layers: decoder.layers,
+    width: decoder.width,
+    kvWidth: decoder.kvHeads * decoder.headWidth,
+    mlpWidth: decoder.mlpWidth,
+    vocabulary: decoder.vocabulary,
+    visionFlops: visionFlops({
+      images: 1,
+      layers: vision.featureLayers,
+      width: vision.width,
+      mlpWidth: vision.mlpWidth,
+      patches,
+      patchInputs: 3 * vision.patchSize ** 2,
+      tokens: patches + 1,
+      projectorTokens: config.visionTokens,
+      projectorWidths: [vision.width, decoder.width, decoder.width],
+    }),
+  };
+}

@@ -1,0 +1,193 @@
+/**
+ * The command line of search.ts: its options, their checks, and its help.
+ *
+ * This module touches neither files nor the terminal.
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { type Ranking, RANKINGS } from "../core/mod.ts";
+import type { Criterion } from "../search/mod.ts";
+
+/** Where questions come from: so many of the embedded task, or a file. */
+export type QuestionSource = { readonly count: number } | {
+  readonly file: string;
+};
+
+/** What the user wants of search.ts. */
+export interface SearchOptions {
+  /** Directory of the model, or null for the embedded one. */
+  readonly model: string | null;
+  /** What the search looks at. */
+  readonly calibration: QuestionSource;
+  /** What the result is judged on. */
+  readonly heldout: QuestionSource;
+  /** When a schedule is as good as the full model. */
+  readonly criterion: Criterion;
+  /** First layer that may be reduced. */
+  readonly firstLayer: number;
+  /** How vision tokens are ranked. */
+  readonly ranking: Ranking;
+  /** Which calibration scenes are drawn. */
+  readonly seed: number;
+  /** Directory for results. */
+  readonly out: string;
+  /** Whether the last line of output is one JSON object. */
+  readonly json: boolean;
+}
+
+/** ε where the user gives none. */
+const EPSILON: Readonly<Record<Criterion["kind"], number>> = {
+  accuracy: 0.5,
+  loss: 0.01,
+  bound: 0.5,
+};
+const DEFAULT_COUNTS = { calibration: 192, heldout: 400 };
+const QUICK_COUNTS = { calibration: 32, heldout: 44 };
+
+/** What `--help` prints. */
+export const USAGE: string =
+  `tokensieve: how few vision tokens does each layer of a model need?
+
+Usage: deno run -A search.ts [options]
+
+Finds a schedule (vision tokens kept per decoder layer) with G-Search on
+calibration questions, then compares it on held-out questions with the full
+model, with random ranking at the same counts, and with FastV.
+
+  --model DIR          Hugging Face directory of a LLaVA model (default: the
+                       embedded model, models/tiny)
+  --calibration N|FILE questions to search with: so many of the embedded task,
+                       or a .jsonl file of {"image", "question", "answer"}
+                       (default: ${DEFAULT_COUNTS.calibration})
+  --heldout N|FILE     questions to judge the result on (default: ${DEFAULT_COUNTS.heldout})
+  --criterion KIND     when a schedule is as good as the full model (default:
+                       bound)
+                         accuracy  mean accuracy falls by at most epsilon points
+                         loss      mean answer loss rises by at most epsilon nats
+                         bound     an upper 95 % confidence bound on the fall of
+                                   the answer's probability is at most epsilon
+                                   points
+  --epsilon X          tolerance (default: ${EPSILON.accuracy} points; ${EPSILON.loss} nats for loss)
+  --first-layer I      first decoder layer that may be reduced, from 0 (default: 1)
+  --rank RULE          ${RANKINGS.join(", ")}: what vision tokens are ranked by
+                       (default: instruction)
+  --seed N             which calibration questions are drawn (default: 0)
+  --out DIR            where schedule.json and search.jsonl go (default: out)
+  --quick              few questions: a first look in under 90 seconds
+  --json               print one JSON object as the last line
+  --help               print this
+
+An interrupted search (Ctrl-C) goes on where it stood when started again with
+the same options. Narrower permissions than -A:
+  --allow-read --allow-write=out --allow-env --allow-sys --allow-ffi
+`;
+
+const STRINGS = [
+  "model",
+  "calibration",
+  "heldout",
+  "criterion",
+  "epsilon",
+  "first-layer",
+  "rank",
+  "seed",
+  "out",
+] as const;
+const FLAGS = ["quick", "json", "help"] as const;
+
+/**
+ * Reads the command line.
+ *
+ * @returns the options, or null when help is wanted
+ * @throws {RangeError} an option is unknown or has an impossible value
+ */
+export function parseOptions(args: readonly string[]): SearchOptions | null {
+  const values = parseArgs([...args], {
+    string: STRINGS,
+    boolean: FLAGS,
+    unknown: (arg: string) => {
+      throw new RangeError(
+        `Cannot use ${arg} as there is no such option: see --help`,
+      );
+    },
+  });
+  if (values.help) return null;
+
+  const counts = values.quick ? QUICK_COUNTS : DEFAULT_COUNTS;
+  const kind = oneOf("criterion", values.criterion ?? "bound", [
+    "accuracy",
+    "loss",
+    "bound",
+  ]);
+  return {
+    model: values.model === undefined ? null : text("model", values.model),
+    calibration: questions(
+      "calibration",
+      values.calibration,
+      counts.calibration,
+    ),
+    heldout: questions("heldout", values.heldout, counts.heldout),
+    criterion: {
+      kind,
+      epsilon: values.epsilon === undefined
+        ? EPSILON[kind]
+        : number("epsilon", values.epsilon),
+    },
+    firstLayer: integer("first-layer", values["first-layer"] ?? "1", 1),
+    ranking: oneOf("rank", values.rank ?? "instruction", RANKINGS),
+    seed: integer("seed", values.seed ?? "0", 0),
+    out: text("out", values.out ?? "out"),
+    json: values.json,
+  };
+}
+
+function questions(
+  name: string,
+  value: string | undefined,
+  fallback: number,
+): QuestionSource {
+  if (value === undefined) return { count: fallback };
+  // Two are the fewest that a deviation can be computed of.
+  return /^[-+.\d]/.test(value) && !value.endsWith(".jsonl")
+    ? { count: integer(name, value, 2) }
+    : { file: text(name, value) };
+}
+
+function text(name: string, value: string): string {
+  if (value === "") throw wrong(name, "a name", value);
+  return value;
+}
+
+function number(name: string, value: string): number {
+  const x = value.trim() === "" ? NaN : Number(value);
+  if (!(x >= 0 && x < Infinity)) throw wrong(name, "a number >= 0", value);
+  return x;
+}
+
+function integer(name: string, value: string, least: number): number {
+  const x = Number(value);
+  if (
+    value.trim() === "" || !Number.isSafeInteger(x) || x < least || x >= 2 ** 31
+  ) {
+    throw wrong(name, `an integer >= ${least}`, value);
+  }
+  return x;
+}
+
+function oneOf<T extends string>(
+  name: string,
+  value: string,
+  words: readonly T[],
+): T {
+  const word = words.find((word) => word === value);
+  if (word === undefined) {
+    throw wrong(name, `one of ${words.join(", ")}`, value);
+  }
+  return word;
+}
+
+function wrong(name: string, requirement: string, value: string): RangeError {
+  return new RangeError(
+    `Cannot use --${name} as it must be ${requirement}: current value is "${value}"`,
+  );
+}

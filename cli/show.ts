@@ -1,0 +1,119 @@
+/**
+ * What search.ts tells about a model before it searches: what it is, how it
+ * answers, and how alike its layers rank vision tokens.
+ */
+// deno-lint-ignore-file no-console
+
+import {
+  embedImages,
+  embedPrompts,
+  fullSchedule,
+  nextTokenLogits,
+  runDecoder,
+} from "../core/mod.ts";
+import { accuracy, argmax, attentionByLayer } from "../eval/mod.ts";
+import { formatBar, formatPercent, formatTable } from "../report/mod.ts";
+import { type Evaluation, neighbouringTau } from "../search/mod.ts";
+import type { LoadedModel, QuestionSet } from "./load.ts";
+
+/** Device, model and question counts. */
+export function printHeader(
+  { name, model: { backend, config } }: LoadedModel,
+  calibration: QuestionSet,
+  heldout: QuestionSet,
+): void {
+  const { layers, width, heads } = config.decoder;
+  const describe = ({ samples, images }: QuestionSet): string =>
+    `${samples.length} questions about ${images.length} images`;
+  console.log(formatTable([
+    ["device"],
+    ["model"],
+    ["calibration"],
+    ["held-out"],
+  ].map((row, i) => [
+    ...row,
+    [
+      backend.name,
+      `${name}: ${config.visionTokens} vision tokens, ${layers} decoder layers of width ${width} with ${heads} heads`,
+      describe(calibration),
+      describe(heldout),
+    ][i],
+  ])));
+}
+
+/** The model's answers to the first questions of a set. */
+export async function printAnswers(
+  { model, tokenizer }: LoadedModel,
+  { images, samples, texts }: QuestionSet,
+): Promise<void> {
+  const { backend, config: { decoder, visionTokens } } = model;
+  const schedule = fullSchedule(decoder.layers, visionTokens);
+  console.log("\nThe full model answers:");
+  for (let i = 0; i < Math.min(5, samples.length); i++) {
+    const { image, prompt } = samples[i];
+    const logits = backend.scope(() => {
+      const vision = embedImages(model, [images[image]]);
+      const state = embedPrompts(model, vision, [prompt]);
+      return nextTokenLogits(model, runDecoder(model, state, schedule));
+    });
+    const said = tokenizer.decode([argmax(await backend.read(logits))]);
+    backend.free([logits]);
+    const { question, answer } = texts[i];
+    const mark = said === answer ? "right" : `the right answer is ${answer}`;
+    console.log(`  image ${image}: ${question} ${said} (${mark})`);
+  }
+}
+
+/** Accuracy of each kind of question, beside what blind guessing reaches. */
+export function printKinds(
+  { kinds, texts }: QuestionSet,
+  { samples }: Evaluation,
+): void {
+  const rows = [...new Set(kinds)].map((kind) => {
+    const ofKind = samples.filter(({ index }) => kinds[index] === kind);
+    const answers = ofKind.map(({ index }) => texts[index].answer);
+    return [
+      kind,
+      String(ofKind.length),
+      formatPercent(accuracy(ofKind)),
+      formatPercent(commonestShare(answers)),
+    ];
+  });
+  console.log("\nFull model on held-out questions:");
+  console.log(formatTable([
+    ["kind", "questions", "accuracy", "commonest answer"],
+    ...rows,
+    ["all", String(samples.length), formatPercent(accuracy(samples)), ""],
+  ]));
+}
+
+function commonestShare(answers: readonly string[]): number {
+  const counts = new Map<string, number>();
+  for (const answer of answers) {
+    counts.set(answer, (counts.get(answer) ?? 0) + 1);
+  }
+  return Math.max(...counts.values()) / answers.length;
+}
+
+/** Samples that τ is averaged over. */
+const TAU_SAMPLES = 24;
+
+/** Kendall's τ between the rankings of neighbouring layers (paper section 2). */
+export async function printTau(
+  { model }: LoadedModel,
+  { images, samples }: QuestionSet,
+  signal: AbortSignal,
+): Promise<void> {
+  const some = { images, samples: samples.slice(0, TAU_SAMPLES) };
+  const tau = neighbouringTau(await attentionByLayer(model, some, { signal }));
+  console.log(
+    `\nDo neighbouring layers rank vision tokens alike? Kendall's tau, mean of ${some.samples.length} questions:`,
+  );
+  for (const [layer, value] of tau.entries()) {
+    console.log(
+      `  layers ${layer}-${layer + 1}   ${value.toFixed(2).padStart(5)}  ${
+        formatBar(Math.max(0, value), 40)
+      }`,
+    );
+  }
+}

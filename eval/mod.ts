@@ -1,0 +1,32 @@
+/**
+ * From a model and questions to an `Evaluate` function, and the embedded task:
+ * seeded scenes with questions about them. No file system, no dependencies.
+ *
+ * @example A scene and what can be asked about it
+ * ```ts
+ * import { makeQuestions } from "@tokensieve/tokensieve/eval";
+ *
+ * const [{ scene, questions }] = makeQuestions("heldout", 0, 4);
+ * console.log(scene.pixels.length); // 96 × 96 × 3 = 27648
+ * for (const { words, answer } of questions) {
+ *   console.log(words.join(" "), answer);
+ * }
+ * ```
+ *
+ * @module
+ */
+
+export * from "./attention.ts";
+export * from "./evaluator.ts";
+export * from "./metrics.ts";
+export * from "./questions.ts";
+export * from "./scenes.ts";
+export * from "./task.ts";
+export * from "./timing.ts";
+export type {
+  Evaluate,
+  EvaluateOptions,
+  Evaluation,
+  SampleResult,
+} from "../search/evaluate.ts";
+export type { Schedule } from "../core/schedule.ts";

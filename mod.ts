@@ -1,0 +1,35 @@
+/**
+ * tokensieve: how few vision tokens each layer of a multimodal LLM needs. A
+ * LLaVA forward pass written from scratch, G-Search on top of it, and a small
+ * trained model and task to see it work (reference implementation of
+ * arXiv 2412.00556).
+ *
+ * The parts can be imported alone: `@tokensieve/tokensieve/core` (the
+ * transformer), `/search` (G-Search, cost model, statistics), `/eval` (model ×
+ * data × schedule → score), `/io` (Hugging Face directories, images,
+ * tokenizers; needs Deno).
+ *
+ * @example What a schedule costs on LLaVA-1.5-7B
+ * ```ts
+ * import {
+ *   fastvSchedule,
+ *   prefillFlops,
+ *   publishedModels,
+ * } from "@tokensieve/tokensieve";
+ *
+ * const model = publishedModels["LLaVA-1.5-7B"];
+ * const schedule = fastvSchedule({
+ *   layers: model.layers,
+ *   visionTokens: 576,
+ *   layer: 2,
+ *   keepRate: 0.5,
+ * });
+ * console.log((prefillFlops(model, schedule, 72) / 1e12).toFixed(2)); // 5.49
+ * ```
+ *
+ * @module
+ */
+
+export * from "./core/mod.ts";
+export * from "./eval/mod.ts";
+export * from "./search/mod.ts";

@@ -1,0 +1,143 @@
+/**
+ * The main job: how few vision tokens does each layer of a model need?
+ *
+ *     deno run -A search.ts --help
+ *
+ * Runs G-Search (paper section 3) on calibration questions and shows on
+ * held-out questions what the result is worth. Needs no arguments: a small
+ * trained model and its questions are part of the repository.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console
+
+import { compareRuns, printComparison, type Run } from "./cli/compare.ts";
+import { runGSearch } from "./cli/gsearch.ts";
+import { loadModel, loadQuestions } from "./cli/load.ts";
+import { parseOptions, type SearchOptions, USAGE } from "./cli/options.ts";
+import { createStatusLine } from "./cli/progress.ts";
+import { toJson, writeSchedule } from "./cli/results.ts";
+import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
+import {
+  fastvSchedule,
+  fullSchedule,
+  meanKeepingRate,
+  type Ranking,
+  type Schedule,
+} from "./core/mod.ts";
+import { createEvaluator } from "./eval/mod.ts";
+import { formatSchedule, formatSeconds } from "./report/mod.ts";
+
+/**
+ * Runs the command line.
+ *
+ * @param args as the user typed them
+ * @returns the exit code: 0 done, 2 wrong use or unreadable input, 130 Ctrl-C
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const interrupt = new AbortController();
+  const onInterrupt = (): void => interrupt.abort();
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  try {
+    const options = parseOptions(args);
+    if (options === null) console.log(USAGE);
+    else await search(options, interrupt.signal);
+    return 0;
+  } catch (error) {
+    if (interrupt.signal.aborted) return 130;
+    console.error((error as Error).message);
+    return 2;
+  } finally {
+    Deno.removeSignalListener("SIGINT", onInterrupt);
+  }
+}
+
+async function search(
+  options: SearchOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const start = performance.now();
+  const loaded = await loadModel(options.model);
+  const { name, model } = loaded;
+  const { visionTokens, decoder: { layers } } = model.config;
+  const calibration = await loadQuestions(
+    loaded,
+    options.calibration,
+    "calibration",
+    options.seed,
+  );
+  // Always the same questions, so that results of different seeds compare.
+  const heldout = await loadQuestions(loaded, options.heldout, "heldout", 0);
+  printHeader(loaded, calibration, heldout);
+  await printAnswers(loaded, heldout);
+
+  const status = createStatusLine();
+  async function judge(
+    name: string,
+    schedule: Schedule,
+    ranking: Ranking,
+  ): Promise<Run> {
+    const evaluate = createEvaluator(model, heldout, {
+      ranking,
+      cache: false,
+      onProgress: (done, total) =>
+        status.show(`${name}: ${done} of ${total} held-out questions`),
+    });
+    const evaluation = await evaluate(schedule, { signal });
+    status.clear();
+    return { name, schedule, ranking, evaluation };
+  }
+
+  const full = await judge(
+    "full model",
+    fullSchedule(layers, visionTokens),
+    options.ranking,
+  );
+  printKinds(heldout, full.evaluation);
+  await printTau(loaded, calibration, signal);
+
+  const { schedule, trials } = await runGSearch(
+    name,
+    model,
+    calibration,
+    options,
+    signal,
+  );
+  console.log(
+    `\nSchedule, mean keeping rate ${meanKeepingRate(schedule).toFixed(3)}:`,
+  );
+  console.log(formatSchedule(schedule));
+
+  const fastv = fastvSchedule({
+    layers,
+    visionTokens,
+    layer: 2,
+    keepRate: 0.5,
+  });
+  const runs = await compareRuns(model, heldout, [
+    full,
+    await judge("G-Search", schedule, options.ranking),
+    await judge("  its counts, random ranking", schedule, "random"),
+    await judge("FastV K=2 R=50 %", fastv, "last"),
+    await judge("  its counts, random ranking", fastv, "random"),
+  ], signal);
+  printComparison(runs);
+
+  const outcome = {
+    model: name,
+    device: model.backend.name,
+    full: runs[0],
+    reduced: runs[1],
+    trials: trials.length,
+    seconds: (performance.now() - start) / 1000,
+  };
+  await writeSchedule(outcome, options);
+  console.log(
+    `\nWritten: ${options.out}/schedule.json and ${options.out}/search.jsonl, in ${
+      formatSeconds(outcome.seconds)
+    }`,
+  );
+  if (options.json) console.log(toJson(outcome, options));
+}
+
+if (import.meta.main) Deno.exitCode = await main(Deno.args);

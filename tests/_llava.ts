@@ -1,0 +1,150 @@
+// Fixtures llava_a and llava_b: tiny random LLaVA models with two images, two
+// prompts and everything transformers computes from them
+// (fixtures/make_llava.py).
+
+import {
+  type Backend,
+  createReferenceBackend,
+  type DecoderState,
+  embedImages,
+  embedPrompts,
+  fromKeepCounts,
+  fullSchedule,
+  type LlavaModel,
+  type LlavaSource,
+  loadLlava,
+  nextTokenLogits,
+  openSafetensors,
+  parseLlavaConfig,
+  parseNormalization,
+  type PositionRule,
+  type Prompt,
+  type Ranking,
+  type RgbImage,
+  runDecoder,
+  type RunOptions,
+  type Schedule,
+} from "../core/mod.ts";
+import { openFile } from "../io/files.ts";
+
+/** The fixtures' names. */
+export const LLAVA_FIXTURES = ["llava_a", "llava_b"] as const;
+
+/** A schedule that was run by another implementation. */
+export interface PrunedRun {
+  /** Names its arrays: `${label}.hidden.${layer}`, `${label}.logits`. */
+  readonly label: string;
+  /** Keep counts per layer. */
+  readonly keep: readonly number[];
+  readonly ranking: Exclude<Ranking, "random">;
+  readonly positions: PositionRule;
+  /** Vision tokens there, `kept[layer][sample]`, numbered from 0. */
+  readonly kept: readonly (readonly (readonly number[])[])[];
+}
+
+/** A model and what goes into it and comes out of it. B = 2 samples. */
+export interface LlavaFixture {
+  readonly source: LlavaSource;
+  readonly model: LlavaModel;
+  readonly images: readonly RgbImage[];
+  readonly prompts: readonly Prompt[];
+  readonly pruned: readonly PrunedRun[];
+  /** An array of another implementation, by name. */
+  expected(name: string): Promise<Float32Array>;
+}
+
+/** Loads a fixture onto a backend. */
+export async function loadLlavaFixture(
+  name: typeof LLAVA_FIXTURES[number],
+  backend: Backend = createReferenceBackend(),
+): Promise<LlavaFixture> {
+  const path = new URL(`fixtures/${name}`, import.meta.url).pathname;
+  const description = JSON.parse(await Deno.readTextFile(`${path}.json`));
+  const open = async (file: string) =>
+    await openSafetensors(await openFile(file), file);
+  const arrays = await open(`${path}.expected.safetensors`);
+
+  const source = {
+    config: parseLlavaConfig(description.config),
+    normalization: parseNormalization(description.preprocessor),
+    tensors: await open(`${path}.safetensors`),
+    label: name,
+  };
+  const [, height, width] = arrays.tensors.get("images")!.shape;
+  const bytes = Uint8Array.from(await arrays.read("images"));
+  const size = height * width * 3;
+  return {
+    source,
+    model: await loadLlava(backend, source),
+    images: [0, 1].map((b) => ({
+      width,
+      height,
+      data: bytes.slice(b * size, (b + 1) * size),
+    })),
+    prompts: description.prompts,
+    pruned: description.pruned,
+    expected: (array) => arrays.read(array),
+  };
+}
+
+/** Both samples of a fixture as a batch, ready for decoder layer 0. */
+export function enter(
+  { model, images, prompts }: Pick<
+    LlavaFixture,
+    "model" | "images" | "prompts"
+  >,
+): DecoderState {
+  return embedPrompts(model, embedImages(model, images), prompts);
+}
+
+/** What a run of the decoder gives, copied to the host. */
+export interface Trace {
+  /** Of every layer that ran, what leaves it. */
+  readonly layers: readonly {
+    /** Shape [B, S, D]. */
+    readonly hidden: Float32Array;
+    /** Shape [B, S]. */
+    readonly positions: Int32Array;
+    /** Shape [B, n], n being the vision tokens there. */
+    readonly scores: Float32Array;
+  }[];
+  /** Shape [B, V]. */
+  readonly logits: Float32Array;
+}
+
+/** Runs decoder layers and the head, and copies all that comes by. */
+export async function trace(
+  model: LlavaModel,
+  state: DecoderState,
+  schedule: Schedule,
+  options: Omit<RunOptions, "to" | "onLayer"> = {},
+): Promise<Trace> {
+  const { backend } = model;
+  // Copies begin inside the run: a backend may free what a layer leaves.
+  const layers: Promise<Trace["layers"][number]>[] = [];
+  const copy = async ({ hidden, positions, scores }: DecoderState) => {
+    const copies = [
+      backend.read(hidden),
+      backend.read(positions),
+      backend.read(scores!),
+    ] as const;
+    const [h, p, s] = await Promise.all(copies);
+    return { hidden: h, positions: p, scores: s };
+  };
+  const last = runDecoder(model, state, schedule, {
+    ...options,
+    onLayer: (_, left) => layers.push(copy(left)),
+  });
+  const logits = await backend.read(nextTokenLogits(model, last));
+  return { layers: await Promise.all(layers), logits };
+}
+
+/** The schedule that removes nothing. */
+export function keepAll({ config }: LlavaModel): Schedule {
+  return fullSchedule(config.decoder.layers, config.visionTokens);
+}
+
+/** The schedule of a pruned run. */
+export function scheduleOf(model: LlavaModel, run: PrunedRun): Schedule {
+  return fromKeepCounts(run.keep, model.config.visionTokens);
+}
