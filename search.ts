@@ -23,9 +23,10 @@ import {
   fullSchedule,
   meanKeepingRate,
   type Ranking,
+  RANKINGS,
   type Schedule,
 } from "./core/mod.ts";
-import { createEvaluator } from "./eval/mod.ts";
+import { createEvaluatorPool } from "./eval/mod.ts";
 import { formatSchedule, formatSeconds } from "./report/mod.ts";
 
 /**
@@ -71,19 +72,26 @@ async function search(
   printHeader(loaded, calibration, heldout);
   await printAnswers(loaded, heldout);
 
+  using pool = await createEvaluatorPool(
+    loaded.source,
+    navigator.hardwareConcurrency,
+  );
   const status = createStatusLine();
+  const evaluators = new Map(RANKINGS.map((ranking) => [
+    ranking,
+    pool.createEvaluator(heldout, {
+      ranking,
+      cache: false,
+      onProgress: (done, total) =>
+        status.show(`${done} of ${total} held-out questions`),
+    }),
+  ]));
   async function judge(
     name: string,
     schedule: Schedule,
     ranking: Ranking,
   ): Promise<Run> {
-    const evaluate = createEvaluator(model, heldout, {
-      ranking,
-      cache: false,
-      onProgress: (done, total) =>
-        status.show(`${name}: ${done} of ${total} held-out questions`),
-    });
-    const evaluation = await evaluate(schedule, { signal });
+    const evaluation = await evaluators.get(ranking)!(schedule, { signal });
     status.clear();
     return { name, schedule, ranking, evaluation };
   }
@@ -98,8 +106,8 @@ async function search(
 
   const { schedule, trials } = await runGSearch(
     name,
-    model,
-    calibration,
+    model.config,
+    pool.createEvaluator(calibration, { ranking: options.ranking }),
     options,
     signal,
   );

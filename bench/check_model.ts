@@ -11,16 +11,20 @@ import { loadModel, loadQuestions } from "../cli/load.ts";
 import { createStatusLine } from "../cli/progress.ts";
 import { printKinds, printTau } from "../cli/show.ts";
 import { fullSchedule } from "../core/mod.ts";
-import { accuracy, createEvaluator } from "../eval/mod.ts";
+import { accuracy, createEvaluatorPool } from "../eval/mod.ts";
 import { formatPercent } from "../report/mod.ts";
 import { wilsonInterval } from "../search/mod.ts";
 
 const count = Number(Deno.args[0] ?? 2000);
 const loaded = await loadModel(null);
 const heldout = await loadQuestions(loaded, { count }, "heldout", 0);
+using pool = await createEvaluatorPool(
+  loaded.source,
+  navigator.hardwareConcurrency,
+);
 const status = createStatusLine();
 const { visionTokens, decoder: { layers } } = loaded.model.config;
-const evaluate = createEvaluator(loaded.model, heldout, {
+const evaluate = pool.createEvaluator(heldout, {
   cache: false,
   onProgress: (done, total) => status.show(`${done} of ${total}`),
 });

@@ -127,9 +127,9 @@ async function main(): Promise<void> {
   const seeds = Array.from({ length: Number(args.seeds) }, (_, seed) => seed);
   const jobs: Job[] = [
     { criterion: null, seed: 0, ...sizes },
-    ...args.criteria.split(",").map(parseCriterion).flatMap((criterion) =>
-      seeds.map((seed) => ({ criterion, seed, ...sizes }))
-    ),
+    ...args.criteria.split(",").map(parseCriterion).flatMap((
+      criterion: Criterion,
+    ) => seeds.map((seed): Job => ({ criterion, seed, ...sizes }))),
   ];
   const [full, ...searched] = await runAll(jobs);
 

@@ -3,11 +3,11 @@
  */
 // deno-lint-ignore-file no-console
 
-import { fullSchedule, type LlavaModel } from "../core/mod.ts";
-import { createEvaluator, type SampleSet } from "../eval/mod.ts";
+import { fullSchedule, type LlavaConfig } from "../core/mod.ts";
 import { formatSeconds } from "../report/mod.ts";
 import {
   type Criterion,
+  type Evaluate,
   type Evaluation,
   gSearch,
   type GSearchResult,
@@ -22,18 +22,18 @@ import { createStatusLine } from "./progress.ts";
  * search.jsonl and taking up the trials that are there already.
  *
  * @param name what the log calls the model
+ * @param evaluate runs it on the calibration questions
  * @throws the signal's reason, after printing what is known
  */
 export async function runGSearch(
   name: string,
-  model: LlavaModel,
-  calibration: SampleSet,
+  config: LlavaConfig,
+  evaluate: Evaluate,
   { out, criterion, firstLayer, ranking }: SearchOptions,
   signal: AbortSignal,
 ): Promise<GSearchResult> {
-  const { visionTokens, decoder: { layers } } = model.config;
+  const { visionTokens, decoder: { layers } } = config;
   const status = createStatusLine();
-  const evaluate = createEvaluator(model, calibration, { ranking });
   console.log(
     `\nG-Search from layer ${firstLayer}, ranking by ${ranking}, criterion ${criterion.kind}, epsilon ${criterion.epsilon} ${
       unitOf(criterion)

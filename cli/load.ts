@@ -6,6 +6,7 @@ import {
   createReferenceBackend,
   type LlavaConfig,
   type LlavaModel,
+  type LlavaSource,
   loadLlava,
   parseLlavaConfig,
   parseNormalization,
@@ -32,8 +33,13 @@ import type { QuestionSource } from "./options.ts";
 
 /** A model, its tokenizer, and what to call it. */
 export interface LoadedModel {
+  /** What output calls it. */
   readonly name: string;
+  /** On this thread. */
   readonly model: LlavaModel;
+  /** What workers load it from. */
+  readonly source: LlavaSource;
+  /** Of its checkpoint. */
   readonly tokenizer: Tokenizer;
 }
 
@@ -58,7 +64,7 @@ export async function loadModel(
   const { config, preprocessor, tokenizer, weights } = await loadCheckpoint(
     path,
   );
-  const model = await loadLlava(createReferenceBackend(), {
+  const source: LlavaSource = {
     config: parseLlavaConfig(config, `${path}/config.json`),
     normalization: parseNormalization(
       preprocessor,
@@ -66,10 +72,11 @@ export async function loadModel(
     ),
     tensors: weights,
     label: path,
-  });
+  };
   return {
     name: directory ?? "models/tiny",
-    model,
+    model: await loadLlava(createReferenceBackend(), source),
+    source,
     tokenizer: parseTokenizer(tokenizer, `${path}/tokenizer.json`),
   };
 }

@@ -184,8 +184,6 @@ export interface RunOptions extends ReductionOptions {
   readonly from?: number;
   /** The layer before which to stop. Default L. */
   readonly to?: number;
-  /** Called with each layer's number and the state that leaves it. */
-  readonly onLayer?: (layer: number, state: DecoderState) => void;
 }
 
 /**
@@ -199,8 +197,7 @@ export function runDecoder(
   { backend, decoder }: LlavaModel,
   state: DecoderState,
   schedule: Schedule,
-  { from = 0, to = decoder.layers.length, onLayer, ...reduction }: RunOptions =
-    {},
+  { from = 0, to = decoder.layers.length, ...reduction }: RunOptions = {},
 ): DecoderState {
   const { keep } = schedule;
   if (keep.length !== decoder.layers.length) {
@@ -222,7 +219,6 @@ export function runDecoder(
       next = backend.scope(() =>
         decoderLayer(backend, decoder, layer, entering, keep[layer], reduction)
       );
-      onLayer?.(layer, next);
     }
     return next;
   });

@@ -15,7 +15,7 @@ export type { TensorInfo } from "./safetensors_header.ts";
 /** Tensors by name, read when they are asked for. */
 export interface TensorStore {
   /** What there is to read, by the name the checkpoint gives it. */
-  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;
   /**
    * Reads one tensor, in row-major order.
    *
@@ -27,6 +27,8 @@ export interface TensorStore {
 
 /** An open safetensors file. */
 export interface SafetensorsFile extends TensorStore {
+  /** With type and place of each. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** The header's `__metadata__`, empty where there is none. */
   readonly metadata: ReadonlyMap<string, string>;
 }

@@ -19,6 +19,7 @@
 export * from "./attention.ts";
 export * from "./evaluator.ts";
 export * from "./metrics.ts";
+export * from "./pool.ts";
 export * from "./questions.ts";
 export * from "./scenes.ts";
 export * from "./task.ts";

@@ -2,11 +2,7 @@
 // preprocessor_config.json, tokenizer.json, and the weights in one
 // model.safetensors or in several with an index beside them.
 
-import {
-  openSafetensors,
-  type TensorInfo,
-  type TensorStore,
-} from "../core/safetensors.ts";
+import { openSafetensors, type TensorStore } from "../core/safetensors.ts";
 import { isFile, openFile, readJson, readText } from "./files.ts";
 
 /** What a model's folder holds. */
@@ -68,7 +64,7 @@ async function openShards(directory: string): Promise<TensorStore> {
   const path = `${directory}/${INDEX}`;
   const shardOf = parseWeightMap(await readJson(path), path);
   const shards = new Map<string, TensorStore>();
-  const tensors = new Map<string, TensorInfo>();
+  const tensors = new Map<string, { readonly shape: readonly number[] }>();
   for (const [name, file] of shardOf) {
     const shard = shards.get(file) ?? await openShard(directory, file);
     shards.set(file, shard);

@@ -112,31 +112,30 @@ export interface Trace {
   readonly logits: Float32Array;
 }
 
-/** Runs decoder layers and the head, and copies all that comes by. */
+/** Runs the decoder layer by layer and the head, and copies all that comes by. */
 export async function trace(
   model: LlavaModel,
   state: DecoderState,
   schedule: Schedule,
-  options: Omit<RunOptions, "to" | "onLayer"> = {},
+  { from = 0, ...reduction }: Omit<RunOptions, "to"> = {},
 ): Promise<Trace> {
   const { backend } = model;
-  // Copies begin inside the run: a backend may free what a layer leaves.
-  const layers: Promise<Trace["layers"][number]>[] = [];
-  const copy = async ({ hidden, positions, scores }: DecoderState) => {
-    const copies = [
-      backend.read(hidden),
-      backend.read(positions),
-      backend.read(scores!),
-    ] as const;
-    const [h, p, s] = await Promise.all(copies);
-    return { hidden: h, positions: p, scores: s };
-  };
-  const last = runDecoder(model, state, schedule, {
-    ...options,
-    onLayer: (_, left) => layers.push(copy(left)),
-  });
+  const layers: Trace["layers"][number][] = [];
+  let last = state;
+  for (let layer = from; layer < schedule.keep.length; layer++) {
+    last = runDecoder(model, last, schedule, {
+      ...reduction,
+      from: layer,
+      to: layer + 1,
+    });
+    layers.push({
+      hidden: await backend.read(last.hidden),
+      positions: await backend.read(last.positions),
+      scores: await backend.read(last.scores!),
+    });
+  }
   const logits = await backend.read(nextTokenLogits(model, last));
-  return { layers: await Promise.all(layers), logits };
+  return { layers, logits };
 }
 
 /** The schedule that removes nothing. */

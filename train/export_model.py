@@ -26,8 +26,10 @@ from transformers import (
     LlavaForConditionalGeneration,
 )
 
-from model import Config, Model, Questions, normalise
-from train import Split
+from batches import Split
+from config import Config
+from model import Model, Questions
+from vision import normalise
 
 SPECIAL = ["<pad>", "<bos>", "<eos>", "<unk>", "<image>"]
 PAD, BOS, EOS, UNK, IMAGE = range(len(SPECIAL))

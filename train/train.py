@@ -34,21 +34,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model import Config, Model, Questions, Reduction
+from batches import Split, batch_of
+from config import Config
+from evaluate import report
+from model import Model, Reduction
 from muon import Muon
+from patch_heads import PatchHeads, is_object
 
 # Kinds that are learned last weigh more; kinds not named here weigh 1.
 KIND_WEIGHTS = dict(above=2.5, below=2.5, read=2.0, where=1.5)
 KIND_WEIGHTS |= dict(exist=0.7, color=0.7, shape=0.7)
-
-# Columns of patches.npy: name, classes, weight of its loss, "nothing here".
-PATCH_LABELS = [
-    ("colour", 9, 1.0, 8),
-    ("shape", 7, 1.0, 6),
-    ("size", 3, 1.0, 2),
-    ("digit", 11, 2.0, 10),
-    ("centre", 2, 2.0, 0),
-]
 
 
 @dataclass(frozen=True)
@@ -74,90 +69,6 @@ class Recipe:
     save_every: int = 125  # steps
 
 
-# ------------------------------------------------------------------------ data
-
-
-class Split:
-    """One directory written by export.ts, read through memory maps."""
-
-    def __init__(self, directory: Path, device: torch.device):
-        self.device = device
-        names = ("images", "patches", "tokens", "lengths", "answers", "kinds")
-        self.arrays = {
-            name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in names
-        }
-
-    def __len__(self) -> int:
-        return len(self.arrays["images"])
-
-    def get(self, name: str, images: np.ndarray, columns=slice(None)) -> Tensor:
-        """Rows `images` of one array; `columns` selects questions."""
-        picked = np.ascontiguousarray(self.arrays[name][images][:, columns])
-        return torch.from_numpy(picked).to(self.device)
-
-    def questions(self, images: np.ndarray, half: int):
-        """One of the two sets of questions: packed questions, answers, kinds."""
-        count = self.arrays["tokens"].shape[1] // 2
-        columns = slice(half * count, (half + 1) * count)
-        tokens, lengths, answers, kinds = (
-            self.get(name, images, columns).long()
-            for name in ("tokens", "lengths", "answers", "kinds")
-        )
-        return Questions.pack(tokens, lengths), answers, kinds
-
-
-def batch_of(step: int, batch: int, count: int, seed: int) -> tuple[np.ndarray, int]:
-    """Images of a step and how often each was seen before: every epoch is a
-    new permutation; the epoch's parity chooses the set of questions.
-    """
-    per_epoch = count // batch
-    epoch, index = divmod(step, per_epoch)
-    order = np.random.default_rng([seed, epoch]).permutation(count)
-    return np.sort(order[index * batch : (index + 1) * batch]), epoch
-
-
-# ---------------------------------------------------------------------- losses
-
-
-class PatchHeads(nn.Module):
-    """Linear read-outs of each patch's features; thrown away after training."""
-
-    def __init__(self, config: Config):
-        super().__init__()
-        self.grid = config.grid
-        self.sizes = [classes for _, classes, _, _ in PATCH_LABELS]
-        self.content = nn.Linear(config.width, sum(self.sizes))
-        self.position = nn.Linear(config.width, 2 * config.grid)
-
-    def losses(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """features (B, N, D), labels (B, N, 5): content loss, position loss."""
-        guesses = self.content(features).split(self.sizes, -1)
-        content = sum(
-            weight * F.cross_entropy(guess.flatten(0, 1), labels[..., i].flatten())
-            for i, (guess, (_, _, weight, _)) in enumerate(zip(guesses, PATCH_LABELS))
-        )
-        B, N, _ = features.shape
-        patch = torch.arange(N, device=features.device).expand(B, N)
-        row, column = self.position(features).chunk(2, -1)
-        position = F.cross_entropy(
-            row.flatten(0, 1), (patch // self.grid).flatten()
-        ) + F.cross_entropy(column.flatten(0, 1), (patch % self.grid).flatten())
-        return content, position
-
-    def accuracies(self, features: Tensor, labels: Tensor) -> dict[str, float]:
-        """Per label, over the patches where there is something to say."""
-        guesses = self.content(features).split(self.sizes, -1)
-        result = {}
-        for i, (guess, (name, _, _, nothing)) in enumerate(zip(guesses, PATCH_LABELS)):
-            something = labels[..., i] != nothing
-            right = guess.argmax(-1) == labels[..., i]
-            result[name] = right[something].float().mean().item()
-        return result
-
-
-# ------------------------------------------------------------------- reduction
-
-
 def draw_reductions(rng: np.random.Generator, progress: float, recipe: Recipe):
     """Which vision tokens a batch loses, and from which layer on.
 
@@ -179,47 +90,8 @@ def draw_reductions(rng: np.random.Generator, progress: float, recipe: Recipe):
 
 def draw_priority(labels: Tensor, rng: np.random.Generator) -> Tensor:
     """labels (B, N, 5) to (B, N): random, but objects outlive background."""
-    is_object = (labels[..., 0] != PATCH_LABELS[0][3]) | (labels[..., 4] == 1)
-    noise = torch.from_numpy(rng.random(is_object.shape, dtype=np.float32))
-    return noise.to(labels.device) + is_object
-
-
-# ------------------------------------------------------------------ evaluation
-
-
-@torch.no_grad()
-def evaluate(model: Model, split: Split, kinds: list[str], images: int, keep=None):
-    """Accuracy over all questions and per kind, on the first `images` scenes.
-
-    With `keep`, only that many random vision tokens survive into layers 3 to 7.
-    """
-    rng = np.random.default_rng(1)
-    reductions = [] if keep is None else [Reduction(3, keep)]
-    right, total = np.zeros(len(kinds)), np.zeros(len(kinds))
-    for start in range(0, images, 25):
-        rows = np.arange(start, min(start + 25, images))
-        questions, answers, kind = split.questions(rows, half=0)
-        features = model.features(split.get("images", rows))
-        priority = torch.from_numpy(rng.random(features.shape[:2])).to(features.device)
-        logits = model(features, questions, reductions, priority)
-        hits = (logits.argmax(-1) == answers).flatten().cpu().numpy()
-        kind = kind.flatten().cpu().numpy()
-        right += np.bincount(kind, hits, len(kinds))
-        total += np.bincount(kind, minlength=len(kinds))
-    return right.sum() / total.sum(), right / np.maximum(total, 1)
-
-
-def report(model: Model, split: Split, kinds: list[str], images: int) -> str:
-    overall, per_kind = evaluate(model, split, kinds, images)
-    reduced, _ = evaluate(model, split, kinds, images // 2, keep=36)
-    parts = [f"{kind} {100 * a:.1f}" for kind, a in zip(kinds, per_kind)]
-    return (
-        f"all {100 * overall:.1f} | {' '.join(parts)} "
-        f"| 36 random tokens from layer 3: {100 * reduced:.1f}"
-    )
-
-
-# -------------------------------------------------------------------- training
+    noise = torch.from_numpy(rng.random(labels.shape[:2], dtype=np.float32))
+    return noise.to(labels.device) + is_object(labels)
 
 
 def make_optimisers(model: Model, heads: PatchHeads, recipe: Recipe, scale: float):

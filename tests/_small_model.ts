@@ -1,0 +1,101 @@
+// A model that runs in milliseconds, as files: fixture llava_a in the layout of
+// a Hugging Face directory, with PNG images and questions about them.
+
+import sharp from "sharp";
+import type { RgbImage } from "../core/mod.ts";
+import { randomInteger, seededRandom } from "./_random.ts";
+
+const FIXTURE = new URL("fixtures/llava_a", import.meta.url).pathname;
+
+/** What its words are: `<bos>` is 1, `<image>` 3, as its config.json says. */
+const WORDS: readonly string[] = [
+  ..."<pad> <bos> <eos> <image> ?".split(" "),
+  ...Array.from({ length: 26 }, (_, i) => `word${i}`),
+];
+const SPECIAL = 4;
+
+/** Sizes of the model. */
+export const SMALL = {
+  layers: 4,
+  visionTokens: 16,
+  imageSize: 16,
+  imageToken: 3,
+  vocabulary: 31,
+} as const;
+
+/** Writes config.json, preprocessor_config.json, tokenizer.json and weights. */
+export async function writeSmallModel(directory: string): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  const write = (file: string, value: unknown): Promise<void> =>
+    Deno.writeTextFile(`${directory}/${file}`, JSON.stringify(value));
+  const { config, preprocessor } = JSON.parse(
+    await Deno.readTextFile(`${FIXTURE}.json`),
+  );
+  await write("config.json", config);
+  await write("preprocessor_config.json", preprocessor);
+  await write("tokenizer.json", {
+    added_tokens: WORDS.slice(0, SPECIAL).map((content, id) => ({
+      id,
+      content,
+      special: true,
+    })),
+    normalizer: null,
+    pre_tokenizer: { type: "WhitespaceSplit" },
+    post_processor: null,
+    decoder: null,
+    model: {
+      type: "WordLevel",
+      vocab: Object.fromEntries(WORDS.map((word, id) => [word, id])),
+    },
+  });
+  await Deno.copyFile(
+    `${FIXTURE}.safetensors`,
+    `${directory}/model.safetensors`,
+  );
+}
+
+/** An image of the model's size, random bytes. */
+export function noise(seed: number, size: number = SMALL.imageSize): RgbImage {
+  const random = seededRandom(seed);
+  const data = Uint8Array.from(
+    { length: 3 * size * size },
+    () => randomInteger(random, 0, 255),
+  );
+  return { width: size, height: size, data };
+}
+
+/** Writes an image as PNG. */
+export async function writePng(
+  path: string,
+  { width, height, data }: RgbImage,
+): Promise<void> {
+  const png = await sharp(data, { raw: { width, height, channels: 3 } })
+    .png().toBuffer();
+  await Deno.writeFile(path, png);
+}
+
+/**
+ * Writes a question file and its images, image0.png to image3.png, beside it.
+ * Questions are of two lengths; the answers are random words.
+ */
+export async function writeQuestions(
+  directory: string,
+  file: string,
+  count: number,
+  seed: number,
+): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  for (let image = 0; image < 4; image++) {
+    await writePng(`${directory}/image${image}.png`, noise(image));
+  }
+  const random = seededRandom(seed);
+  const word = (): string =>
+    WORDS[randomInteger(random, SPECIAL + 1, WORDS.length - 1)];
+  const lines = Array.from({ length: count }, (_, i) =>
+    JSON.stringify({
+      image: `image${i % 4}.png`,
+      question: i % 3 === 0 ? `${word()} ?` : `${word()} ${word()} ?`,
+      answer: word(),
+    }));
+  await Deno.writeTextFile(`${directory}/${file}`, lines.join("\n") + "\n");
+}

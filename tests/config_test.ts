@@ -1,0 +1,294 @@
+// deno-lint-ignore-file camelcase -- Hugging Face's names
+
+// Defaults in these tests are those that transformers 5 prints for the same
+// config.json.
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { type LlavaConfig, parseLlavaConfig } from "../core/mod.ts";
+
+/** As published for LLaVA-1.5-7B: all that differs from the classes' defaults. */
+const LLAVA_7B = {
+  model_type: "llava",
+  image_token_index: 32000,
+  projector_hidden_act: "gelu",
+  text_config: {
+    model_type: "llama",
+    max_position_embeddings: 4096,
+    rms_norm_eps: 1e-5,
+    vocab_size: 32064,
+  },
+  vision_config: {
+    model_type: "clip_vision_model",
+    hidden_size: 1024,
+    image_size: 336,
+    intermediate_size: 4096,
+    num_attention_heads: 16,
+    num_hidden_layers: 24,
+    patch_size: 14,
+    projection_dim: 768,
+  },
+  vision_feature_layer: -2,
+  vision_feature_select_strategy: "default",
+};
+
+const LLAVA_7B_PARSED: LlavaConfig = {
+  vision: {
+    width: 1024,
+    layers: 24,
+    heads: 16,
+    mlpWidth: 4096,
+    imageSize: 336,
+    patchSize: 14,
+    activation: "quick_gelu",
+    normEpsilon: 1e-5,
+    featureLayers: 23,
+    dropClassToken: true,
+  },
+  projectorActivation: "gelu",
+  decoder: {
+    width: 4096,
+    layers: 32,
+    heads: 32,
+    kvHeads: 32,
+    headWidth: 128,
+    mlpWidth: 11008,
+    vocabulary: 32064,
+    normEpsilon: 1e-5,
+    ropeTheta: 10000,
+    tiedHead: false,
+  },
+  imageToken: 32000,
+  visionTokens: 576,
+};
+
+/** LLaVA-1.5-7B with some fields changed, named by their paths. */
+function change(fields: Record<string, unknown>): unknown {
+  const config = structuredClone<Record<string, unknown>>(LLAVA_7B);
+  for (const [path, value] of Object.entries(fields)) {
+    const names = path.split(".");
+    let part = config;
+    for (const name of names.slice(0, -1)) {
+      part = (part[name] ??= {}) as Record<string, unknown>;
+    }
+    part[names.at(-1)!] = value;
+  }
+  return config;
+}
+
+Deno.test("parseLlavaConfig() fills a published config with the classes' defaults", () => {
+  assertEquals(parseLlavaConfig(LLAVA_7B), LLAVA_7B_PARSED);
+});
+
+Deno.test("parseLlavaConfig() knows the default of every field", () => {
+  const minimal = {
+    model_type: "llava",
+    text_config: { model_type: "llama" },
+    vision_config: { model_type: "clip_vision_model" },
+  };
+  const expected: LlavaConfig = {
+    vision: {
+      width: 768,
+      layers: 12,
+      heads: 12,
+      mlpWidth: 3072,
+      imageSize: 224,
+      patchSize: 32,
+      activation: "quick_gelu",
+      normEpsilon: 1e-5,
+      featureLayers: 11,
+      dropClassToken: true,
+    },
+    projectorActivation: "gelu",
+    decoder: {
+      ...LLAVA_7B_PARSED.decoder,
+      vocabulary: 32000,
+      normEpsilon: 1e-6,
+    },
+    imageToken: 32000,
+    visionTokens: 49,
+  };
+  assertEquals(parseLlavaConfig(minimal), expected);
+});
+
+Deno.test("parseLlavaConfig() reads every field of the decoder", () => {
+  const text_config = {
+    hidden_size: 96,
+    num_hidden_layers: 3,
+    num_attention_heads: 8,
+    num_key_value_heads: 2,
+    head_dim: 10,
+    intermediate_size: 200,
+    vocab_size: 50,
+    rms_norm_eps: 1e-4,
+    rope_theta: 5e5,
+    tie_word_embeddings: true,
+  };
+  assertEquals(parseLlavaConfig(change({ text_config })).decoder, {
+    width: 96,
+    layers: 3,
+    heads: 8,
+    kvHeads: 2,
+    headWidth: 10,
+    mlpWidth: 200,
+    vocabulary: 50,
+    normEpsilon: 1e-4,
+    ropeTheta: 5e5,
+    tiedHead: true,
+  });
+});
+
+Deno.test("parseLlavaConfig() reads rope_theta in both layouts", () => {
+  const theta = (text_config: Record<string, unknown>) =>
+    parseLlavaConfig(change({ text_config })).decoder.ropeTheta;
+  assertEquals(theta({ rope_theta: 5e5 }), 5e5); // before transformers 5
+  assertEquals(theta({ rope_theta: 5e5, rope_scaling: null }), 5e5);
+  assertEquals(
+    theta({ rope_parameters: { rope_theta: 3e5, rope_type: "default" } }),
+    3e5,
+  );
+  assertEquals(theta({ rope_parameters: {}, rope_theta: 2e5 }), 2e5);
+});
+
+Deno.test("parseLlavaConfig() ties the head when either place says so", () => {
+  const tied = (top: boolean, text: boolean) =>
+    parseLlavaConfig(change({
+      "tie_word_embeddings": top,
+      "text_config.tie_word_embeddings": text,
+    })).decoder.tiedHead;
+  assertEquals(tied(false, false), false);
+  assertEquals(tied(true, false), true);
+  assertEquals(tied(false, true), true);
+});
+
+Deno.test("parseLlavaConfig() counts feature layers as transformers counts hidden states", () => {
+  // 24 layers have 25 hidden states: 0 enters the first layer, 24 (−1) leaves
+  // the last.
+  const cases: [layer: number, featureLayers: number][] = [
+    [-1, 24],
+    [-2, 23],
+    [-25, 0],
+    [0, 0],
+    [1, 1],
+    [24, 24],
+  ];
+  for (const [layer, featureLayers] of cases) {
+    const config = parseLlavaConfig(change({ vision_feature_layer: layer }));
+    assertEquals(config.vision.featureLayers, featureLayers);
+  }
+});
+
+Deno.test("parseLlavaConfig() counts vision tokens: whole patches, and the class token if it stays", () => {
+  const count = (strategy: string, imageSize: number) =>
+    parseLlavaConfig(change({
+      "vision_feature_select_strategy": strategy,
+      "vision_config.image_size": imageSize,
+    })).visionTokens;
+  assertEquals(count("default", 336), 576);
+  assertEquals(count("full", 336), 577);
+  assertEquals(count("default", 349), 576); // 24 patches and 13 pixels
+});
+
+Deno.test("parseLlavaConfig() knows the names of activations", () => {
+  const names = {
+    gelu: "gelu",
+    gelu_pytorch_tanh: "gelu_tanh",
+    gelu_new: "gelu_tanh",
+    quick_gelu: "quick_gelu",
+  };
+  for (const [name, activation] of Object.entries(names)) {
+    const config = parseLlavaConfig(change({
+      "projector_hidden_act": name,
+      "vision_config.hidden_act": name,
+    }));
+    assertEquals(config.projectorActivation, activation);
+    assertEquals(config.vision.activation, activation);
+  }
+});
+
+Deno.test("parseLlavaConfig() names file, field, requirement and value", () => {
+  const integer = "must be an integer >= 1";
+  const activation =
+    'must be one of "gelu", "gelu_pytorch_tanh", "gelu_new", "quick_gelu"';
+  const layer = "must be an integer in [-25, 24]";
+  const defaultRope = 'must be one of "default"';
+  const cases: [field: string, value: unknown, requirement: string][] = [
+    ["model_type", "qwen2_vl", 'must be one of "llava"'],
+    ["projector_hidden_act", "relu", activation],
+    ["image_token_index", -200, "must be an integer >= 0"],
+    ["vision_feature_layer", 25, layer],
+    ["vision_feature_layer", [-2, -5], layer],
+    [
+      "vision_feature_select_strategy",
+      "cls",
+      'must be one of "default", "full"',
+    ],
+    ["tie_word_embeddings", 1, "must be true or false"],
+    [
+      "vision_config.model_type",
+      "siglip_vision_model",
+      'must be one of "clip_vision_model"',
+    ],
+    ["vision_config.hidden_size", 1000, "must be a multiple of 16"],
+    ["vision_config.patch_size", 0, integer],
+    ["vision_config.hidden_act", "silu", activation],
+    ["vision_config.layer_norm_eps", 0, "must be a positive number"],
+    ["text_config.model_type", "mistral", 'must be one of "llama"'],
+    ["text_config.hidden_act", "gelu", 'must be one of "silu"'],
+    ["text_config.hidden_size", "4096", integer],
+    ["text_config.vocab_size", 1.5, integer],
+    [
+      "text_config.num_key_value_heads",
+      5,
+      "must divide num_attention_heads (32)",
+    ],
+    [
+      "text_config.num_key_value_heads",
+      64,
+      "must be an integer in [1, 32]",
+    ],
+    ["text_config.head_dim", 7, "must be a multiple of 2"],
+    ["text_config.rope_parameters.rope_type", "yarn", defaultRope],
+    ["text_config.rope_scaling.rope_type", "llama3", defaultRope],
+    ["text_config.rope_scaling.type", "linear", defaultRope],
+    ["text_config.attention_bias", true, "must be false"],
+    ["text_config.mlp_bias", true, "must be false"],
+  ];
+  for (const [field, value, requirement] of cases) {
+    const error = assertThrows(
+      () => parseLlavaConfig(change({ [field]: value }), "a/config.json"),
+      RangeError,
+    );
+    assertEquals(
+      error.message,
+      `Cannot read a/config.json as ${field} ${requirement}: current value is ${
+        JSON.stringify(value)
+      }`,
+    );
+  }
+  assertThrows(
+    () => parseLlavaConfig({}),
+    RangeError,
+    'Cannot read config.json as model_type must be one of "llava": current value is missing',
+  );
+});
+
+Deno.test("parseLlavaConfig() refuses what is not an object, in the file or in a part of it", () => {
+  assertThrows(
+    () => parseLlavaConfig([]),
+    TypeError,
+    "Cannot read config.json as it must be a JSON object: current value is []",
+  );
+  for (
+    const part of [
+      "text_config",
+      "vision_config",
+      "text_config.rope_parameters",
+    ]
+  ) {
+    assertThrows(
+      () => parseLlavaConfig(change({ [part]: "default" })),
+      TypeError,
+      `Cannot read config.json as ${part} must be a JSON object: current value is "default"`,
+    );
+  }
+});
