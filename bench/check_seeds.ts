@@ -60,12 +60,15 @@ async function run(job: Job): Promise<Outcome> {
       "calibration",
       job.seed,
     );
-    const search = gSearch(createEvaluator(loaded.model, set), {
-      layers,
-      visionTokens,
-      firstLayer: FIRST_LAYER,
-      criterion: job.criterion,
-    });
+    const search = gSearch(
+      createEvaluator(loaded.model, set, { batchSize: 2 }),
+      {
+        layers,
+        visionTokens,
+        firstLayer: FIRST_LAYER,
+        criterion: job.criterion,
+      },
+    );
     let step = await search.next();
     for (; !step.done; step = await search.next()) trials++;
     keep = step.value.schedule.keep;
