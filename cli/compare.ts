@@ -12,7 +12,12 @@ import {
   type Schedule,
 } from "../core/mod.ts";
 import { accuracy, timePrefill } from "../eval/mod.ts";
-import { formatDifference, formatPercent, formatTable } from "../report/mod.ts";
+import {
+  formatCount,
+  formatDifference,
+  formatPercent,
+  formatTable,
+} from "../report/mod.ts";
 import {
   type AccuracyDifference,
   accuracyDifference,
@@ -45,7 +50,7 @@ export interface ComparedRun extends Run {
 }
 
 /** Held-out samples that are timed. */
-const TIMED_SAMPLES = 12;
+const TIMED_SAMPLES = 4;
 
 /** Adds costs, measured time and paired differences from the first run. */
 export async function compareRuns(
@@ -90,7 +95,7 @@ export async function compareRuns(
 export function printComparison(runs: readonly ComparedRun[]): void {
   const [full] = runs;
   console.log(
-    `\n${full.evaluation.total} held-out questions; difference from the full model in points with its paired 95 % interval:`,
+    `\nOn ${full.evaluation.total} held-out questions; difference from the full model in points, with its\npaired 95 % interval:`,
   );
   console.log(formatTable([
     ["", "accuracy", "difference", "keeping", "FLOPs", "KV cache", "time"],
@@ -99,18 +104,24 @@ export function printComparison(runs: readonly ComparedRun[]): void {
       formatPercent(run.accuracy),
       run === full ? "" : formatDifference(run.difference),
       meanKeepingRate(run.schedule).toFixed(3),
-      `${(run.flops / 1e6).toFixed(0)} M (${
-        (full.flops / run.flops).toFixed(2)
-      }x)`,
-      `${(run.kvBytes / 1024).toFixed(0)} KiB (${
-        (full.kvBytes / run.kvBytes).toFixed(2)
-      }x)`,
-      `${run.milliseconds.toFixed(0)} ms (${
-        (full.milliseconds / run.milliseconds).toFixed(2)
-      }x)`,
+      ...run === full
+        ? [
+          formatCount(full.flops),
+          `${formatCount(full.kvBytes)}B`,
+          `${full.milliseconds.toFixed(1)} ms`,
+        ]
+        : [
+          formatRatio(full.flops, run.flops),
+          formatRatio(full.kvBytes, run.kvBytes),
+          formatRatio(full.milliseconds, run.milliseconds),
+        ],
     ]),
   ]));
   console.log(
-    "FLOPs, KV cache and time: decoder prefill of one question; (how many times less than the full model)",
+    "FLOPs, KV cache, time: the decoder's prefill of one question; 2.00x is half of it",
   );
+}
+
+function formatRatio(full: number, reduced: number): string {
+  return `${(full / reduced).toFixed(2)}x`;
 }

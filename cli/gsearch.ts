@@ -54,7 +54,7 @@ export async function runGSearch(
   });
   const trials: Trial[] = [...log.recorded];
   if (trials.length > 0) {
-    console.log(`  goes on after ${trials.length} trials in ${path}`);
+    console.log(`  goes on after trial ${trials.length} in ${path}`);
   }
 
   const search = gSearch(evaluate, {
@@ -89,9 +89,9 @@ export async function runGSearch(
     if (signal.aborted) {
       const best = trials.findLast(({ verdict }) => verdict === "pass");
       console.log(
-        `Interrupted after ${trials.length} trials; best schedule so far, not checked on held-out questions: ${
+        `  stopped after trial ${trials.length}; best so far, not checked on held-out questions: ${
           best ? `[${best.schedule.join(", ")}]` : "the full model"
-        }. The same command goes on from here.`,
+        }`,
       );
     }
     throw error;
@@ -105,11 +105,11 @@ function layerText(trials: readonly Trial[], criterion: Criterion): string {
   const passed = trials.findLast(({ verdict }) => verdict === "pass");
   const keep = passed ? `${passed.schedule[layer]}` : "all";
   const drop = passed
-    ? `, drop ${passed.meanDrop.toFixed(3)} ${unitOf(criterion)}`
+    ? `, drop: ${passed.meanDrop.toFixed(3)} ${unitOf(criterion)}`
     : "";
   return `  layer ${
     String(layer).padStart(2)
-  }: ${keep} tokens (${ofLayer.length} trials${drop})`;
+  } keeps ${keep} (trials: ${ofLayer.length}${drop})`;
 }
 
 /** The layer under search, the trial, the best so far, the time left. */
@@ -120,9 +120,9 @@ function statusText(trials: readonly Trial[]): string {
     seconds === undefined ? [] : [seconds]
   );
   const mean = timed.reduce((sum, seconds) => sum + seconds, 0) / timed.length;
-  return `  layer ${layer}, trial ${trials.length}: ${keep} tokens ${verdict}; best ${
+  return `  layer ${layer}, trial ${trials.length}: keeping ${keep} ${verdict}ed; best ${
     best ? best.keep : "all"
-  }; at most ${formatSeconds(mean * remaining)} left`;
+  }; trials left: at most ${remaining}, ${formatSeconds(mean * remaining)}`;
 }
 
 function unitOf({ kind }: Criterion): string {

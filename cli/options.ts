@@ -42,7 +42,7 @@ const EPSILON: Readonly<Record<Criterion["kind"], number>> = {
   bound: 0.5,
 };
 const DEFAULT_COUNTS = { calibration: 192, heldout: 400 };
-const QUICK_COUNTS = { calibration: 32, heldout: 44 };
+const QUICK_COUNTS = { calibration: 16, heldout: 33 };
 
 /** What `--help` prints. */
 export const USAGE: string =
@@ -62,15 +62,17 @@ model, with random ranking at the same counts, and with FastV.
   --heldout N|FILE     questions to judge the result on (default: ${DEFAULT_COUNTS.heldout})
   --criterion KIND     when a schedule is as good as the full model (default:
                        bound)
-                         accuracy  mean accuracy falls by at most epsilon points
-                         loss      mean answer loss rises by at most epsilon nats
-                         bound     an upper 95 % confidence bound on the fall of
-                                   the answer's probability is at most epsilon
-                                   points
+                       accuracy  mean accuracy falls by at most epsilon points
+                       loss      mean answer loss rises by at most epsilon nats
+                       bound     an upper 95 % confidence bound on the fall of
+                                 the answer's probability is at most epsilon
+                                 points
   --epsilon X          tolerance (default: ${EPSILON.accuracy} points; ${EPSILON.loss} nats for loss)
-  --first-layer I      first decoder layer that may be reduced, from 0 (default: 1)
-  --rank RULE          ${RANKINGS.join(", ")}: what vision tokens are ranked by
-                       (default: instruction)
+  --first-layer I      first decoder layer that may be reduced; layers count
+                       from 0, and layer 0 never is (default: 1)
+  --rank RULE          what vision tokens are ranked by: the attention of all
+                       instruction tokens, of the last token, or at random
+                       (${RANKINGS.join(", ")}; default: instruction)
   --seed N             which calibration questions are drawn (default: 0)
   --out DIR            where schedule.json and search.jsonl go (default: out)
   --quick              few questions: a first look in under 90 seconds
@@ -78,7 +80,8 @@ model, with random ranking at the same counts, and with FastV.
   --help               print this
 
 An interrupted search (Ctrl-C) goes on where it stood when started again with
-the same options. Narrower permissions than -A:
+the same options. Exit codes: 0 done, 2 wrong use or unreadable input, 130
+interrupted. Narrower permissions than -A:
   --allow-read --allow-write=out --allow-env --allow-sys --allow-ffi
 `;
 
@@ -105,12 +108,10 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
   const values = parseArgs([...args], {
     string: STRINGS,
     boolean: FLAGS,
-    unknown: (arg: string) => {
-      throw new RangeError(
-        `Cannot use ${arg} as there is no such option: see --help`,
-      );
-    },
+    unknown: noSuchOption,
   });
+  // What follows a lone "--" is not reported as unknown.
+  if (values._.length > 0) noSuchOption(String(values._[0]));
   if (values.help) return null;
 
   const counts = values.quick ? QUICK_COUNTS : DEFAULT_COUNTS;
@@ -141,16 +142,22 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
   };
 }
 
+function noSuchOption(arg: string): never {
+  throw new RangeError(
+    `Cannot use ${arg} as there is no such option: see --help`,
+  );
+}
+
 function questions(
   name: string,
   value: string | undefined,
   fallback: number,
 ): QuestionSource {
   if (value === undefined) return { count: fallback };
-  // Two are the fewest that a deviation can be computed of.
-  return /^[-+.\d]/.test(value) && !value.endsWith(".jsonl")
-    ? { count: integer(name, value, 2) }
-    : { file: text(name, value) };
+  return Number.isNaN(Number(value))
+    ? { file: value }
+    // Two are the fewest that a deviation can be computed of.
+    : { count: integer(name, value, 2, " or a file") };
 }
 
 function text(name: string, value: string): string {
@@ -164,12 +171,17 @@ function number(name: string, value: string): number {
   return x;
 }
 
-function integer(name: string, value: string, least: number): number {
+function integer(
+  name: string,
+  value: string,
+  least: number,
+  alternative: string = "",
+): number {
   const x = Number(value);
   if (
     value.trim() === "" || !Number.isSafeInteger(x) || x < least || x >= 2 ** 31
   ) {
-    throw wrong(name, `an integer >= ${least}`, value);
+    throw wrong(name, `an integer >= ${least}${alternative}`, value);
   }
   return x;
 }

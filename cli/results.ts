@@ -23,6 +23,24 @@ export interface SearchOutcome {
   readonly seconds: number;
 }
 
+/**
+ * Makes the directory for results, and sure that files can be written there
+ * before hours are spent on them.
+ *
+ * @throws {Error} they cannot
+ */
+export async function prepareDirectory(out: string): Promise<void> {
+  try {
+    await Deno.mkdir(out, { recursive: true });
+    await Deno.remove(await Deno.makeTempFile({ dir: out }));
+  } catch (error) {
+    throw new Error(
+      `Cannot write to ${out} as ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}
+
 /** Writes the schedule and how it came about; the same search, the same file. */
 export async function writeSchedule(
   { model, full, reduced }: SearchOutcome,

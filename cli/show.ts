@@ -25,20 +25,12 @@ export function printHeader(
   const { layers, width, heads } = config.decoder;
   const describe = ({ samples, images }: QuestionSet): string =>
     `${samples.length} questions about ${images.length} images`;
-  console.log(formatTable([
-    ["device"],
-    ["model"],
-    ["calibration"],
-    ["held-out"],
-  ].map((row, i) => [
-    ...row,
-    [
-      backend.name,
-      `${name}: ${config.visionTokens} vision tokens, ${layers} decoder layers of width ${width} with ${heads} heads`,
-      describe(calibration),
-      describe(heldout),
-    ][i],
-  ])));
+  console.log(`device       ${backend.name}`);
+  console.log(
+    `model        ${name}: ${config.visionTokens} vision tokens, ${layers} decoder layers of width ${width} with ${heads} heads`,
+  );
+  console.log(`calibration  ${describe(calibration)}`);
+  console.log(`held-out     ${describe(heldout)}`);
 }
 
 /** The model's answers to the first questions of a set. */
@@ -50,17 +42,22 @@ export async function printAnswers(
   const schedule = fullSchedule(decoder.layers, visionTokens);
   console.log("\nThe full model answers:");
   for (let i = 0; i < Math.min(5, samples.length); i++) {
-    const { image, prompt } = samples[i];
+    const { image, prompt, answer } = samples[i];
     const logits = backend.scope(() => {
       const vision = embedImages(model, [images[image]]);
       const state = embedPrompts(model, vision, [prompt]);
       return nextTokenLogits(model, runDecoder(model, state, schedule));
     });
-    const said = tokenizer.decode([argmax(await backend.read(logits))]);
+    const said = argmax(await backend.read(logits));
     backend.free([logits]);
-    const { question, answer } = texts[i];
-    const mark = said === answer ? "right" : `the right answer is ${answer}`;
-    console.log(`  image ${image}: ${question} ${said} (${mark})`);
+    const mark = said === answer
+      ? "right"
+      : `the right answer is ${texts[i].answer}`;
+    console.log(
+      `  image ${image}: ${texts[i].question} ${
+        tokenizer.decode([said])
+      } (${mark})`,
+    );
   }
 }
 
@@ -83,7 +80,9 @@ export function printKinds(
   console.log(formatTable([
     ["kind", "questions", "accuracy", "commonest answer"],
     ...rows,
-    ["all", String(samples.length), formatPercent(accuracy(samples)), ""],
+    ...rows.length === 1
+      ? []
+      : [["all", String(samples.length), formatPercent(accuracy(samples)), ""]],
   ]));
 }
 
@@ -96,7 +95,7 @@ function commonestShare(answers: readonly string[]): number {
 }
 
 /** Samples that τ is averaged over. */
-const TAU_SAMPLES = 24;
+const TAU_SAMPLES = 12;
 
 /** Kendall's τ between the rankings of neighbouring layers (paper section 2). */
 export async function printTau(
@@ -113,7 +112,7 @@ export async function printTau(
     console.log(
       `  layers ${layer}-${layer + 1}   ${value.toFixed(2).padStart(5)}  ${
         formatBar(Math.max(0, value), 40)
-      }`,
+      }`.trimEnd(),
     );
   }
 }

@@ -13,6 +13,7 @@ import {
   type DecoderState,
   embedImages,
   embedPrompts,
+  type Indices,
   type LlavaModel,
   nextTokenLogits,
   type Prompt,
@@ -33,9 +34,14 @@ export interface Sample {
   readonly prompt: Prompt;
   /** The token that answers it. */
   readonly answer: number;
+  /**
+   * What results call it, and the seed of its random ranking. Default: its
+   * place in the set.
+   */
+  readonly number?: number;
 }
 
-/** Questions about images; a sample's place in `samples` is its number. */
+/** Questions about images. */
 export interface SampleSet {
   /** Of the model's size. */
   readonly images: readonly RgbImage[];
@@ -50,21 +56,34 @@ export interface EvaluatorOptions extends ReductionOptions {
    * change. Costs B·S·D floats per sample; worth it in a search. Default true.
    */
   readonly cache?: boolean;
+  /**
+   * Samples that run together, at most. Default 8. A backend that computes one
+   * sample as fast as its share of eight does best with few: a trial can stop
+   * earlier.
+   */
+  readonly batchSize?: number;
   /** Called after each batch with the number of samples done in this call. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Samples per batch: small enough that a trial can stop early. */
+/** Samples per batch where the caller does not say. */
 const BATCH = 8;
+
+/** A batch as it enters some layer. */
+interface CachedState {
+  readonly state: DecoderState;
+  /** Keep counts of the layers before that one. */
+  readonly keep: readonly number[];
+}
 
 /** Samples of one shape that run together, and what is known of them. */
 interface Batch {
-  /** Their numbers in the set. */
+  /** Their places in the set. */
   readonly samples: readonly number[];
-  /** The deepest cached state, and the keep counts of the layers before it. */
-  cached:
-    | { readonly state: DecoderState; readonly keep: readonly number[] }
-    | null;
+  /** Their mean loss when last run, in nats. */
+  loss: number;
+  /** How far it was run last, where that is kept. */
+  cached: CachedState | null;
 }
 
 /**
@@ -80,21 +99,25 @@ interface Batch {
 export function createEvaluator(
   model: LlavaModel,
   set: SampleSet,
-  { cache = true, onProgress, ...reduction }: EvaluatorOptions = {},
+  { cache = true, batchSize = BATCH, onProgress, ...reduction }:
+    EvaluatorOptions = {},
 ): Evaluate {
   const { backend } = model;
-  const batches = makeBatches(set.samples);
+  const batches = makeBatches(set.samples, batchSize);
   const visionTokens = new Map<number, Tensor>();
+  const numberOf = (place: number): number =>
+    set.samples[place].number ?? place;
 
-  /** The batch as it enters layer 0. */
-  function embed({ samples }: Batch): DecoderState {
-    for (
-      const image of new Set(samples.map((index) => set.samples[index].image))
-    ) {
+  function embedNewImages({ samples }: Batch): void {
+    for (const { image } of samples.map((index) => set.samples[index])) {
       if (!visionTokens.has(image)) {
         visionTokens.set(image, embedImages(model, [set.images[image]]));
       }
     }
+  }
+
+  /** The batch as it enters layer 0. */
+  function embed({ samples }: Batch): DecoderState {
     return backend.scope(() =>
       embedPrompts(
         model,
@@ -103,40 +126,61 @@ export function createEvaluator(
           0,
         ),
         samples.map((index) => set.samples[index].prompt),
-        reduction.ranking === "random" ? samples : undefined,
+        reduction.ranking === "random" ? samples.map(numberOf) : undefined,
       )
     );
   }
 
-  /** The state entering layer `layer`, from the cache as far as it reaches. */
-  function advance(
+  /** Runs the batch up to layer `layer`, from where it was run to if possible. */
+  function advanceCache(
     batch: Batch,
     schedule: Schedule,
     layer: number,
-  ): DecoderState {
-    const usable = batch.cached !== null &&
-      batch.cached.keep.length <= layer &&
-      batch.cached.keep.every((keep, i) => keep === schedule.keep[i]);
-    if (!usable) forget(batch);
-    const { state, keep } = batch.cached ?? { state: embed(batch), keep: [] };
-    if (keep.length === layer) return state;
-    const from = keep.length;
-    const next = runDecoder(model, state, schedule, {
-      from,
-      to: layer,
-      ...reduction,
+  ): void {
+    let { cached } = batch;
+    if (
+      cached === null || cached.keep.length > layer ||
+      cached.keep.some((keep, i) => keep !== schedule.keep[i])
+    ) {
+      cached = { state: embed(batch), keep: [] };
+      replaceCache(batch, cached);
+    }
+    const from = cached.keep.length;
+    if (from === layer) return;
+    replaceCache(batch, {
+      state: runDecoder(model, cached.state, schedule, {
+        ...reduction,
+        from,
+        to: layer,
+      }),
+      keep: schedule.keep.slice(0, layer),
     });
-    free(state);
-    return next;
   }
 
-  function free({ hidden, positions, scores }: DecoderState): void {
-    backend.free(scores ? [hidden, positions, scores] : [hidden, positions]);
+  function replaceCache(batch: Batch, cached: CachedState): void {
+    // Layers hand on position ids and random scores as they are.
+    const kept = tensorsOf(cached.state);
+    const old = batch.cached ? tensorsOf(batch.cached.state) : [];
+    backend.free(old.filter((tensor) => !kept.includes(tensor)));
+    batch.cached = cached;
   }
 
-  function forget(batch: Batch): void {
-    if (batch.cached) free(batch.cached.state);
-    batch.cached = null;
+  /** Logits of the batch's samples, shape [B, 1, V]. */
+  function runBatch(
+    batch: Batch,
+    schedule: Schedule,
+    fixedLayers: number,
+  ): Tensor {
+    embedNewImages(batch);
+    if (cache) advanceCache(batch, schedule, fixedLayers);
+    return backend.scope(() => {
+      const { state, keep } = batch.cached ?? { state: embed(batch), keep: [] };
+      const left = runDecoder(model, state, schedule, {
+        ...reduction,
+        from: keep.length,
+      });
+      return nextTokenLogits(model, left);
+    });
   }
 
   return async (schedule, { fixedLayers = 0, stop, signal } = {}) => {
@@ -144,33 +188,38 @@ export function createEvaluator(
     const results: SampleResult[] = [];
     for (const batch of batches) {
       signal?.throwIfAborted();
-      const entry = cache ? fixedLayers : 0;
-      const state = advance(batch, schedule, entry);
-      if (cache) batch.cached = { state, keep: schedule.keep.slice(0, entry) };
-      const logits = backend.scope(() =>
-        nextTokenLogits(
-          model,
-          runDecoder(model, state, schedule, { from: entry, ...reduction }),
-        )
-      );
-      if (!cache) free(state);
+      const logits = runBatch(batch, schedule, fixedLayers);
       const values = await backend.read(logits);
       backend.free([logits]);
-      results.push(...batch.samples.map((index, b) => ({
-        index,
+      const scored = batch.samples.map((place, b) => ({
+        index: numberOf(place),
         ...scoreAnswer(
           values,
           b,
           model.config.decoder.vocabulary,
-          set.samples[index].answer,
+          set.samples[place].answer,
         ),
-      })));
+      }));
+      batch.loss = scored.reduce((sum, { loss }) => sum + loss, 0) /
+        scored.length;
+      results.push(...scored);
       onProgress?.(results.length, total);
       await eventLoopTurn();
-      if (stop?.({ samples: results, total })) break;
+      if (stop?.({ samples: results, total })) {
+        return { samples: results, total };
+      }
     }
+    // Whether a trial fails is decided by the samples that are hard: with them
+    // in front it is certain early.
+    batches.sort((a, b) => b.loss - a.loss);
     return { samples: results, total };
   };
+}
+
+function tensorsOf(
+  { hidden, positions, scores }: DecoderState,
+): (Tensor | Indices)[] {
+  return scores ? [hidden, positions, scores] : [hidden, positions];
 }
 
 /** Lets timers and signals (Ctrl-C) have their turn between long computations. */
@@ -179,18 +228,18 @@ export function eventLoopTurn(): Promise<void> {
 }
 
 /** Batches of one prompt length each, in the order of their first samples. */
-function makeBatches(samples: readonly Sample[]): Batch[] {
+function makeBatches(samples: readonly Sample[], size: number): Batch[] {
   const open = new Map<string, number[]>();
   const batches: number[][] = [];
   samples.forEach(({ prompt: { before, after } }, index) => {
     const shape = `${before.length}+${after.length}`;
     let batch = open.get(shape);
-    if (batch === undefined || batch.length === BATCH) {
+    if (batch === undefined || batch.length === size) {
       batch = [];
       open.set(shape, batch);
       batches.push(batch);
     }
     batch.push(index);
   });
-  return batches.map((samples) => ({ samples, cached: null }));
+  return batches.map((samples) => ({ samples, loss: 0, cached: null }));
 }

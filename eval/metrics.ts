@@ -23,12 +23,12 @@ export function scoreAnswer(
 ): Pick<SampleResult, "correct" | "loss"> {
   const row = logits.subarray(b * V, (b + 1) * V);
   const best = argmax(row);
-  // Relative to the largest logit, so that exp neither overflows nor makes the
-  // loss negative.
+  // Relative to the largest logit, so that exp does not overflow and a common
+  // offset cancels.
   let sum = 0;
   for (const logit of row) sum += Math.exp(logit - row[best]);
-  const loss = Math.log(sum) + row[best] - row[answer];
-  return { correct: best === answer, loss: Math.max(0, loss) };
+  const loss = Math.log(sum) + (row[best] - row[answer]);
+  return { correct: best === answer, loss };
 }
 
 /** The place of the largest value; of equal ones, the first. */

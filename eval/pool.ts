@@ -40,8 +40,6 @@ export type WorkerRequest =
     readonly kind: "add";
     readonly set: number;
     readonly samples: SampleSet;
-    /** The number of each sample in the whole set. */
-    readonly numbers: readonly number[];
     readonly options: Omit<EvaluatorOptions, "onProgress">;
   }
   | {
@@ -58,6 +56,8 @@ export interface WorkerReply {
   readonly results: readonly SampleResult[];
   /** Whether the share is done, or was stopped. */
   readonly done: boolean;
+  /** Why it was not finished, where something went wrong. */
+  readonly error?: unknown;
 }
 
 /** Workers that evaluate one model. */
@@ -97,11 +97,11 @@ export async function createEvaluatorPool(
     createEvaluator(all, { onProgress, ...options } = {}) {
       const set = sets++;
       const busy = workers.filter((worker, share) => {
-        const part = shareOf(all, share, count);
-        if (part.numbers.length > 0) {
-          post(worker, { kind: "add", set, ...part, options });
+        const samples = shareOf(all, share, count);
+        if (samples.samples.length > 0) {
+          post(worker, { kind: "add", set, samples, options });
         }
-        return part.numbers.length > 0;
+        return samples.samples.length > 0;
       });
       return (schedule, options) =>
         runOnAll(
@@ -126,19 +126,15 @@ function shareOf(
   { images, samples }: SampleSet,
   share: number,
   count: number,
-): { samples: SampleSet; numbers: number[] } {
-  const numbers = [...samples.keys()].filter((n) =>
-    samples[n].image % count === share
-  );
+): SampleSet {
   return {
-    samples: {
-      images: images.filter((_, image) => image % count === share),
-      samples: numbers.map((n) => ({
-        ...samples[n],
-        image: Math.floor(samples[n].image / count),
+    images: images.filter((_, image) => image % count === share),
+    samples: samples.map((sample, place) => ({ number: place, ...sample }))
+      .filter(({ image }) => image % count === share)
+      .map((sample) => ({
+        ...sample,
+        image: Math.floor(sample.image / count),
       })),
-    },
-    numbers,
   };
 }
 
@@ -155,6 +151,7 @@ function runOnAll(
   const samples: SampleResult[] = [];
   let running = workers.length;
   let stopped = false;
+  let failure: unknown = null;
   const stopAll = (): void => {
     stopped = true;
     for (const worker of workers) post(worker, { kind: "stop" });
@@ -165,6 +162,10 @@ function runOnAll(
       reject(new Error(`Cannot go on as a worker failed: ${event.message}`));
     };
     worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => {
+      if (data.error) {
+        failure = data.error;
+        stopAll();
+      }
       // What comes in after the outcome was certain is not counted any more.
       if (!stopped) {
         samples.push(...data.results);
@@ -173,11 +174,10 @@ function runOnAll(
       }
       if (data.done && --running === 0) {
         signal?.removeEventListener("abort", stopAll);
-        if (signal?.aborted) reject(signal.reason);
-        else {resolve({
-            samples: samples.sort((a, b) => a.index - b.index),
-            total,
-          });}
+        if (failure) return reject(failure);
+        if (signal?.aborted) return reject(signal.reason);
+        samples.sort((a, b) => a.index - b.index);
+        resolve({ samples, total });
       }
     };
     post(worker, { kind: "run", set, schedule, fixedLayers });

@@ -29,7 +29,8 @@ export interface TimingOptions {
 /**
  * Times the decoder's prefill (vision tokens are there already).
  *
- * @returns median milliseconds per sample, for each run
+ * @returns median milliseconds per sample (of two medians the larger), for
+ *   each run
  */
 export async function timePrefill(
   model: LlavaModel,

@@ -22,10 +22,7 @@ const scope = globalThis as unknown as {
 
 let model: Promise<LlavaModel>;
 /** By number; promises, because the next message may come before the model. */
-const sets = new Map<
-  number,
-  Promise<{ evaluate: Evaluate; numbers: readonly number[] }>
->();
+const sets = new Map<number, Promise<Evaluate>>();
 let stopped = false;
 
 scope.onmessage = async ({ data }) => {
@@ -44,33 +41,30 @@ scope.onmessage = async ({ data }) => {
       break;
     }
     case "add": {
-      const { set, samples, numbers, options } = data;
+      const { set, samples, options } = data;
       sets.set(
         set,
-        model.then((model) => ({
-          evaluate: createEvaluator(model, samples, options),
-          numbers,
-        })),
+        model.then((model) => createEvaluator(model, samples, options)),
       );
       break;
     }
     case "run": {
       stopped = false;
-      const { evaluate, numbers } = await sets.get(data.set)!;
       let sent = 0;
-      await evaluate(data.schedule, {
-        fixedLayers: data.fixedLayers,
-        stop: ({ samples }) => {
-          const results = samples.slice(sent).map((result) => ({
-            ...result,
-            index: numbers[result.index],
-          }));
-          sent = samples.length;
-          scope.postMessage({ results, done: false });
-          return stopped;
-        },
-      });
-      scope.postMessage({ results: [], done: true });
+      try {
+        const evaluate = await sets.get(data.set)!;
+        await evaluate(data.schedule, {
+          fixedLayers: data.fixedLayers,
+          stop: ({ samples }) => {
+            scope.postMessage({ results: samples.slice(sent), done: false });
+            sent = samples.length;
+            return stopped;
+          },
+        });
+        scope.postMessage({ results: [], done: true });
+      } catch (error) {
+        scope.postMessage({ results: [], done: true, error });
+      }
       break;
     }
     case "stop":

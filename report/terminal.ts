@@ -45,13 +45,27 @@ export function formatSchedule({ visionTokens, keep }: Schedule): string {
     const share = count / visionTokens;
     return `layer ${String(layer).padStart(2)}  ${
       String(count).padStart(digits)
-    }  ${(100 * share).toFixed(0).padStart(3)} %  ${formatBar(share, 48)}`;
+    }  ${(100 * share).toFixed(0).padStart(3)} %  ${formatBar(share, 48)}`
+      .trimEnd();
   }).join("\n");
 }
 
 /** A share as a percentage, such as "94.5 %". */
 export function formatPercent(share: number, digits: number = 1): string {
   return `${(100 * share).toFixed(digits)} %`;
+}
+
+const PREFIXES = ["", "k", "M", "G", "T", "P"];
+
+/** A large number in three digits with its SI prefix, such as "1.35 G". */
+export function formatCount(count: number): string {
+  let prefix = 0;
+  // What would round to 1000 is 1.00 of the next prefix.
+  while (count >= 999.5 && prefix < PREFIXES.length - 1) {
+    count /= 1000;
+    prefix++;
+  }
+  return `${count.toPrecision(3)} ${PREFIXES[prefix]}`;
 }
 
 /** A duration, such as "45 s" or "3 min 20 s". */
@@ -66,7 +80,9 @@ export function formatSeconds(seconds: number): string {
 export function formatDifference(
   { difference, low, high }: { difference: number; low: number; high: number },
 ): string {
-  const signed = (value: number): string =>
-    (value > 0 ? "+" : "") + (Math.abs(value) < 0.05 ? 0 : value).toFixed(1);
+  const signed = (value: number): string => {
+    const text = Math.abs(value).toFixed(1);
+    return text === "0.0" ? text : `${value > 0 ? "+" : "-"}${text}`;
+  };
   return `${signed(difference)} [${signed(low)}, ${signed(high)}]`;
 }

@@ -23,14 +23,22 @@ export const SMALL = {
   vocabulary: 31,
 } as const;
 
-/** Writes config.json, preprocessor_config.json, tokenizer.json and weights. */
-export async function writeSmallModel(directory: string): Promise<void> {
+/**
+ * Writes config.json, preprocessor_config.json, tokenizer.json and weights.
+ *
+ * @param layers how many of its decoder layers config.json tells of
+ */
+export async function writeSmallModel(
+  directory: string,
+  layers: number = SMALL.layers,
+): Promise<void> {
   await Deno.mkdir(directory, { recursive: true });
   const write = (file: string, value: unknown): Promise<void> =>
     Deno.writeTextFile(`${directory}/${file}`, JSON.stringify(value));
   const { config, preprocessor } = JSON.parse(
     await Deno.readTextFile(`${FIXTURE}.json`),
   );
+  config.text_config.num_hidden_layers = layers;
   await write("config.json", config);
   await write("preprocessor_config.json", preprocessor);
   await write("tokenizer.json", {

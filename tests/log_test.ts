@@ -1,0 +1,119 @@
+// search.jsonl after every way in which a search may have ended.
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { openTrialLog, type SearchIdentity } from "../cli/log.ts";
+import type { Trial } from "../search/mod.ts";
+
+const identity: SearchIdentity = {
+  model: "m",
+  criterion: { kind: "bound", epsilon: 0.5 },
+  firstLayer: 1,
+  ranking: "instruction",
+  samples: 24,
+  fullLoss: 90.46716378941252,
+};
+const trials = [8, 4, 6].map((keep): Trial => ({
+  layer: 1,
+  keep,
+  schedule: [16, keep, keep, keep],
+  verdict: keep > 5 ? "pass" : "fail",
+  samplesUsed: 24,
+  meanDrop: keep / 7,
+  remaining: 9 - keep,
+  seconds: 0.1,
+}));
+const lines = [identity, ...trials].map((value) => JSON.stringify(value));
+
+/** Runs `body` with the path of a log that holds `text`. */
+async function withLog(
+  text: string | null,
+  body: (path: string) => Promise<void>,
+): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    const path = `${directory}/search.jsonl`;
+    if (text !== null) await Deno.writeTextFile(path, text);
+    await body(path);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+const complete = (count: number): string =>
+  lines.slice(0, count).map((line) => line + "\n").join("");
+
+Deno.test("openTrialLog() begins with the identity and takes trials", async () => {
+  await withLog(null, async (path) => {
+    const log = await openTrialLog(path, identity);
+    assertEquals(log.recorded, []);
+    assertEquals(await Deno.readTextFile(path), complete(1));
+    for (const trial of trials) await log.append(trial);
+    assertEquals(await Deno.readTextFile(path), complete(4));
+  });
+});
+
+Deno.test("openTrialLog() goes on with the trials of the same search", async () => {
+  await withLog(complete(3), async (path) => {
+    const log = await openTrialLog(path, identity);
+    assertEquals(log.recorded, trials.slice(0, 2));
+    await log.append(trials[2]);
+    assertEquals(await Deno.readTextFile(path), complete(4));
+  });
+});
+
+Deno.test("openTrialLog() drops a last line that was cut off, wherever", async () => {
+  const [whole, cutLine] = [complete(2), lines[2]];
+  for (let cut = 0; cut <= cutLine.length; cut++) {
+    await withLog(whole + cutLine.slice(0, cut), async (path) => {
+      const log = await openTrialLog(path, identity);
+      assertEquals(log.recorded, trials.slice(0, 1));
+      await log.append(trials[1]);
+      assertEquals(await Deno.readTextFile(path), complete(3));
+    });
+  }
+});
+
+Deno.test("openTrialLog() begins anew when the first line was cut off", async () => {
+  for (const cut of [0, 1, 20, lines[0].length]) {
+    await withLog(lines[0].slice(0, cut), async (path) => {
+      const { recorded } = await openTrialLog(path, identity);
+      assertEquals(recorded, []);
+      assertEquals(await Deno.readTextFile(path), complete(1));
+    });
+  }
+});
+
+Deno.test("openTrialLog() begins anew when anything that the trials depend on differs", async () => {
+  const others: Partial<SearchIdentity>[] = [
+    { model: "n" },
+    { criterion: { kind: "loss", epsilon: 0.5 } },
+    { criterion: { kind: "bound", epsilon: 0.6 } },
+    { firstLayer: 2 },
+    { ranking: "last" },
+    { samples: 25 },
+    { fullLoss: 90.46716378941 },
+  ];
+  for (const other of others) {
+    await withLog(complete(4), async (path) => {
+      const changed = { ...identity, ...other };
+      const { recorded } = await openTrialLog(path, changed);
+      assertEquals(recorded, []);
+      assertEquals(
+        await Deno.readTextFile(path),
+        JSON.stringify(changed) + "\n",
+      );
+    });
+  }
+});
+
+Deno.test("openTrialLog() rejects a malformed line before the last, and leaves the file as it is", async () => {
+  const text = [lines[0], lines[1].slice(0, 20), lines[2], ""].join("\n");
+  await withLog(text, async (path) => {
+    await assertRejects(
+      () => openTrialLog(path, identity),
+      SyntaxError,
+      `Cannot read ${path}, line 2 as it is not JSON: `,
+    );
+    assertEquals(await Deno.readTextFile(path), text);
+  });
+});

@@ -1,0 +1,60 @@
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { accuracy, argmax, scoreAnswer } from "../eval/mod.ts";
+import { randomFloats, randomInteger, seededRandom } from "./_random.ts";
+
+Deno.test("scoreAnswer() is −log softmax of the answer, in nats", () => {
+  // p = 1/8, 2/8, 5/8
+  const logits = Float32Array.of(0, Math.log(2), Math.log(5));
+  for (const [answer, p] of [1 / 8, 2 / 8, 5 / 8].entries()) {
+    const { correct, loss } = scoreAnswer(logits, 0, 3, answer);
+    assertAlmostEquals(loss, -Math.log(p), 1e-7);
+    assertEquals(correct, answer === 2);
+  }
+});
+
+Deno.test("scoreAnswer() looks at the sample's own row", () => {
+  const random = seededRandom(1);
+  const [B, V] = [5, 7];
+  const logits = randomFloats(random, B * V);
+  for (let b = 0; b < B; b++) {
+    const answer = randomInteger(random, 0, V - 1);
+    const row = logits.slice(b * V, (b + 1) * V);
+    assertEquals(
+      scoreAnswer(logits, b, V, answer),
+      scoreAnswer(row, 0, V, answer),
+    );
+  }
+});
+
+Deno.test("scoreAnswer() stays finite and not negative for logits of any size", () => {
+  const large = Float32Array.of(3e38, -3e38, 88);
+  assertEquals(scoreAnswer(large, 0, 3, 0), { correct: true, loss: 0 });
+  const { correct, loss } = scoreAnswer(large, 0, 3, 1);
+  assertEquals(correct, false);
+  assert(loss > 1e38 && loss < Infinity, `${loss}`);
+  // Far below zero all the same: only differences count.
+  const low = scoreAnswer(Float32Array.of(-1e30, -1e30), 0, 2, 1);
+  assertAlmostEquals(low.loss, Math.log(2), 1e-12);
+});
+
+Deno.test("scoreAnswer() takes the first of equal logits for the model's answer", () => {
+  const logits = Float32Array.of(1, 4, 4);
+  assertEquals(scoreAnswer(logits, 0, 3, 1).correct, true);
+  assertEquals(scoreAnswer(logits, 0, 3, 2).correct, false);
+});
+
+Deno.test("argmax() gives the place of the largest, the first of equal ones", () => {
+  assertEquals(argmax([-3, -1, -2]), 1);
+  assertEquals(argmax([5]), 0);
+  assertEquals(argmax([0, 2, 2, 1]), 1);
+});
+
+Deno.test("accuracy() is the share of right answers, NaN without samples", () => {
+  const samples = [true, false, true, true].map((correct, index) => ({
+    index,
+    correct,
+    loss: 1,
+  }));
+  assertEquals(accuracy(samples), 0.75);
+  assertEquals(accuracy([]), NaN);
+});

@@ -1,0 +1,182 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { parseOptions, type SearchOptions, USAGE } from "../cli/options.ts";
+
+/** Options with questions of the embedded task. */
+type Counts = SearchOptions & {
+  readonly calibration: { readonly count: number };
+  readonly heldout: { readonly count: number };
+};
+
+const DEFAULTS: Counts = {
+  model: null,
+  calibration: { count: 192 },
+  heldout: { count: 400 },
+  criterion: { kind: "bound", epsilon: 0.5 },
+  firstLayer: 1,
+  ranking: "instruction",
+  seed: 0,
+  out: "out",
+  json: false,
+};
+
+const parse = (line: string) =>
+  parseOptions(line === "" ? [] : line.split(" "));
+
+Deno.test("parseOptions() has a default for everything", () => {
+  assertEquals(parse(""), DEFAULTS);
+});
+
+Deno.test("parseOptions() takes every option, in both spellings", () => {
+  const expected: SearchOptions = {
+    model: "some/model",
+    calibration: { count: 64 },
+    heldout: { file: "held.jsonl" },
+    criterion: { kind: "accuracy", epsilon: 1.5 },
+    firstLayer: 3,
+    ranking: "last",
+    seed: 7,
+    out: "results/a",
+    json: true,
+  };
+  const line =
+    "--model some/model --calibration 64 --heldout held.jsonl --criterion accuracy " +
+    "--epsilon 1.5 --first-layer 3 --rank last --seed 7 --out results/a --json";
+  assertEquals(parse(line), expected);
+  assertEquals(parse(line.replace(/(--[\w-]+) (?!--)/g, "$1=")), expected);
+});
+
+Deno.test("parseOptions() lets --quick change only how many questions are asked", () => {
+  const quick = parse("--quick")!;
+  const { calibration, heldout } = quick as Counts;
+  assertEquals(quick, { ...DEFAULTS, calibration, heldout });
+  assert(calibration.count < DEFAULTS.calibration.count);
+  assert(heldout.count < DEFAULTS.heldout.count);
+  // What is said explicitly goes before.
+  assertEquals(parse("--quick --heldout 100")?.heldout, { count: 100 });
+});
+
+Deno.test("parseOptions() gives the criterion loss a tolerance in nats", () => {
+  assertEquals(parse("--criterion loss")?.criterion, {
+    kind: "loss",
+    epsilon: 0.01,
+  });
+  assertEquals(parse("--criterion accuracy")?.criterion.epsilon, 0.5);
+  assertEquals(parse("--epsilon 0")?.criterion.epsilon, 0);
+});
+
+Deno.test("parseOptions() tells numbers of questions from files of them", () => {
+  const sources: [string, SearchOptions["calibration"]][] = [
+    ["2", { count: 2 }],
+    ["1e2", { count: 100 }],
+    ["q.jsonl", { file: "q.jsonl" }],
+    ["./q.jsonl", { file: "./q.jsonl" }],
+    ["../questions.txt", { file: "../questions.txt" }],
+    ["/a/b.jsonl", { file: "/a/b.jsonl" }],
+    ["7wonders.jsonl", { file: "7wonders.jsonl" }],
+  ];
+  for (const [value, source] of sources) {
+    assertEquals(parse(`--calibration ${value}`)?.calibration, source);
+    assertEquals(parse(`--heldout ${value}`)?.heldout, source);
+  }
+});
+
+Deno.test("parseOptions() takes the last of an option given twice", () => {
+  assertEquals(parse("--seed 1 --out a --seed 2")?.seed, 2);
+});
+
+Deno.test("parseOptions() returns null for --help, whatever else there is", () => {
+  assertEquals(parse("--help"), null);
+  assertEquals(parse("--criterion x --help --seed 1"), null);
+});
+
+Deno.test("parseOptions() names each impossible value and what it must be", () => {
+  const wrong: [string, string][] = [
+    [
+      "--model=",
+      `Cannot use --model as it must be a name: current value is ""`,
+    ],
+    ["--out=", `Cannot use --out as it must be a name: current value is ""`],
+    ...["calibration", "heldout"].flatMap((name) =>
+      ["0", "1", "-5", "2.5", "1e10", "Infinity", ""].map((
+        value,
+      ): [string, string] => [
+        `--${name}=${value}`,
+        `Cannot use --${name} as it must be an integer >= 2 or a file: current value is "${value}"`,
+      ])
+    ),
+    [
+      "--criterion best",
+      `Cannot use --criterion as it must be one of accuracy, loss, bound: current value is "best"`,
+    ],
+    [
+      "--rank first",
+      `Cannot use --rank as it must be one of instruction, last, random: current value is "first"`,
+    ],
+    ...["-0.1", "many", "", "Infinity", "NaN"].map((value): [
+      string,
+      string,
+    ] => [
+      `--epsilon=${value}`,
+      `Cannot use --epsilon as it must be a number >= 0: current value is "${value}"`,
+    ]),
+    ...["0", "-1", "1.5", "x", ""].map((value): [string, string] => [
+      `--first-layer=${value}`,
+      `Cannot use --first-layer as it must be an integer >= 1: current value is "${value}"`,
+    ]),
+    ...["-1", "0.5", "x", "4294967296", ""].map((value): [string, string] => [
+      `--seed=${value}`,
+      `Cannot use --seed as it must be an integer >= 0: current value is "${value}"`,
+    ]),
+    // An option without its value.
+    [
+      "--seed --json",
+      `Cannot use --seed as it must be an integer >= 0: current value is ""`,
+    ],
+  ];
+  for (const [line, message] of wrong) {
+    const error = assertThrows(() => parse(line), RangeError);
+    assertEquals(error.message, message);
+  }
+});
+
+Deno.test("parseOptions() refuses what is no option, alone, among others and after --", () => {
+  const unknown: [string, string][] = [
+    ["--see 1", "--see"],
+    ["--seed 1 --no-json", "--no-json"],
+    ["-x", "-x"],
+    ["fast", "fast"],
+    ["--json 5", "5"],
+    ["-- fast", "fast"],
+  ];
+  for (const [line, name] of unknown) {
+    const error = assertThrows(() => parse(line), RangeError);
+    assertEquals(
+      error.message,
+      `Cannot use ${name} as there is no such option: see --help`,
+    );
+  }
+});
+
+Deno.test("the usage names every option and fits into 80 columns", () => {
+  for (
+    const option of [
+      "model",
+      "calibration",
+      "heldout",
+      "criterion",
+      "epsilon",
+      "first-layer",
+      "rank",
+      "seed",
+      "out",
+      "quick",
+      "json",
+      "help",
+    ]
+  ) {
+    assertEquals(USAGE.split(`\n  --${option} `).length, 2, option);
+  }
+  for (const line of USAGE.split("\n")) {
+    assertEquals(line.slice(80), "", line);
+  }
+});

@@ -1,0 +1,338 @@
+// The program search.ts as a user meets it: a process with files around it, on
+// a model small enough to search in a second.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { USAGE } from "../cli/options.ts";
+import type { Trial } from "../search/mod.ts";
+import {
+  noise,
+  writePng,
+  writeQuestions,
+  writeSmallModel,
+} from "./_small_model.ts";
+
+const SEARCH = new URL("../search.ts", import.meta.url).pathname;
+const DATA = [
+  "--calibration=data/calibration.jsonl",
+  "--heldout=data/heldout.jsonl",
+];
+
+/** A folder with a model and questions, to run the program in. */
+async function makeWorkplace(): Promise<string> {
+  const place = await Deno.makeTempDir();
+  await writeSmallModel(`${place}/model`);
+  await writeQuestions(`${place}/data`, "calibration.jsonl", 24, 1);
+  await writeQuestions(`${place}/data`, "heldout.jsonl", 24, 2);
+  return place;
+}
+
+/** Runs a test in a workplace of its own. */
+function testIn(
+  name: string,
+  body: (place: string, t: Deno.TestContext) => Promise<void>,
+  ignore = false,
+): void {
+  Deno.test({
+    name,
+    ignore,
+    async fn(t) {
+      const place = await makeWorkplace();
+      try {
+        await body(place, t);
+      } finally {
+        await Deno.remove(place, { recursive: true });
+      }
+    },
+  });
+}
+
+function command(
+  place: string,
+  args: readonly string[],
+  permissions: readonly string[] = ["-A"],
+): Deno.Command {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", ...permissions, SEARCH, ...args],
+    cwd: place,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+/** What a finished process left. */
+interface Finished {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function finished(
+  { code, stdout, stderr }: Deno.CommandOutput,
+): Finished {
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, out: text(stdout), err: text(stderr) };
+}
+
+async function run(
+  place: string,
+  args: readonly string[],
+  permissions?: readonly string[],
+): Promise<Finished> {
+  return finished(await command(place, args, permissions).output());
+}
+
+async function succeed(
+  place: string,
+  args: readonly string[],
+  permissions?: readonly string[],
+): Promise<string> {
+  const { code, out, err } = await run(place, args, permissions);
+  assertEquals({ code, err }, { code: 0, err: "" });
+  return out;
+}
+
+const read = (place: string, file: string): Promise<string> =>
+  Deno.readTextFile(`${place}/${file}`);
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+testIn(
+  "search.ts finds a schedule with the permissions that --help names, and tells it to programs",
+  async (place, t) => {
+    const permissions = USAGE.match(/--allow-.*/)![0].split(" ");
+    const args = ["--model=model", ...DATA, "--seed=3", "--json"];
+    const out = await succeed(place, args, permissions);
+    const result = JSON.parse(out.trimEnd().split("\n").at(-1)!);
+    assertEquals(Object.keys(result), [
+      "model",
+      "device",
+      "seed",
+      "full",
+      "reduced",
+      "keep",
+      "meanKeepingRate",
+      "flopsRatio",
+      "timeRatio",
+      "trials",
+      "seconds",
+    ]);
+    assertEquals(Object.keys(result.full), ["accuracy", "samples"]);
+    assertEquals(Object.keys(result.reduced), [
+      "accuracy",
+      "samples",
+      "difference",
+      "interval",
+    ]);
+    assertEquals([result.model, result.seed], ["model", 3]);
+    assertEquals([result.full.samples, result.reduced.samples], [24, 24]);
+    assert(result.flopsRatio > 1, "nothing was reduced");
+    const mean = result.keep.reduce((a: number, b: number) => a + b) / 4 / 16;
+    assertEquals(result.meanKeepingRate, mean);
+
+    const schedule = JSON.parse(await read(place, "out/schedule.json"));
+    assertEquals(schedule.format, "tokensieve schedule 1");
+    assertEquals(schedule.keep, result.keep);
+    assertEquals(schedule.search.calibration, {
+      file: "data/calibration.jsonl",
+    });
+    const trials: Trial[] = (await read(place, "out/search.jsonl"))
+      .trimEnd().split("\n").slice(1).map((line) => JSON.parse(line));
+    assertEquals(trials.length, result.trials);
+    assertEquals(
+      trials.findLast(({ verdict }) => verdict === "pass")?.schedule,
+      result.keep,
+    );
+
+    for (const text of ["ranked at random", "FastV", "out/schedule.json"]) {
+      assert(out.includes(text), text);
+    }
+    assert(trials.length > 4, "too easy to show how a search goes on");
+    // Status lines are for terminals.
+    assertEquals(out.includes("\x1b"), false);
+    // Nothing but results is left.
+    const left = [...Deno.readDirSync(`${place}/out`)].map(({ name }) => name);
+    assertEquals(left.sort(), ["schedule.json", "search.jsonl"]);
+
+    await t.step("and the same with the same seed again", async () => {
+      await succeed(place, [...args, "--out=again"]);
+      assertEquals(
+        await read(place, "again/schedule.json"),
+        await read(place, "out/schedule.json"),
+      );
+    });
+
+    await t.step(
+      "and after an interruption, with no trial repeated",
+      async () => {
+        const log = await read(place, "out/search.jsonl");
+        const lines = log.split("\n");
+        const recorded = lines.slice(0, 4).join("\n") + "\n";
+        const cuts: [string, number][] = [
+          [recorded + lines[4].slice(0, 30), 3],
+          [log, trials.length],
+        ];
+        for (const [text, trial] of cuts) {
+          await Deno.writeTextFile(`${place}/again/search.jsonl`, text);
+          const out = await succeed(place, [...args, "--out=again"]);
+          assert(out.includes(`goes on after trial ${trial} in`), out);
+          assertEquals(
+            await read(place, "again/schedule.json"),
+            await read(place, "out/schedule.json"),
+          );
+          // Durations and all: what was recorded was not run again.
+          const resumed = await read(place, "again/search.jsonl");
+          assertEquals(resumed.slice(0, recorded.length), recorded);
+          assertEquals(resumed.split("\n").length, lines.length);
+        }
+      },
+    );
+  },
+);
+
+testIn(
+  "search.ts ends with code 130 on Ctrl-C and goes on when started again",
+  async (place) => {
+    // With this much tolerance all trials pass, so all see all samples.
+    await writeQuestions(`${place}/data`, "many.jsonl", 300, 3);
+    const args = [
+      "--model=model",
+      "--calibration=data/many.jsonl",
+      "--heldout=data/heldout.jsonl",
+      "--criterion=loss",
+      "--epsilon=100",
+    ];
+    const child = command(place, args).spawn();
+    const output = child.output();
+    const log = `${place}/out/search.jsonl`;
+    const trialsIn = async (): Promise<number> =>
+      await exists(log)
+        ? (await Deno.readTextFile(log)).split("\n").length - 2
+        : 0;
+    while (await trialsIn() < 1) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    child.kill("SIGINT");
+    const { code, out, err } = finished(await output);
+    assertEquals(
+      { code, err },
+      { code: 130, err: "Interrupted: the same command goes on from here\n" },
+    );
+    const trials = await trialsIn();
+    assert(trials < 5, "too late to interrupt");
+    assert(out.includes(`stopped after trial ${trials}; best so far`), out);
+    assertEquals(await exists(`${place}/out/schedule.json`), false);
+
+    const resumed = await succeed(place, args);
+    assert(resumed.includes(`goes on after trial ${trials} in`), resumed);
+    const { keep } = JSON.parse(await read(place, "out/schedule.json"));
+    assertEquals(keep, [16, 0, 0, 0]);
+  },
+  Deno.build.os === "windows",
+);
+
+testIn(
+  "search.ts runs a model of two layers, which FastV cannot reduce",
+  async (place) => {
+    await writeSmallModel(`${place}/two`, 2);
+    const out = await succeed(place, ["--model=two", ...DATA]);
+    assert(out.includes("ranked at random"));
+    assertEquals(out.includes("FastV"), false);
+  },
+);
+
+testIn("search.ts explains itself", async (place) => {
+  assertEquals(await succeed(place, ["--help"]), USAGE + "\n");
+});
+
+testIn(
+  "search.ts says in one sentence what it cannot do, and leaves no files",
+  async (place) => {
+    await Deno.writeTextFile(`${place}/file`, "");
+    await writeSmallModel(`${place}/one`, 1);
+    await Deno.writeTextFile(`${place}/data/image.png`, "no image");
+    await writePng(`${place}/data/large.png`, noise(1, 20));
+    const ask = async (file: string, ...lines: string[]): Promise<void> =>
+      await Deno.writeTextFile(`${place}/data/${file}`, lines.join("\n"));
+    const question = (image: string, text: string, answer: string): string =>
+      JSON.stringify({ image, question: text, answer });
+    await ask("unreadable.jsonl", question("image.png", "word1 ?", "word2"));
+    await ask("large.jsonl", question("large.png", "word1 ?", "word2"));
+    await ask("gone.jsonl", question("gone.png", "word1 ?", "word2"));
+    await ask("long.jsonl", question("image0.png", "word1 ?", "word2 word3"));
+    await ask("unknown.jsonl", question("image0.png", "word99 ?", "word2"));
+    await ask(
+      "malformed.jsonl",
+      question("image0.png", "word1 ?", "word2"),
+      '{"image": "image0.png"',
+    );
+
+    const small = ["--model=model", ...DATA];
+    const cases: [string[], RegExp][] = [
+      [
+        ["--fast"],
+        /^Cannot use --fast as there is no such option: see --help$/,
+      ],
+      [
+        ["--epsilon=-1"],
+        /^Cannot use --epsilon as it must be a number >= 0: current value is "-1"$/,
+      ],
+      [
+        ["--model=gone", ...DATA],
+        /^Cannot read gone\/config.json as there is no such file$/,
+      ],
+      [
+        ["--model=model"],
+        /^Cannot ask model the questions of the embedded task as its images must have 96 pixels a side: current value is 16; use --calibration FILE and --heldout FILE$/,
+      ],
+      [
+        [...small, "--heldout=data/gone.jsonl"],
+        /^Cannot read data\/gone.png as there is no such file$/,
+      ],
+      [
+        [...small, "--heldout=data/unreadable.jsonl"],
+        /^Cannot decode data\/image.png as it is not a whole image of a known format: .*$/,
+      ],
+      [
+        [...small, "--heldout=data/large.jsonl"],
+        /^Cannot use data\/large.png as the model's images have 16 x 16 pixels: current size is 20 x 20$/,
+      ],
+      [
+        [...small, "--calibration=data/malformed.jsonl"],
+        /^Cannot read data\/malformed.jsonl, line 2, as it is not JSON: .*$/,
+      ],
+      [
+        [...small, "--calibration=data/long.jsonl"],
+        /^Cannot use question 1 of data\/long.jsonl as its answer must be one token: current answer is "word2 word3"$/,
+      ],
+      [
+        [...small, "--calibration=data/unknown.jsonl"],
+        /^Cannot encode ".*word99 \?" as model\/tokenizer.json has no id for "word99" and no unknown-word token$/,
+      ],
+      [
+        [...small, "--first-layer=4"],
+        /^Cannot use --first-layer as it must be below 4, the model's decoder layers: current value is 4$/,
+      ],
+      [
+        ["--model=one", ...DATA],
+        /^Cannot use --first-layer as it must be below 1, /,
+      ],
+      [
+        [...small, "--out=file/out"],
+        /^Cannot write to file\/out as .*$/,
+      ],
+    ];
+    const before = [...Deno.readDirSync(place)].map(({ name }) => name);
+    for (const [args, message] of cases) {
+      const { code, out, err } = await run(place, args);
+      assertEquals({ code, out }, { code: 2, out: "" }, args.join(" "));
+      assertMatch(err.slice(0, -1), message);
+      assertEquals(err.split("\n").length, 2, err);
+    }
+    const after = [...Deno.readDirSync(place)].map(({ name }) => name);
+    assertEquals(after.sort(), before.sort());
+  },
+);
