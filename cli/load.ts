@@ -133,11 +133,11 @@ async function loadQuestionFile(
   }
   const samples = texts.map(({ image, question, answer }, index) => {
     const ids = tokenizer.encode(answer);
-    if (ids.length !== 1) {
+    if (ids.length !== 1 || ids[0] === tokenizer.tokenId("<unk>")) {
       throw new RangeError(
         `Cannot use question ${
           index + 1
-        } of ${file} as its answer must be one token: current answer is "${answer}"`,
+        } of ${file} as its answer must be one known token: current answer is "${answer}"`,
       );
     }
     return {

@@ -306,7 +306,7 @@ testIn(
       ],
       [
         [...small, "--calibration=data/long.jsonl"],
-        /^Cannot use question 1 of data\/long.jsonl as its answer must be one token: current answer is "word2 word3"$/,
+        /^Cannot use question 1 of data\/long.jsonl as its answer must be one known token: current answer is "word2 word3"$/,
       ],
       [
         [...small, "--calibration=data/unknown.jsonl"],
