@@ -106,7 +106,8 @@ class Model(nn.Module):
                 kept = kept.gather(1, slots)
             if index == 0 or index in keep_from:
                 prefix = 1 + kept.shape[1]
-                positions = torch.cat([0 * kept[:, :1], 1 + kept, text_positions], 1)
+                bos_position = kept.new_zeros(B, 1)
+                positions = torch.cat([bos_position, 1 + kept, text_positions], 1)
                 rotation = rotation_at(positions, self.config)
                 mask = text_mask(questions.owner, prefix)
             if index < len(decoder.layers) - 1:

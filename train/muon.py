@@ -6,8 +6,9 @@ update is scaled by 0.2 * sqrt(larger side), so that its RMS matches AdamW's and
 both optimisers share one learning rate (Liu et al., "Muon is scalable for LLM
 training", 2025). Embeddings, norms, biases and the head belong to AdamW.
 
-Matrices of one shape are orthogonalised together, as one batch: on two CPU
-cores the small products would otherwise cost as much as a decoder layer.
+Matrices of one shape are orthogonalised together, as one batch: few large
+products instead of hundreds of small ones. On two CPU cores the optimisers take
+about a tenth of a step.
 """
 
 import torch

@@ -1,8 +1,8 @@
 """Trains the embedded model: one run, a fixed number of steps, no intervention.
 
 Stage 0, the encoder alone: every patch predicts what is painted on it (colour,
-shape, size, digit, object centre) and its own row and column. Without it the
-decoder spends most of its time waiting for features worth asking about.
+shape, size, digit, object centre) and its own row and column. So the
+decoder starts on features that are already worth asking about.
 
 Stage 1, everything: 16 images with 17 questions each per step, cross-entropy of
 the answer plus the patch losses. The first steps use scenes of at most three
@@ -72,11 +72,11 @@ class Recipe:
 def draw_reductions(rng: np.random.Generator, progress: float, recipe: Recipe):
     """Which vision tokens a batch loses, and from which layer on.
 
-    Dropping a random number of tokens at the decoder's input breaks a shortcut:
-    left alone, a model counts by the *fraction* of attention that objects get,
-    and every later removal of background then changes its counts. Late in
-    training, dropping most tokens at one deeper layer teaches it to have moved
-    what it needs by then, and to tolerate their absence.
+    Dropping a random number of tokens at the decoder's input is meant against a
+    shortcut that a trial run seemed to take: counting by the *fraction* of
+    tokens that show objects, which every removal of background changes. Late in
+    training, most tokens go at one deeper layer, so that the model learns to
+    have moved what it needs by then. Neither was tested against a run without.
     """
     reductions = []
     if rng.random() < recipe.input_reduction:
@@ -257,8 +257,8 @@ class Trainer:
 
 def keep_freed_memory() -> None:
     """Tell glibc to reuse large buffers instead of returning them to the kernel
-    after every operation (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD): page faults cost
-    a tenth of a step otherwise. Elsewhere than on glibc, do nothing.
+    after every operation (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD), which saves page
+    faults. Elsewhere than on glibc, do nothing.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")

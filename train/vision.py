@@ -63,7 +63,7 @@ class VisionEmbeddings(nn.Module):
         self.patch_size = c.patch_size
         self.class_embedding = nn.Parameter(torch.zeros(c.width))
         # Only the weight is used: a convolution whose stride is its size is a
-        # matrix product over patches, and that is several times faster on CPUs.
+        # matrix product over patches.
         self.patch_embedding = nn.Conv2d(
             3, c.width, c.patch_size, c.patch_size, bias=False
         )
@@ -122,8 +122,8 @@ def sine_cosine(grid: int, width: int) -> Tensor:
     """2-D sine-cosine position code (grid * grid, width): half row, half column.
 
     Only a starting point (positions are learned), but one from which a linear
-    map can read row and column: started from small noise, the encoder hardly
-    ever learned to tell where a patch is.
+    map can read row and column. A trial run that started from small noise was
+    slow to learn where a patch is.
     """
     frequency = 100.0 ** -(torch.arange(width // 4) / (width // 4))
     angle = torch.arange(grid)[:, None] * frequency  # (grid, width / 4)
