@@ -12,9 +12,9 @@ import { compareRuns, type Run } from "../cli/compare.ts";
 import { loadModel, loadQuestions } from "../cli/load.ts";
 import { parseOptions, type SearchOptions } from "../cli/options.ts";
 import { fullSchedule, meanKeepingRate } from "../core/mod.ts";
-import { createEvaluatorPool } from "../eval/mod.ts";
-import { formatDifference, formatPercent, formatTable } from "../report/mod.ts";
-import { type Criterion, gSearch } from "../search/mod.ts";
+import { accuracy, createEvaluatorPool } from "../eval/mod.ts";
+import { formatDifference, formatPercent } from "../report/mod.ts";
+import { type Criterion, gSearch, type GSearchResult } from "../search/mod.ts";
 
 const defaults = parseOptions([]) as SearchOptions;
 
@@ -49,86 +49,77 @@ const heldout = await loadQuestions(
 );
 const judge = pool.createEvaluator(heldout, { ranking, cache: false });
 
-const full = fullSchedule(layers, visionTokens);
-const runs: Run[] = [{
+const full: Run = {
   name: "full model",
-  schedule: full,
+  schedule: fullSchedule(layers, visionTokens),
   ranking,
-  evaluation: await judge(full),
-}];
-const searches: { seed: number; trials: number; seconds: number }[] = [];
+  evaluation: await judge(fullSchedule(layers, visionTokens)),
+};
+console.log(
+  `full model: ${
+    formatPercent(accuracy(full.evaluation.samples), 2)
+  } of ${args.heldout} held-out questions; ${args.calibration} calibration questions per search; ratios are full / reduced\n`,
+);
+const COLUMNS = [-14, 4, 8, 22, 7, 7, 8, 7, 7] as const;
+const printRow = (...cells: string[]): void =>
+  console.log(
+    cells.map((cell, i) => {
+      const width = COLUMNS[i] ?? 0;
+      return width < 0 ? cell.padEnd(-width) : cell.padStart(width);
+    }).join("  "),
+  );
+printRow(
+  "criterion",
+  "seed",
+  "accuracy",
+  "difference, points",
+  "FLOPs",
+  "time",
+  "keeping",
+  "trials",
+  "search",
+  "schedule",
+);
+
 for (const criterion of args.criteria.split(",").map(parseCriterion)) {
   for (let seed = 0; seed < Number(args.seeds); seed++) {
     const start = performance.now();
-    const calibration = await loadQuestions(
-      loaded,
-      { count: Number(args.calibration) },
-      "calibration",
-      seed,
-    );
-    const evaluate = pool.createEvaluator(calibration, {
-      ranking,
-      batchSize: 2,
-    });
-    const search = gSearch(evaluate, {
-      layers,
-      visionTokens,
-      firstLayer,
-      criterion,
-    });
-    let step = await search.next();
-    while (!step.done) step = await search.next();
-    const { schedule, trials } = step.value;
+    const { schedule, trials } = await searchSchedule(criterion, seed);
     const seconds = (performance.now() - start) / 1000;
-    searches.push({ seed, trials: trials.length, seconds });
-    runs.push({
-      name: `${criterion.kind} ${criterion.epsilon}`,
-      schedule,
-      ranking,
-      evaluation: await judge(schedule),
-    });
-    console.error(
-      `${runs.at(-1)!.name}, seed ${seed}: [${schedule.keep}] in ${
-        seconds.toFixed(0)
-      } s`,
+    const name = `${criterion.kind} ${criterion.epsilon}`;
+    const evaluation = await judge(schedule);
+    const [all, run] = await compareRuns(
+      loaded.model,
+      heldout,
+      [full, { name, schedule, ranking, evaluation }],
+      new AbortController().signal,
+    );
+    printRow(
+      name,
+      String(seed),
+      formatPercent(run.accuracy, 2),
+      formatDifference(run.difference),
+      `${(all.flops / run.flops).toFixed(2)}x`,
+      `${(all.milliseconds / run.milliseconds).toFixed(2)}x`,
+      meanKeepingRate(schedule).toFixed(3),
+      String(trials.length),
+      `${seconds.toFixed(0)} s`,
+      schedule.keep.join(" "),
     );
   }
 }
 
-const [first, ...found] = await compareRuns(
-  loaded.model,
-  heldout,
-  runs,
-  new AbortController().signal,
-);
-console.log(
-  `full model: ${
-    formatPercent(first.accuracy, 2)
-  } of ${args.heldout} held-out questions; ${args.calibration} calibration questions per search; ratios are full / reduced`,
-);
-console.log(formatTable([
-  [
-    "criterion",
-    "seed",
-    "accuracy",
-    "difference, points",
-    "FLOPs",
-    "time",
-    "keeping",
-    "trials",
-    "search",
-    "schedule",
-  ],
-  ...found.map((run, i) => [
-    run.name,
-    String(searches[i].seed),
-    formatPercent(run.accuracy, 2),
-    formatDifference(run.difference),
-    `${(first.flops / run.flops).toFixed(2)}x`,
-    `${(first.milliseconds / run.milliseconds).toFixed(2)}x`,
-    meanKeepingRate(run.schedule).toFixed(3),
-    String(searches[i].trials),
-    `${searches[i].seconds.toFixed(0)} s`,
-    run.schedule.keep.join(" "),
-  ]),
-]));
+async function searchSchedule(
+  criterion: Criterion,
+  seed: number,
+): Promise<GSearchResult> {
+  const count = Number(args.calibration);
+  const set = await loadQuestions(loaded, { count }, "calibration", seed);
+  const search = gSearch(
+    pool.createEvaluator(set, { ranking, batchSize: 2 }),
+    { layers, visionTokens, firstLayer, criterion },
+  );
+  let step = await search.next();
+  while (!step.done) step = await search.next();
+  return step.value;
+}

@@ -41,7 +41,7 @@ const EPSILON: Readonly<Record<Criterion["kind"], number>> = {
   loss: 0.01,
   bound: 0.5,
 };
-const DEFAULT_COUNTS = { calibration: 192, heldout: 400 };
+const DEFAULT_COUNTS = { calibration: 128, heldout: 400 };
 const QUICK_COUNTS = { calibration: 16, heldout: 33 };
 
 /** What `--help` prints. */

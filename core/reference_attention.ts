@@ -21,23 +21,19 @@ function forEachAttentionRow(
 ): void {
   const [B, Sq, qWidth] = q.shape;
   const [, Sk, kWidth] = k.shape;
-  const H = qWidth / E;
-  const K = kWidth / E;
-  const kData = floats(k);
   const queries = causal ? integers(causal.queries) : null;
   const keys = causal ? integers(causal.keys) : null;
   const row = new Float64Array(Sk);
   for (let b = 0; b < B; b++) {
-    for (let h = 0; h < H; h++) {
-      const kHead = Math.floor(h * K / H) * E;
+    for (let h = 0; h < qWidth / E; h++) {
+      const qBh = headRows(q, b, h, E);
+      const kBh = headRows(k, b, Math.floor(h * kWidth / qWidth), E);
       for (let i = rows.start; i < rows.start + rows.length; i++) {
-        const qAt = (b * Sq + i) * qWidth + h * E;
-        const qBih = floats(q).subarray(qAt, qAt + E);
         const last = queries ? queries[b * Sq + i] : Infinity;
         for (let j = 0; j < Sk; j++) {
           const visible = keys === null || keys[b * Sk + j] <= last;
           row[j] = visible
-            ? dot(qBih, kData, (b * Sk + j) * kWidth + kHead) / Math.sqrt(E)
+            ? dot(qBh, i * E, kBh, j * E, E) / Math.sqrt(E)
             : -Infinity;
         }
         softmax(row);
@@ -47,18 +43,32 @@ function forEachAttentionRow(
   }
 }
 
-/** a · b[offset ..]. Four partial sums, as additions to one would wait in line. */
-function dot(a: Float32Array, b: Float32Array, offset: number): number {
-  let [s0, s1, s2, s3] = [0, 0, 0, 0];
-  let i = 0;
-  for (; i + 3 < a.length; i += 4) {
-    s0 += a[i] * b[offset + i];
-    s1 += a[i + 1] * b[offset + i + 1];
-    s2 += a[i + 2] * b[offset + i + 2];
-    s3 += a[i + 3] * b[offset + i + 3];
+/** One head of one sample of x [B, S, heads · E], in 64 bits, shape [S, E]. */
+function headRows(x: Tensor, b: number, head: number, E: number): Float64Array {
+  const [, S, width] = x.shape;
+  const out = new Float64Array(S * E);
+  for (let s = 0; s < S; s++) {
+    const at = (b * S + s) * width + head * E;
+    out.set(floats(x).subarray(at, at + E), s * E);
   }
-  for (; i < a.length; i++) s0 += a[i] * b[offset + i];
-  return s0 + s1 + s2 + s3;
+  return out;
+}
+
+/** a[ai ..] · b[bi ..] over n elements; additions to one sum would wait in line. */
+function dot(
+  a: Float64Array,
+  ai: number,
+  b: Float64Array,
+  bi: number,
+  n: number,
+): number {
+  let [even, odd] = [0, 0];
+  let i = 0;
+  for (; i + 1 < n; i += 2) {
+    even += a[ai + i] * b[bi + i];
+    odd += a[ai + i + 1] * b[bi + i + 1];
+  }
+  return i < n ? even + odd + a[ai + i] * b[bi + i] : even + odd;
 }
 
 /** In place. Subtracting the largest value first keeps exp in range. */
@@ -70,7 +80,7 @@ function softmax(row: Float64Array): void {
   for (let j = 0; j < row.length; j++) row[j] /= sum;
 }
 
-/** `Backend.attention`: each output row is its softmax row times the values. */
+/** `Backend.attention` of the reference. */
 export function attention(
   q: Tensor,
   k: Tensor,
@@ -81,24 +91,23 @@ export function attention(
   const [, Sq, qWidth] = q.shape;
   const [, Sk, vWidth] = v.shape;
   const E = spec.headWidth;
-  const values = floats(v);
   const sums = new Float64Array(E);
   const all = { start: 0, length: Sq };
+  let vBh = sums;
   forEachAttentionRow(q, k, spec, all, (row, b, h, i) => {
-    const vBh = b * Sk * vWidth + Math.floor(h * vWidth / qWidth) * E;
+    if (i === 0) vBh = headRows(v, b, Math.floor(h * vWidth / qWidth), E);
     sums.fill(0);
     for (let j = 0; j < Sk; j++) {
       const weight = row[j];
       if (weight === 0) continue;
-      const vBhj = vBh + j * vWidth;
-      for (let e = 0; e < E; e++) sums[e] += weight * values[vBhj + e];
+      for (let e = 0; e < E; e++) sums[e] += weight * vBh[j * E + e];
     }
     out.data.set(sums, (b * Sq + i) * qWidth + h * E);
   });
   return out;
 }
 
-/** `Backend.attentionScores`: the same softmax rows, summed column by column. */
+/** `Backend.attentionScores` of the reference. */
 export function attentionScores(q: Tensor, k: Tensor, spec: ScoreSpec): Tensor {
   const [B, , qWidth] = q.shape;
   const H = qWidth / spec.headWidth;

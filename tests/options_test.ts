@@ -9,7 +9,7 @@ type Counts = SearchOptions & {
 
 const DEFAULTS: Counts = {
   model: null,
-  calibration: { count: 192 },
+  calibration: { count: 128 },
   heldout: { count: 400 },
   criterion: { kind: "bound", epsilon: 0.5 },
   firstLayer: 1,
