@@ -93,7 +93,7 @@ export function attention(
   const E = spec.headWidth;
   const sums = new Float64Array(E);
   const all = { start: 0, length: Sq };
-  let vBh = sums;
+  let vBh: Float64Array = sums;
   forEachAttentionRow(q, k, spec, all, (row, b, h, i) => {
     if (i === 0) vBh = headRows(v, b, Math.floor(h * vWidth / qWidth), E);
     sums.fill(0);
