@@ -39,7 +39,7 @@ export interface SearchOptions {
 const EPSILON: Readonly<Record<Criterion["kind"], number>> = {
   accuracy: 0.5,
   loss: 0.01,
-  bound: 0.5,
+  bound: 0.1,
 };
 const DEFAULT_COUNTS = { calibration: 128, heldout: 400 };
 const QUICK_COUNTS = { calibration: 16, heldout: 33 };
@@ -67,7 +67,8 @@ model, with random ranking at the same counts, and with FastV.
                        bound     an upper 95 % confidence bound on the fall of
                                  the answer's probability is at most epsilon
                                  points
-  --epsilon X          tolerance (default: ${EPSILON.accuracy} points; ${EPSILON.loss} nats for loss)
+  --epsilon X          tolerance (default: ${EPSILON.bound} points for bound,
+                       ${EPSILON.accuracy} points for accuracy, ${EPSILON.loss} nats for loss)
   --first-layer I      first decoder layer that may be reduced; layers count
                        from 0, and layer 0 never is (default: 1)
   --rank RULE          what vision tokens are ranked by: the attention of all

@@ -11,7 +11,7 @@ const DEFAULTS: Counts = {
   model: null,
   calibration: { count: 128 },
   heldout: { count: 400 },
-  criterion: { kind: "bound", epsilon: 0.5 },
+  criterion: { kind: "bound", epsilon: 0.1 },
   firstLayer: 1,
   ranking: "instruction",
   seed: 0,
