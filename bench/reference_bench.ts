@@ -12,25 +12,18 @@ import {
   fullSchedule,
   nextTokenLogits,
   runDecoder,
-  type Tensor,
 } from "../core/mod.ts";
 import { drawScene, SCENE_SIZE, sceneRandom } from "../eval/mod.ts";
 import { loadModel } from "../cli/load.ts";
 
 const backend = createReferenceBackend();
 const random = createRandom(0);
-const normal = (...shape: number[]): Tensor =>
-  backend.upload(
-    Float32Array.from(
-      { length: shape.reduce((a, b) => a * b) },
-      () => random.normal(),
-    ),
-    shape,
-  );
+const normal = (length: number): Float32Array =>
+  Float32Array.from({ length }, () => random.normal());
 
-const x = normal(1, 152, 128);
-const square = normal(128, 128);
-const wide = normal(320, 128);
+const x = backend.upload(normal(152 * 128), [1, 152, 128]);
+const square = backend.uploadWeight(normal(128 * 128), [128, 128]);
+const wide = backend.uploadWeight(normal(320 * 128), [320, 128]);
 Deno.bench("linear 152x128 -> 128 (5.0 MFLOP)", { group: "linear" }, () => {
   backend.linear(x, square);
 });

@@ -29,6 +29,18 @@ export interface Indices {
   readonly shape: readonly number[];
 }
 
+/**
+ * The weight matrix of a linear layer, laid out as the backend likes best:
+ * packed for its inner loop, and in time in fewer bits. It is made once, when
+ * a model is loaded, and only `linear` reads it.
+ */
+export interface Weight {
+  /** What it holds. */
+  readonly type: "weight";
+  /** Output and input features, [O, I]. */
+  readonly shape: readonly number[];
+}
+
 /** `length` consecutive rows (or columns) from `start` on. */
 export interface Span {
   /** The first. */
@@ -49,6 +61,8 @@ export interface LinearOptions {
   readonly bias?: Tensor;
   /** Applied to each element after the bias. */
   readonly activation?: Activation;
+  /** Shape of the result; its SiLU, z · σ(z), is multiplied in (SwiGLU). */
+  readonly gate?: Tensor;
   /** Shape of the result; added last. */
   readonly residual?: Tensor;
 }
@@ -85,6 +99,8 @@ export interface Backend {
   upload(data: Float32Array, shape: readonly number[]): Tensor;
   /** Copies host integers to the device. */
   upload(data: Int32Array, shape: readonly number[]): Indices;
+  /** Copies the row-major weights of a linear layer, shape [O, I]. */
+  uploadWeight(data: Float32Array, shape: readonly number[]): Weight;
 
   /** Waits for the tensor's value and copies it to the host. */
   read(x: Tensor): Promise<Float32Array>;
@@ -97,10 +113,13 @@ export interface Backend {
    */
   scope<T>(body: () => T): T;
   /** Gives back memory now; the tensors must not be used again. */
-  free(tensors: readonly (Tensor | Indices)[]): void;
+  free(tensors: readonly (Tensor | Indices | Weight)[]): void;
 
-  /** residual + activation(x · weightᵀ + bias): x [.., I], weight [O, I] → [.., O]. */
-  linear(x: Tensor, weight: Tensor, options?: LinearOptions): Tensor;
+  /**
+   * silu(gate) · activation(x · weightᵀ + bias) + residual, of which all but
+   * the product is optional: x [.., I], weight [O, I] → [.., O].
+   */
+  linear(x: Tensor, weight: Weight, options?: LinearOptions): Tensor;
 
   /** (x − mean) / √(variance + ε) · weight + bias over the last dimension. */
   layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor;
@@ -166,9 +185,6 @@ export interface Backend {
 
   /** x + y, where y may lack x's leading dimensions and is then repeated. */
   add(x: Tensor, y: Tensor): Tensor;
-
-  /** silu(gate) · up, silu(z) = z · σ(z); equal shapes. */
-  siluMul(gate: Tensor, up: Tensor): Tensor;
 
   /** Rows of a table: table [V, D], ids [B, S] → [B, S, D]. */
   embed(table: Tensor, ids: Indices): Tensor;

@@ -9,7 +9,7 @@
  * This module is browser compatible.
  */
 
-import type { Backend, Tensor } from "./backend.ts";
+import type { Backend, Tensor, Weight } from "./backend.ts";
 import type { DecoderConfig } from "./config.ts";
 import {
   type DecoderState,
@@ -25,21 +25,21 @@ export interface DecoderLayer {
   /** Shape [D]. */
   readonly attentionNorm: Tensor;
   /** Shape [H·E, D]. */
-  readonly query: Tensor;
+  readonly query: Weight;
   /** Shape [K·E, D]. */
-  readonly key: Tensor;
+  readonly key: Weight;
   /** Shape [K·E, D]. */
-  readonly value: Tensor;
+  readonly value: Weight;
   /** Shape [D, H·E]. */
-  readonly out: Tensor;
+  readonly out: Weight;
   /** Shape [D]. */
   readonly mlpNorm: Tensor;
   /** Shape [M, D]. */
-  readonly gate: Tensor;
+  readonly gate: Weight;
   /** Shape [M, D]. */
-  readonly up: Tensor;
+  readonly up: Weight;
   /** Shape [D, M]. */
-  readonly down: Tensor;
+  readonly down: Weight;
 }
 
 /** A decoder on a backend. */
@@ -54,8 +54,8 @@ export interface Decoder {
   readonly layers: readonly DecoderLayer[];
   /** Shape [D]. */
   readonly finalNorm: Tensor;
-  /** Shape [V, D]; the embedding itself where the head is tied. */
-  readonly head: Tensor;
+  /** Shape [V, D]; the values of the embedding where the head is tied. */
+  readonly head: Weight;
 }
 
 /** Loads the decoder of a LLaVA checkpoint. */
@@ -74,34 +74,36 @@ export async function loadDecoder(
   } = config;
   const layers: DecoderLayer[] = [];
   for (let i = 0; i < config.layers; i++) {
-    const weight = (name: string, ...shape: number[]): Promise<Tensor> =>
-      loader.load("decoder", `layers.${i}.${name}.weight`, shape);
+    const norm = (name: string): Promise<Tensor> =>
+      loader.load("decoder", `layers.${i}.${name}.weight`, [D]);
+    const weight = (name: string, O: number, I: number): Promise<Weight> =>
+      loader.loadWeight("decoder", `layers.${i}.${name}.weight`, [O, I]);
     layers.push({
-      attentionNorm: await weight("input_layernorm", D),
+      attentionNorm: await norm("input_layernorm"),
       query: await weight("self_attn.q_proj", H * E, D),
       key: await weight("self_attn.k_proj", K * E, D),
       value: await weight("self_attn.v_proj", K * E, D),
       out: await weight("self_attn.o_proj", D, H * E),
-      mlpNorm: await weight("post_attention_layernorm", D),
+      mlpNorm: await norm("post_attention_layernorm"),
       gate: await weight("mlp.gate_proj", M, D),
       up: await weight("mlp.up_proj", M, D),
       down: await weight("mlp.down_proj", D, M),
     });
   }
-  const embedding = await loader.load("decoder", "embed_tokens.weight", [V, D]);
+  const embedding = ["decoder", "embed_tokens.weight", [V, D]] as const;
   const frequencies = Float32Array.from(
     { length: E / 2 },
     (_, e) => config.ropeTheta ** (-2 * e / E),
   );
   return {
     config,
-    embedding,
+    embedding: await loader.load(...embedding),
     frequencies: backend.upload(frequencies, [E / 2]),
     layers,
     finalNorm: await loader.load("decoder", "norm.weight", [D]),
     head: config.tiedHead
-      ? embedding
-      : await loader.load("head", "weight", [V, D]),
+      ? await loader.loadWeight(...embedding)
+      : await loader.loadWeight("head", "weight", [V, D]),
   };
 }
 
@@ -141,7 +143,7 @@ export function decoderLayer(
 
   // attention; whoever was removed above is seen by nobody any more
   const normed = backend.rmsNorm(x, layer.attentionNorm, normEpsilon);
-  const rotate = (weight: Tensor): Tensor =>
+  const rotate = (weight: Weight): Tensor =>
     backend.rope(
       backend.linear(normed, weight),
       positions,
@@ -156,10 +158,8 @@ export function decoderLayer(
 
   // MLP (SwiGLU)
   const mlpIn = backend.rmsNorm(middle, layer.mlpNorm, normEpsilon);
-  const mlp = backend.siluMul(
-    backend.linear(mlpIn, layer.gate),
-    backend.linear(mlpIn, layer.up),
-  );
+  const gate = backend.linear(mlpIn, layer.gate);
+  const mlp = backend.linear(mlpIn, layer.up, { gate });
   const hidden = backend.linear(mlp, layer.down, { residual: middle });
 
   // scores for the next layer's Sort & Reduce

@@ -6,7 +6,7 @@
  * This module is browser compatible.
  */
 
-import type { Activation, Backend, Tensor } from "./backend.ts";
+import type { Activation, Backend, Tensor, Weight } from "./backend.ts";
 import type { LlavaConfig } from "./config.ts";
 import type { WeightLoader } from "./weights.ts";
 
@@ -15,11 +15,11 @@ export interface Projector {
   /** Between the two layers. */
   readonly activation: Activation;
   /** Weight [D, C]. */
-  readonly weight1: Tensor;
+  readonly weight1: Weight;
   /** Shape [D]. */
   readonly bias1: Tensor;
   /** Shape [D, D]. */
-  readonly weight2: Tensor;
+  readonly weight2: Weight;
   /** Shape [D]. */
   readonly bias2: Tensor;
 }
@@ -32,9 +32,9 @@ export async function loadProjector(
 ): Promise<Projector> {
   return {
     activation: projectorActivation,
-    weight1: await loader.load("projector", "linear_1.weight", [D, C]),
+    weight1: await loader.loadWeight("projector", "linear_1.weight", [D, C]),
     bias1: await loader.load("projector", "linear_1.bias", [D]),
-    weight2: await loader.load("projector", "linear_2.weight", [D, D]),
+    weight2: await loader.loadWeight("projector", "linear_2.weight", [D, D]),
     bias2: await loader.load("projector", "linear_2.bias", [D]),
   };
 }

@@ -17,15 +17,19 @@ import type {
   LinearOptions,
   Span,
   Tensor,
+  Weight,
 } from "./backend.ts";
 import { erf } from "./erf.ts";
 import { attention, attentionScores } from "./reference_attention.ts";
 import {
+  checkSize,
   floats,
+  type HostWeight,
   indices,
   integers,
   sizeOf,
   tensor,
+  weights,
 } from "./reference_tensor.ts";
 
 /**
@@ -44,6 +48,7 @@ export function createReferenceBackend(): Backend {
   return {
     name: "reference (plain TypeScript loops)",
     upload,
+    uploadWeight,
     read,
     scope: (body) => body(), // the garbage collector frees host memory
     free: () => {},
@@ -58,7 +63,6 @@ export function createReferenceBackend(): Backend {
     sliceRows,
     concat,
     add,
-    siluMul,
     embed,
   };
 }
@@ -69,16 +73,18 @@ function upload(
   data: Float32Array | Int32Array,
   shape: readonly number[],
 ): Tensor | Indices {
-  if (data.length !== sizeOf(shape)) {
-    throw new TypeError(
-      `Cannot upload data as shape [${shape}] needs ${
-        sizeOf(shape)
-      } values: got ${data.length}`,
-    );
-  }
+  checkSize(data, shape);
   return data instanceof Float32Array
     ? tensor(shape, data.slice())
     : indices(shape, data.slice());
+}
+
+function uploadWeight(
+  data: Float32Array,
+  shape: readonly number[],
+): HostWeight {
+  checkSize(data, shape);
+  return { type: "weight", shape, data: data.slice() };
 }
 
 function read(x: Tensor): Promise<Float32Array>;
@@ -91,18 +97,19 @@ function read(x: Tensor | Indices): Promise<Float32Array | Int32Array> {
 
 function linear(
   x: Tensor,
-  weight: Tensor,
-  { bias, activation, residual }: LinearOptions = {},
+  weight: Weight,
+  { bias, activation, gate, residual }: LinearOptions = {},
 ): Tensor {
   const [O, I] = weight.shape;
   const out = tensor([...x.shape.slice(0, -1), O]);
   const M = out.data.length / O;
   const products = new Float64Array(M * O);
-  multiply(products, floats(x), floats(weight), M, O, I);
+  multiply(products, floats(x), weights(weight), M, O, I);
   for (let i = 0; i < products.length; i++) {
     let value = products[i];
     if (bias) value += floats(bias)[i % O];
     if (activation) value = ACTIVATIONS[activation](value);
+    if (gate) value *= silu(floats(gate)[i]);
     if (residual) value += floats(residual)[i];
     out.data[i] = value;
   }
@@ -156,6 +163,7 @@ function multiply(
 }
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+const silu = (x: number): number => x * sigmoid(x);
 
 const ACTIVATIONS: Record<Activation, (x: number) => number> = {
   gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
@@ -295,15 +303,6 @@ function add(x: Tensor, y: Tensor): Tensor {
   const size = floats(y).length;
   for (let i = 0; i < out.data.length; i++) {
     out.data[i] = floats(x)[i] + floats(y)[i % size];
-  }
-  return out;
-}
-
-function siluMul(gate: Tensor, up: Tensor): Tensor {
-  const out = tensor(gate.shape);
-  for (let i = 0; i < out.data.length; i++) {
-    const g = floats(gate)[i];
-    out.data[i] = g * sigmoid(g) * floats(up)[i];
   }
   return out;
 }

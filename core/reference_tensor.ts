@@ -4,7 +4,7 @@
  * This module is browser compatible.
  */
 
-import type { Indices, Tensor } from "./backend.ts";
+import type { Indices, Tensor, Weight } from "./backend.ts";
 
 /** A tensor of this backend: a shape over host memory. */
 export interface HostTensor extends Tensor {
@@ -18,15 +18,42 @@ export interface HostIndices extends Indices {
   readonly data: Int32Array;
 }
 
+/** The same for the weights of a linear layer, as they were uploaded. */
+export interface HostWeight extends Weight {
+  /** Row-major; its length is the product of `shape`. */
+  readonly data: Float32Array;
+}
+
 /** The values of a tensor that this backend made. */
 export const floats = (x: Tensor): Float32Array => (x as HostTensor).data;
 
 /** The values of integers that this backend made. */
 export const integers = (x: Indices): Int32Array => (x as HostIndices).data;
 
+/** The weights of a linear layer of this backend. */
+export const weights = (x: Weight): Float32Array => (x as HostWeight).data;
+
 /** How many values a shape holds. */
 export const sizeOf = (shape: readonly number[]): number =>
   shape.reduce((product, size) => product * size, 1);
+
+/**
+ * Checks what a backend is given to upload.
+ *
+ * @throws {TypeError} the data does not have as many values as its shape
+ */
+export function checkSize(
+  data: Float32Array | Int32Array,
+  shape: readonly number[],
+): void {
+  if (data.length !== sizeOf(shape)) {
+    throw new TypeError(
+      `Cannot upload data as shape [${shape}] needs ${
+        sizeOf(shape)
+      } values: got ${data.length}`,
+    );
+  }
+}
 
 /** A tensor over `data`, which is not copied; zeros where it is left out. */
 export function tensor(

@@ -7,36 +7,44 @@
  * This module is browser compatible.
  */
 
-import type { Backend, Tensor } from "./backend.ts";
+import type { Backend, Tensor, Weight } from "./backend.ts";
 import type { VisionConfig } from "./config.ts";
 import type { WeightLoader } from "./weights.ts";
 
-/** A linear layer or a norm. */
-export interface Affine {
-  /** Shape [out, in] of a linear layer, [D] of a norm. */
+/** A LayerNorm. */
+export interface Norm {
+  /** Shape [D]. */
   readonly weight: Tensor;
-  /** Shape [out] or [D]. */
+  /** Shape [D]. */
+  readonly bias: Tensor;
+}
+
+/** A linear layer. */
+export interface Linear {
+  /** Shape [O, I]. */
+  readonly weight: Weight;
+  /** Shape [O]. */
   readonly bias: Tensor;
 }
 
 /** One encoder layer; D is the tower's width, M that of its MLP. */
 export interface VisionLayer {
   /** Before the attention. */
-  readonly norm1: Affine;
+  readonly norm1: Norm;
   /** Weight [D, D]. */
-  readonly query: Affine;
+  readonly query: Linear;
   /** Weight [D, D]. */
-  readonly key: Affine;
+  readonly key: Linear;
   /** Weight [D, D]. */
-  readonly value: Affine;
+  readonly value: Linear;
   /** Weight [D, D]; after the attention. */
-  readonly out: Affine;
+  readonly out: Linear;
   /** Before the MLP. */
-  readonly norm2: Affine;
+  readonly norm2: Norm;
   /** Weight [M, D]. */
-  readonly up: Affine;
+  readonly up: Linear;
   /** Weight [D, M]. */
-  readonly down: Affine;
+  readonly down: Linear;
 }
 
 /** A vision tower on a backend. D is its width. */
@@ -46,11 +54,11 @@ export interface VisionTower {
   /** Shape [1, 1, D]. */
   readonly classToken: Tensor;
   /** Shape [D, 3·P·P]. */
-  readonly patchEmbedding: Tensor;
+  readonly patchEmbedding: Weight;
   /** Shape [1 + patches, D]. */
   readonly positions: Tensor;
   /** Before the first layer. */
-  readonly preNorm: Affine;
+  readonly preNorm: Norm;
   /** Only the layers that the features need. */
   readonly layers: readonly VisionLayer[];
 }
@@ -62,40 +70,49 @@ export async function loadVisionTower(
 ): Promise<VisionTower> {
   const { width: D, mlpWidth: M, patchSize: P } = config;
   const patches = Math.floor(config.imageSize / P) ** 2;
-  const weight = (name: string, shape: number[], as = shape): Promise<Tensor> =>
+  const tensor = (name: string, shape: number[], as = shape): Promise<Tensor> =>
     loader.load("vision", name, shape, as);
-  const affine = async (name: string, ...shape: number[]): Promise<Affine> => ({
-    weight: await weight(`${name}.weight`, shape),
-    bias: await weight(`${name}.bias`, shape.slice(0, 1)),
+  const norm = async (name: string): Promise<Norm> => ({
+    weight: await tensor(`${name}.weight`, [D]),
+    bias: await tensor(`${name}.bias`, [D]),
+  });
+  const linear = async (
+    name: string,
+    O: number,
+    I: number,
+  ): Promise<Linear> => ({
+    weight: await loader.loadWeight("vision", `${name}.weight`, [O, I]),
+    bias: await tensor(`${name}.bias`, [O]),
   });
 
   const layers: VisionLayer[] = [];
   for (let i = 0; i < config.featureLayers; i++) {
     const layer = `encoder.layers.${i}`;
     layers.push({
-      norm1: await affine(`${layer}.layer_norm1`, D),
-      query: await affine(`${layer}.self_attn.q_proj`, D, D),
-      key: await affine(`${layer}.self_attn.k_proj`, D, D),
-      value: await affine(`${layer}.self_attn.v_proj`, D, D),
-      out: await affine(`${layer}.self_attn.out_proj`, D, D),
-      norm2: await affine(`${layer}.layer_norm2`, D),
-      up: await affine(`${layer}.mlp.fc1`, M, D),
-      down: await affine(`${layer}.mlp.fc2`, D, M),
+      norm1: await norm(`${layer}.layer_norm1`),
+      query: await linear(`${layer}.self_attn.q_proj`, D, D),
+      key: await linear(`${layer}.self_attn.k_proj`, D, D),
+      value: await linear(`${layer}.self_attn.v_proj`, D, D),
+      out: await linear(`${layer}.self_attn.out_proj`, D, D),
+      norm2: await norm(`${layer}.layer_norm2`),
+      up: await linear(`${layer}.mlp.fc1`, M, D),
+      down: await linear(`${layer}.mlp.fc2`, D, M),
     });
   }
   return {
     config,
-    classToken: await weight("embeddings.class_embedding", [D], [1, 1, D]),
-    patchEmbedding: await weight(
+    classToken: await tensor("embeddings.class_embedding", [D], [1, 1, D]),
+    patchEmbedding: await loader.loadWeight(
+      "vision",
       "embeddings.patch_embedding.weight",
       [D, 3, P, P],
       [D, 3 * P * P],
     ),
-    positions: await weight("embeddings.position_embedding.weight", [
+    positions: await tensor("embeddings.position_embedding.weight", [
       1 + patches,
       D,
     ]),
-    preNorm: await affine("pre_layrnorm", D), // so spelt in every checkpoint
+    preNorm: await norm("pre_layrnorm"), // so spelt in every checkpoint
     layers,
   };
 }
@@ -116,9 +133,9 @@ export function encodeImage(
 ): Tensor {
   const { heads, width, normEpsilon, dropClassToken } = tower.config;
   const [B, N] = patches.shape;
-  const norm = (x: Tensor, { weight, bias }: Affine): Tensor =>
+  const norm = (x: Tensor, { weight, bias }: Norm): Tensor =>
     backend.layerNorm(x, weight, bias, normEpsilon);
-  const linear = (x: Tensor, { weight, bias }: Affine): Tensor =>
+  const linear = (x: Tensor, { weight, bias }: Linear): Tensor =>
     backend.linear(x, weight, { bias });
 
   // embeddings: the class token in front of the patches, and where each stands

@@ -6,7 +6,7 @@
  * This module is browser compatible.
  */
 
-import type { Backend, Tensor } from "./backend.ts";
+import type { Backend, Tensor, Weight } from "./backend.ts";
 import type { TensorStore } from "./safetensors.ts";
 
 /** Parts of a checkpoint. */
@@ -50,7 +50,7 @@ export class WeightLoader {
   }
 
   /**
-   * A weight of the given shape, uploaded as shape `as` (the same values in the
+   * A tensor of the given shape, uploaded as shape `as` (the same values in the
    * same order). One that is missing or misshapen is noted for `finish`, and a
    * zero stands in for it, so that all problems come to light.
    */
@@ -60,6 +60,31 @@ export class WeightLoader {
     shape: readonly number[],
     as: readonly number[] = shape,
   ): Promise<Tensor> {
+    const data = await this.#read(part, name, shape);
+    return data === null
+      ? this.#backend.upload(new Float32Array(1), [1])
+      : this.#backend.upload(data, as);
+  }
+
+  /** The same for the weight of a linear layer; `as` is [O, I]. */
+  async loadWeight(
+    part: Part,
+    name: string,
+    shape: readonly number[],
+    as: readonly number[] = shape,
+  ): Promise<Weight> {
+    const data = await this.#read(part, name, shape);
+    return data === null
+      ? this.#backend.uploadWeight(new Float32Array(1), [1, 1])
+      : this.#backend.uploadWeight(data, as);
+  }
+
+  /** The values, or null where there is a problem, which is noted. */
+  async #read(
+    part: Part,
+    name: string,
+    shape: readonly number[],
+  ): Promise<Float32Array | null> {
     const full = PREFIXES[part].map((prefix) => prefix + name)
       .find((candidate) => this.#store.tensors.has(candidate));
     const found = full && this.#store.tensors.get(full)!.shape;
@@ -70,9 +95,9 @@ export class WeightLoader {
         `${full} must have shape [${shape}]: current shape is [${found}]`,
       );
     } else {
-      return this.#backend.upload(await this.#store.read(full), as);
+      return await this.#store.read(full);
     }
-    return this.#backend.upload(new Float32Array(1), [1]);
+    return null;
   }
 
   /**

@@ -5,6 +5,7 @@ import {
   createReferenceBackend,
   type Indices,
   type Tensor,
+  type Weight,
 } from "../core/mod.ts";
 import type { Tolerance } from "./_compare.ts";
 
@@ -23,6 +24,14 @@ export function tensor(
   values: Iterable<number>,
 ): Tensor {
   return reference.upload(Float32Array.from(values), shape);
+}
+
+/** The weight of a linear layer of the reference backend from its values. */
+export function weight(
+  shape: readonly number[],
+  values: Iterable<number>,
+): Weight {
+  return reference.uploadWeight(Float32Array.from(values), shape);
 }
 
 /** Integers of the reference backend from their values. */

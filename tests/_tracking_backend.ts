@@ -4,7 +4,7 @@
 // nothing would notice.
 
 import { AssertionError } from "@std/assert";
-import type { Backend, Indices, Tensor } from "../core/mod.ts";
+import type { Backend, Indices, Tensor, Weight } from "../core/mod.ts";
 
 /** A backend that knows which tensors are alive. */
 export interface TrackingBackend extends Backend {
@@ -12,7 +12,7 @@ export interface TrackingBackend extends Backend {
   live(): number;
 }
 
-type Held = Tensor | Indices;
+type Held = Tensor | Indices | Weight;
 
 /**
  * Wraps a backend.
@@ -88,6 +88,7 @@ export function createTrackingBackend(inner: Backend): TrackingBackend {
     }) as Backend["read"],
     upload: tracked(inner.upload) as Backend["upload"],
     gatherRows: tracked(inner.gatherRows) as Backend["gatherRows"],
+    uploadWeight: tracked(inner.uploadWeight),
     linear: tracked(inner.linear),
     layerNorm: tracked(inner.layerNorm),
     rmsNorm: tracked(inner.rmsNorm),
@@ -98,7 +99,6 @@ export function createTrackingBackend(inner: Backend): TrackingBackend {
     sliceRows: tracked(inner.sliceRows),
     concat: tracked(inner.concat),
     add: tracked(inner.add),
-    siluMul: tracked(inner.siluMul),
     embed: tracked(inner.embed),
   };
 }

@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cpu: ["core/"],
   gpu: ["core/"],
   search: ["core/schedule.ts", "optim/"],
-  eval: ["core/", "search/evaluate.ts"],
+  eval: ["core/", "cpu/mod.ts", "search/evaluate.ts"],
   io: ["core/"],
   report: ["search/"],
 };

@@ -124,7 +124,7 @@ Deno.test("embed() looks up rows of the table", async () => {
   });
 });
 
-// add, siluMul
+// add
 
 Deno.test("add() adds equal shapes and repeats what lacks leading dimensions", async () => {
   const x = tensor([2, 2, 2], range(8));
@@ -141,15 +141,4 @@ Deno.test("add() adds equal shapes and repeats what lacks leading dimensions", a
     [10, 21, 12, 23, 14, 25, 16, 27],
   );
   assertEquals([...await backend.read(x)], range(8)); // as it was
-});
-
-Deno.test("siluMul() is gate · σ(gate) · up", async () => {
-  // silu(0) = 0; silu(1) = .7311; silu(±1000) neither overflows nor is NaN.
-  const gate = tensor([1, 4], [0, 1, 1000, -1000]);
-  const up = tensor([1, 4], [5, 2, 3, 3]);
-  assertClose(
-    await backend.read(backend.siluMul(gate, up)),
-    [0, 1.4621171572600098, 3000, 0],
-    ROUNDED_ONCE,
-  );
 });

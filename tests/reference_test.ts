@@ -13,6 +13,7 @@ import {
   reference as backend,
   ROUNDED_ONCE,
   tensor,
+  weight,
 } from "./_reference.ts";
 
 // upload, read
@@ -49,8 +50,8 @@ Deno.test("upload() tells floats from integers", () => {
 
 Deno.test("linear() multiplies rows by rows of the weight", async () => {
   const x = tensor([2, 2], [1, 2, 3, 4]);
-  const weight = tensor([3, 2], [1, 0, 0, 1, 10, -1]);
-  assertEquals(await contents(backend.linear(x, weight)), {
+  const matrix = weight([3, 2], [1, 0, 0, 1, 10, -1]);
+  assertEquals(await contents(backend.linear(x, matrix)), {
     shape: [2, 3],
     values: [1, 2, 8, 3, 4, 26],
   });
@@ -60,7 +61,7 @@ Deno.test("linear() adds the bias, applies the activation, then adds the residua
   // 1 · 3 − 2 = 1; f(1); f(1) + 10. With a bias after f, or f after the
   // residual, another number comes out.
   const x = tensor([1, 1], [1]);
-  const weight = tensor([1, 1], [3]);
+  const three = weight([1, 1], [3]);
   const bias = tensor([1], [-2]);
   const residual = tensor([1, 1], [10]);
   const at1: [Activation, number][] = [
@@ -69,7 +70,7 @@ Deno.test("linear() adds the bias, applies the activation, then adds the residua
     ["quick_gelu", 0.8457957659328212], // the logistic function at 1.702
   ];
   for (const [activation, expected] of at1) {
-    const out = backend.linear(x, weight, { bias, activation, residual });
+    const out = backend.linear(x, three, { bias, activation, residual });
     assertClose(
       await backend.read(out),
       [10 + expected],
@@ -81,11 +82,24 @@ Deno.test("linear() adds the bias, applies the activation, then adds the residua
 
 Deno.test("linear() activations vanish far below zero and pass far above", async () => {
   const x = tensor([3, 1], [-100, 0, 100]);
-  const one = tensor([1, 1], [1]);
+  const one = weight([1, 1], [1]);
   for (const activation of ["gelu", "gelu_tanh", "quick_gelu"] as const) {
     const out = await backend.read(backend.linear(x, one, { activation }));
     assertClose(out, [0, 0, 100], { absolute: 1e-30 }, activation);
   }
+});
+
+Deno.test("linear() multiplies by the SiLU of the gate before the residual", async () => {
+  // silu(0) = 0; silu(1) = .7311; silu(±1000) neither overflows nor is NaN.
+  const x = tensor([4, 1], [5, 2, 3, 3]);
+  const gate = tensor([4, 1], [0, 1, 1000, -1000]);
+  const residual = tensor([4, 1], [0, 1, 0, 0]);
+  const out = backend.linear(x, weight([1, 1], [1]), { gate, residual });
+  assertClose(
+    await backend.read(out),
+    [0, 2.4621171572600098, 3000, 0],
+    ROUNDED_ONCE,
+  );
 });
 
 Deno.test("linear() agrees with three plain loops at every edge of its blocks", async () => {
@@ -94,21 +108,21 @@ Deno.test("linear() agrees with three plain loops at every edge of its blocks", 
     for (let O = 1; O <= 5; O++) {
       for (const I of [1, 4, 7]) {
         const x = randomFloats(random, M * I);
-        const weight = randomFloats(random, O * I);
+        const matrix = randomFloats(random, O * I);
         const bias = randomFloats(random, O);
         const residual = randomFloats(random, M * O);
         const expected: number[] = [];
         for (let m = 0; m < M; m++) {
           for (let o = 0; o < O; o++) {
             let sum = 0;
-            for (let i = 0; i < I; i++) sum += x[m * I + i] * weight[o * I + i];
+            for (let i = 0; i < I; i++) sum += x[m * I + i] * matrix[o * I + i];
             sum += bias[o];
             expected.push(sum / (1 + Math.exp(-1.702 * sum)));
           }
         }
         const actual = backend.linear(
           tensor([M, I], x),
-          tensor([O, I], weight),
+          weight([O, I], matrix),
           {
             bias: tensor([O], bias),
             activation: "quick_gelu",
@@ -128,22 +142,22 @@ Deno.test("linear() agrees with three plain loops at every edge of its blocks", 
 
 Deno.test("linear() treats all leading dimensions as rows", async () => {
   const random = seededRandom(2);
-  const weight = tensor([2, 3], randomFloats(random, 6));
+  const matrix = weight([2, 3], randomFloats(random, 6));
   const x = randomFloats(random, 30);
-  const flat = await contents(backend.linear(tensor([10, 3], x), weight));
-  const deep = await contents(backend.linear(tensor([2, 5, 3], x), weight));
+  const flat = await contents(backend.linear(tensor([10, 3], x), matrix));
+  const deep = await contents(backend.linear(tensor([2, 5, 3], x), matrix));
   assertEquals(deep, { shape: [2, 5, 2], values: flat.values });
-  const none = backend.linear(tensor([2, 0, 3], []), weight);
+  const none = backend.linear(tensor([2, 0, 3], []), matrix);
   assertEquals(await contents(none), { shape: [2, 0, 2], values: [] });
 });
 
 Deno.test("linear() sums in 64 bits and rounds once", async () => {
   // In 32 bits 1e8 + 1 = 1e8.
   const x = tensor([1, 3], [1e8, 1, -1e8]);
-  const ones = tensor([1, 3], [1, 1, 1]);
+  const ones = weight([1, 3], [1, 1, 1]);
   assertEquals([...await backend.read(backend.linear(x, ones))], [1]);
   // In 32 bits 2²⁴ + 1 = 2²⁴, twice.
-  const out = backend.linear(tensor([1, 1], [2 ** 24]), tensor([1, 1], [1]), {
+  const out = backend.linear(tensor([1, 1], [2 ** 24]), weight([1, 1], [1]), {
     bias: tensor([1], [1]),
     residual: tensor([1, 1], [1]),
   });
