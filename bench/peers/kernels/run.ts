@@ -1,0 +1,70 @@
+/**
+ * Another library's kernels, as a process that bench/cpu.ts gives work to.
+ *
+ *     deno run -A bench/peers/kernels/run.ts tfjs
+ *
+ * It says its name; then a line is a `Work`, to be answered by numbers of the
+ * result, or how often to run it, to be answered by
+ * seconds. Where something
+ * cannot be done, the answer is `{ error }`.
+ */
+// deno-lint-ignore-file no-console
+
+import { createJax } from "./jax.ts";
+import { createOnnxNode, createOnnxWeb } from "./onnx.ts";
+import { createTensorFlow } from "./tfjs.ts";
+import {
+  type Contestant,
+  measureRun,
+  type Prepared,
+  type Work,
+} from "./work.ts";
+
+const PEERS: Readonly<Record<string, () => Promise<Contestant>>> = {
+  tfjs: createTensorFlow,
+  "onnxruntime-web": createOnnxWeb,
+  "jax-js": createJax,
+  "onnxruntime-node": createOnnxNode,
+};
+
+/** Lines of standard input. */
+async function* lines(): AsyncGenerator<string, void> {
+  let rest = "";
+  for await (
+    const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())
+  ) {
+    const parts = (rest + text).split("\n");
+    rest = parts.pop()!;
+    yield* parts;
+  }
+}
+
+function answer(value: unknown): void {
+  console.log(JSON.stringify(value));
+}
+
+/** How many numbers of a result are compared. */
+const COMPARED = 64;
+
+let prepared: Prepared | undefined;
+
+async function obey(command: Work | { times: number }): Promise<unknown> {
+  if ("times" in command) {
+    return { seconds: await measureRun(prepared!, command.times) };
+  }
+  prepared?.free();
+  prepared = undefined;
+  prepared = await peer.prepare(command);
+  const result = await prepared.result();
+  return { numbers: Array.from(result).slice(0, COMPARED) };
+}
+
+const peer = await PEERS[Deno.args[0]]();
+answer({ name: peer.name });
+for await (const line of lines()) {
+  try {
+    answer(await obey(JSON.parse(line)));
+  } catch (error) {
+    answer({ error: String(error) });
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The CPU backend: tensors in one WebAssembly memory, operations as calls of
+ * kernels. What an operation means is defined in `core/reference.ts`.
+ *
+ * A sample's results do not depend on the batch it is in, bit for bit: every
+ * kernel computes a row, or a sample, by itself.
+ *
+ * This module is browser compatible.
+ */
+
+import type { Backend, Indices, Tensor, Weight } from "../core/backend.ts";
+import { checkSize, sizeOf } from "../core/reference_tensor.ts";
+import { createDevice } from "./device.ts";
+import { packedSize, packWeight } from "./kernels/linear.ts";
+import { attentionOperations } from "./operations/attention.ts";
+import { movementOperations } from "./operations/movement.ts";
+import { rowOperations } from "./operations/rows.ts";
+import { hasRelaxedSimd } from "./relaxed.ts";
+import { addressOf, type CpuTensor } from "./tensors.ts";
+
+/** How to make a CPU backend. */
+export interface CpuOptions {
+  /**
+   * Whether to use the fused multiply-add of relaxed SIMD. Default: if the
+   * runtime has it.
+   */
+  readonly relaxed?: boolean;
+}
+
+/** A CPU backend, and how much memory it takes. */
+export interface CpuBackend extends Backend {
+  /** Bytes of its memory; it grows when needed and never shrinks. */
+  readonly memorySize: number;
+  /** Bytes of it that tensors take. */
+  readonly memoryUsed: number;
+}
+
+/** Makes a CPU backend with a memory of its own. */
+export function createCpuBackend(
+  { relaxed = hasRelaxedSimd() }: CpuOptions = {},
+): CpuBackend {
+  const device = createDevice(relaxed);
+  const { arena, pool } = device;
+
+  function upload(data: Float32Array, shape: readonly number[]): Tensor;
+  function upload(data: Int32Array, shape: readonly number[]): Indices;
+  function upload(
+    data: Float32Array | Int32Array,
+    shape: readonly number[],
+  ): Tensor | Indices {
+    checkSize(data, shape);
+    if (data instanceof Float32Array) {
+      const x = pool.make("float", shape);
+      arena.floats.set(data, x.address / 4);
+      return x;
+    }
+    const x = pool.make("index", shape);
+    arena.integers.set(data, x.address / 4);
+    return x;
+  }
+
+  function uploadWeight(data: Float32Array, shape: readonly number[]): Weight {
+    checkSize(data, shape);
+    const [O, I] = shape;
+    const size = packedSize(O, I);
+    const x = pool.make("weight", shape, 4 * size);
+    const at = x.address / 4;
+    packWeight(arena.floats.subarray(at, at + size), data, O, I);
+    return x;
+  }
+
+  function read(x: Tensor): Promise<Float32Array>;
+  function read(x: Indices): Promise<Int32Array>;
+  function read(x: Tensor | Indices): Promise<Float32Array | Int32Array> {
+    const at = addressOf(x) / 4;
+    const end = at + sizeOf(x.shape);
+    return Promise.resolve(
+      x.type === "float"
+        ? arena.floats.slice(at, end)
+        : arena.integers.slice(at, end),
+    );
+  }
+
+  return {
+    name: `WebAssembly SIMD${relaxed ? "" : " (not relaxed)"}`,
+    get memorySize() {
+      return arena.size;
+    },
+    get memoryUsed() {
+      return arena.used;
+    },
+    upload,
+    uploadWeight,
+    read,
+    scope: (body) => pool.scope(body),
+    free: (tensors) => {
+      for (const x of tensors) pool.free(x as CpuTensor);
+    },
+    ...rowOperations(device),
+    ...attentionOperations(device),
+    ...movementOperations(device),
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * What the operations of the CPU backend share.
+ *
+ * This module is browser compatible.
+ */
+
+import { Arena } from "./memory.ts";
+import { instantiateKernels, type Kernels } from "./module.ts";
+import type { RotaryTable } from "./rotary.ts";
+import { type CpuTensor, TensorPool } from "./tensors.ts";
+
+/** A memory, the kernels that work on it, and the tensors in it. */
+export interface Device {
+  /** The memory. */
+  readonly arena: Arena;
+  /** The kernels. */
+  readonly kernels: Kernels;
+  /** The tensors. */
+  readonly pool: TensorPool;
+  /** Cosines and sines by the frequencies that they belong to. */
+  readonly rotaryTables: Map<CpuTensor, RotaryTable>;
+}
+
+/** Makes a memory and lets the kernels, with relaxed SIMD or not, work on it. */
+export function createDevice(relaxed: boolean): Device {
+  const arena = new Arena();
+  const rotaryTables = new Map<CpuTensor, RotaryTable>();
+  const pool = new TensorPool(arena, (x) => {
+    rotaryTables.get(x)?.free();
+    rotaryTables.delete(x);
+  });
+  const kernels = instantiateKernels(arena.memory, relaxed);
+  return { arena, kernels, pool, rotaryTables };
+}

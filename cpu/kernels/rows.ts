@@ -1,0 +1,138 @@
+/**
+ * Kernels that move and join rows without looking into them.
+ *
+ * This module is browser compatible.
+ */
+
+import { f32, f32x4, i32, type Module, v128 } from "../assembler.ts";
+
+/** Adds the kernels of this file to a module. */
+export function addRowKernels(module: Module): void {
+  addCopyRows(module);
+  addAdd(module);
+  addTopK(module);
+}
+
+/**
+ * copyRows(out, source, rows, count, bytes): row rows[i] of the source becomes
+ * row i, rows being `bytes` long, a multiple of 4. Rows are written in
+ * ascending order, 16 bytes at a time: what one writes past its end, the next
+ * one overwrites, and the last one has slack behind it.
+ */
+function addCopyRows(module: Module): void {
+  module.function(
+    ["i32", "i32", "i32", "i32", "i32"],
+    (body, out, source, rows, count, bytes) => {
+      const end = body.let(i32.add(rows, i32.shl(count, 2)));
+      const offset = body.local("i32");
+      body.while(i32.ltU(rows, end), () => {
+        const from = body.let(
+          i32.add(source, i32.mul(i32.load(rows), bytes)),
+        );
+        body.for(offset, { from: 0, to: bytes, step: 16 }, () => {
+          body.store(
+            i32.add(out, offset),
+            v128.load(i32.add(from, offset)),
+          );
+        });
+        body.set(out, i32.add(out, bytes));
+        body.set(rows, i32.add(rows, 4));
+      });
+    },
+    "copyRows",
+  );
+}
+
+/**
+ * add(out, x, y, count, bytes): out = x + y, `count` times over, for y of
+ * `bytes` bytes; out and x go on. Written like rows in `copyRows`.
+ */
+function addAdd(module: Module): void {
+  module.function(
+    ["i32", "i32", "i32", "i32", "i32"],
+    (body, out, x, y, count, bytes) => {
+      const offset = body.local("i32");
+      body.while(count, () => {
+        body.for(offset, { from: 0, to: bytes, step: 16 }, () => {
+          body.store(
+            i32.add(out, offset),
+            f32x4.add(
+              v128.load(i32.add(x, offset)),
+              v128.load(i32.add(y, offset)),
+            ),
+          );
+        });
+        body.set(out, i32.add(out, bytes));
+        body.set(x, i32.add(x, bytes));
+        body.set(count, i32.sub(count, 1));
+      });
+    },
+    "add",
+  );
+}
+
+/**
+ * topK(out, scores, n, k): the columns of the k largest of n scores, ascending;
+ * of equal scores the lower column.
+ *
+ * Floats become integers of the same order (bits of negative ones flipped).
+ * The k-th largest is then found bit by bit, from the top: a bit belongs to it
+ * when at least k integers are no smaller than the number with that bit set.
+ */
+function addTopK(module: Module): void {
+  /** Unsigned order is that of floats; +0 makes −0 and 0 equal. */
+  const key = module.function(["i32"], (body, address) => {
+    const bits = body.let(
+      i32.reinterpretF32(f32.add(f32.load(address), f32.const(0))),
+    );
+    return i32.xor(bits, i32.or(i32.shrS(bits, 31), 0x80000000));
+  });
+  /** How many keys are no smaller than `least`. */
+  const countFrom = module.function(
+    ["i32", "i32", "i32"],
+    (body, scores, end, least) => {
+      const found = body.let(i32.const(0));
+      const at = body.local("i32");
+      body.for(at, { from: scores, to: end, step: 4 }, () => {
+        body.set(found, i32.add(found, i32.geU(key(at), least)));
+      });
+      return found;
+    },
+  );
+  module.function(
+    ["i32", "i32", "i32", "i32"],
+    (body, out, scores, n, k) => {
+      body.if(i32.eqz(k), () => body.return());
+      const end = body.let(i32.add(scores, i32.shl(n, 2)));
+      const kth = body.let(i32.const(0));
+      const bit = body.let(i32.const(0x80000000));
+      body.while(bit, () => {
+        const candidate = body.let(i32.or(kth, bit));
+        body.if(
+          i32.geU(countFrom(scores, end, candidate), k),
+          () => body.set(kth, candidate),
+        );
+        body.set(bit, i32.shrU(bit, 1));
+      });
+      // Of those equal to the k-th, as many as there is room for.
+      const equal = body.let(
+        i32.sub(k, countFrom(scores, end, i32.add(kth, 1))),
+      );
+      const at = body.local("i32");
+      const own = body.local("i32");
+      body.for(at, { from: scores, to: end, step: 4 }, () => {
+        body.set(own, key(at));
+        body.if(i32.eq(own, kth), () => body.set(equal, i32.sub(equal, 1)));
+        const kept = i32.or(
+          i32.gtU(own, kth),
+          i32.and(i32.eq(own, kth), i32.geS(equal, 0)),
+        );
+        body.if(kept, () => {
+          body.store(out, i32.shrU(i32.sub(at, scores), 2));
+          body.set(out, i32.add(out, 4));
+        });
+      });
+    },
+    "topK",
+  );
+}

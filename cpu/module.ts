@@ -1,0 +1,78 @@
+/**
+ * The kernels of the CPU backend as one WebAssembly module.
+ *
+ * It is compiled when the first backend is made, synchronously, so that a
+ * backend can be made anywhere: the module is some twenty kilobytes, and the
+ * strictest browser compiles up to 8 MB on its main thread.
+ *
+ * This module is browser compatible.
+ */
+
+import { Module } from "./assembler.ts";
+import { addAttentionKernels } from "./kernels/attention.ts";
+import { addLinear } from "./kernels/linear.ts";
+import { addTile, TILE_ROWS } from "./kernels/linear_tile.ts";
+import { vectorMath } from "./kernels/math.ts";
+import { addNormKernels } from "./kernels/norms.ts";
+import { addRopeKernel } from "./kernels/rope.ts";
+import { addRowKernels } from "./kernels/rows.ts";
+import { multiplyThenAdd, relaxedMultiplyAdd } from "./relaxed.ts";
+
+/** A kernel as the host calls it: addresses in bytes, sizes, numbers. */
+export type Kernel = (...parameters: number[]) => void;
+
+/** The kernels; their parameters are where they are made, in `kernels/`. */
+export interface Kernels {
+  /** See `kernels/linear.ts`. */
+  readonly linear: Kernel;
+  /** See `kernels/norms.ts`. */
+  readonly layerNorm: Kernel;
+  /** See `kernels/norms.ts`. */
+  readonly rmsNorm: Kernel;
+  /** See `kernels/rope.ts`. */
+  readonly rope: Kernel;
+  /** See `kernels/attention.ts`. */
+  readonly attention: Kernel;
+  /** See `kernels/attention.ts`. */
+  readonly attentionScores: Kernel;
+  /** See `kernels/attention.ts`. */
+  readonly attentionScratch: (keys: number, headWidth: number) => number;
+  /** See `kernels/rows.ts`. */
+  readonly copyRows: Kernel;
+  /** See `kernels/rows.ts`. */
+  readonly add: Kernel;
+  /** See `kernels/rows.ts`. */
+  readonly topK: Kernel;
+}
+
+/** Assembles the module, with relaxed SIMD or without. */
+export function assembleKernels(relaxed: boolean): Uint8Array<ArrayBuffer> {
+  const module = new Module();
+  // Any memory fits that a 32-bit module can have.
+  module.importMemory("host", "memory", { initial: 1, maximum: 2 ** 16 });
+  const madd = relaxed ? relaxedMultiplyAdd : multiplyThenAdd;
+  const math = vectorMath(madd);
+  addLinear(module, madd, math);
+  addNormKernels(module, madd);
+  addRopeKernel(module, madd);
+  addAttentionKernels(module, madd, math, addTile(module, madd, TILE_ROWS, 1));
+  addRowKernels(module);
+  return module.encode();
+}
+
+/** Compiled modules, with relaxed SIMD and without. */
+const compiled = new Map<boolean, WebAssembly.Module>();
+
+/** The kernels, working on the given memory. */
+export function instantiateKernels(
+  memory: WebAssembly.Memory,
+  relaxed: boolean,
+): Kernels {
+  let module = compiled.get(relaxed);
+  if (module === undefined) {
+    module = new WebAssembly.Module(assembleKernels(relaxed));
+    compiled.set(relaxed, module);
+  }
+  const { exports } = new WebAssembly.Instance(module, { host: { memory } });
+  return exports as unknown as Kernels;
+}

@@ -1,0 +1,125 @@
+/**
+ * Tensors of the CPU backend: shapes over blocks of an arena, and the scopes
+ * that free them.
+ *
+ * This module is browser compatible.
+ */
+
+import type { Indices, Tensor, Weight } from "../core/backend.ts";
+import { sizeOf } from "../core/reference_tensor.ts";
+import type { Arena } from "./memory.ts";
+
+/** What a tensor can hold; see `Tensor`, `Indices` and `Weight`. */
+export type Content = (Tensor | Indices | Weight)["type"];
+
+/** A tensor of this backend: a shape over a block of memory. */
+export class CpuTensor<T extends Content = Content> {
+  /** What it holds. */
+  readonly type: T;
+  /** Sizes, outermost first. */
+  readonly shape: readonly number[];
+  /** Where its values begin; 0 once it is freed. */
+  address: number;
+  /** How much memory was asked for. */
+  readonly bytes: number;
+
+  /** Names a block that was allocated for it. */
+  constructor(
+    type: T,
+    shape: readonly number[],
+    address: number,
+    bytes: number,
+  ) {
+    this.type = type;
+    this.shape = shape;
+    this.address = address;
+    this.bytes = bytes;
+  }
+}
+
+/**
+ * Where the values of a tensor begin.
+ *
+ * @throws {TypeError} it was freed, or another backend made it: its memory may
+ *   hold anything by now
+ */
+export function addressOf(x: Tensor | Indices | Weight): number {
+  const { address } = x as CpuTensor;
+  if (!address) {
+    throw new TypeError(
+      `Cannot use a tensor as it must be one of this backend that was not freed: current shape is [${x.shape}]`,
+    );
+  }
+  return address;
+}
+
+/** Makes and frees tensors, by hand and by scope. */
+export class TensorPool {
+  readonly #arena: Arena;
+  readonly #onFree: (x: CpuTensor) => void;
+  /** What was made in each open scope, the innermost last. */
+  readonly #scopes: CpuTensor[][] = [];
+
+  /**
+   * Starts empty.
+   *
+   * @param onFree called before a tensor's memory is given back
+   */
+  constructor(arena: Arena, onFree: (x: CpuTensor) => void) {
+    this.#arena = arena;
+    this.#onFree = onFree;
+  }
+
+  /**
+   * A tensor whose values are left over from earlier uses of its memory.
+   *
+   * @param bytes how much it takes, where that is not 4 for every value
+   */
+  make<T extends Content>(
+    type: T,
+    shape: readonly number[],
+    bytes: number = 4 * sizeOf(shape),
+  ): CpuTensor<T> {
+    const x = new CpuTensor(type, shape, this.#arena.allocate(bytes), bytes);
+    this.#scopes.at(-1)?.push(x);
+    return x;
+  }
+
+  /** Gives back the memory of a tensor; freeing it again does nothing. */
+  free(x: CpuTensor): void {
+    if (!x.address) return;
+    this.#onFree(x);
+    this.#arena.free(x.address, x.bytes);
+    x.address = 0;
+  }
+
+  /** See `Backend.scope`. */
+  scope<T>(body: () => T): T {
+    const mine: CpuTensor[] = [];
+    this.#scopes.push(mine);
+    const kept: CpuTensor[] = [];
+    try {
+      const result = body();
+      collectTensors(result, kept);
+      return result;
+    } finally {
+      this.#scopes.pop();
+      const outer = this.#scopes.at(-1);
+      for (const x of mine) {
+        if (kept.includes(x)) outer?.push(x);
+        else this.free(x);
+      }
+    }
+  }
+}
+
+/** All tensors in a value: itself, or what its arrays and records hold. */
+function collectTensors(value: unknown, found: CpuTensor[]): void {
+  if (value instanceof CpuTensor) {
+    found.push(value);
+  } else if (
+    typeof value === "object" && value !== null && !ArrayBuffer.isView(value)
+  ) {
+    for (const part of Object.values(value)) collectTensors(part, found);
+  }
+}
