@@ -1,0 +1,185 @@
+/**
+ * Acquisition functions: how much is a point worth an evaluation?
+ *
+ * All of them are for a function that is to be maximised (negate the outputs of
+ * one that is to be minimised), and are themselves to be maximised. Each is made
+ * from a Gaussian process and becomes a function of a point in the unit cube,
+ * with its gradient. Where the process is sure of a value (deviation zero) its
+ * variance is a tiny positive number instead, so that all of them are finite.
+ */
+
+// This module is browser compatible.
+
+import { createPredictor, type GaussianProcess } from "./gp.ts";
+import { logImprovement } from "./improvement.ts";
+import type { SmoothFunction } from "./lbfgs.ts";
+import { normalCdf, normalHazard, normalLogCdf, normalPdf } from "./normal.ts";
+
+/** A value made of the mean and deviation of a prediction. */
+interface Score {
+  readonly value: number;
+  /** ∂ value / ∂ mean. */
+  readonly byMean: number;
+  /** ∂ value / ∂ deviation. */
+  readonly byDeviation: number;
+}
+
+/** Makes a function of x from one of mean and deviation, by the chain rule. */
+function ofPrediction(
+  gp: GaussianProcess,
+  score: (mean: number, deviation: number) => Score,
+): SmoothFunction {
+  const predict = createPredictor(gp);
+  return (x, gradient) => {
+    const prediction = predict(x, gradient !== null);
+    const deviation = Math.sqrt(prediction.variance);
+    const { value, byMean, byDeviation } = score(prediction.mean, deviation);
+    if (gradient !== null) {
+      // ∂ deviation = ∂ variance / (2 deviation)
+      const byVariance = byDeviation / (2 * deviation);
+      const { meanGradient, varianceGradient } = prediction;
+      for (let k = 0; k < gradient.length; k++) {
+        gradient[k] = byMean * meanGradient[k] +
+          byVariance * varianceGradient[k];
+      }
+    }
+    return value;
+  };
+}
+
+/**
+ * Log expected improvement, log E max(f(x) − best, 0) (Ament et al. 2023): the
+ * point of the largest expected improvement, found by a function that is not
+ * flat anywhere.
+ *
+ * @param gp Model of the objective.
+ * @param best The largest output so far.
+ * @returns The acquisition function.
+ */
+export function logExpectedImprovement(
+  gp: GaussianProcess,
+  best: number,
+): SmoothFunction {
+  return ofPrediction(gp, (mean, deviation) => {
+    const h = logImprovement((mean - best) / deviation);
+    return {
+      value: Math.log(deviation) + h.value,
+      byMean: h.probability / deviation,
+      byDeviation: h.density / deviation,
+    };
+  });
+}
+
+/**
+ * Expected improvement, E max(f(x) − best, 0) (Jones et al. 1998, 15), in the
+ * unit of the outputs. Zero over much of the cube in floating point: maximise
+ * its logarithm.
+ *
+ * @param gp Model of the objective.
+ * @param best The largest output so far.
+ * @returns The acquisition function.
+ */
+export function expectedImprovement(
+  gp: GaussianProcess,
+  best: number,
+): SmoothFunction {
+  return ofPrediction(gp, (mean, deviation) => {
+    const z = (mean - best) / deviation;
+    return {
+      value: deviation * Math.exp(logImprovement(z).value),
+      byMean: normalCdf(z),
+      byDeviation: normalPdf(z),
+    };
+  });
+}
+
+/**
+ * Probability of improvement, P(f(x) > best) (Kushner 1964).
+ *
+ * @param gp Model of the objective.
+ * @param best The output to exceed.
+ * @returns The acquisition function.
+ */
+export function probabilityOfImprovement(
+  gp: GaussianProcess,
+  best: number,
+): SmoothFunction {
+  return ofPrediction(gp, (mean, deviation) => {
+    const z = (mean - best) / deviation;
+    const byMean = normalPdf(z) / deviation;
+    return { value: normalCdf(z), byMean, byDeviation: -z * byMean };
+  });
+}
+
+/**
+ * Upper confidence bound, mean + √beta · deviation (Srinivas et al. 2010).
+ *
+ * @param gp Model of the objective.
+ * @param beta How much a doubt is worth, ≥ 0.
+ * @returns The acquisition function.
+ */
+export function upperConfidenceBound(
+  gp: GaussianProcess,
+  beta: number,
+): SmoothFunction {
+  if (!(beta >= 0 && beta < Infinity)) {
+    throw new RangeError(
+      `Cannot bound the objective as beta must be finite and >= 0: current value is ${beta}`,
+    );
+  }
+  const factor = Math.sqrt(beta);
+  return ofPrediction(gp, (mean, deviation) => ({
+    value: mean + factor * deviation,
+    byMean: 1,
+    byDeviation: factor,
+  }));
+}
+
+/** A black-box condition: a point is feasible if its value is at most a limit. */
+export interface ModelledConstraint {
+  /** Model of the values. */
+  readonly gp: GaussianProcess;
+  /** The largest feasible value. */
+  readonly limit: number;
+}
+
+/**
+ * Log constrained expected improvement: log E max(f(x) − best, 0) +
+ * Σ log P(constraint holds), as if all of them were independent (Gardner et al.
+ * 2014; in logarithms as Ament et al. 2023).
+ *
+ * @param gp Model of the objective.
+ * @param best The largest output of a feasible point so far; null while there
+ * is none, and then only the probability to be feasible counts.
+ * @param constraints The conditions.
+ * @returns The acquisition function.
+ */
+export function logConstrainedExpectedImprovement(
+  gp: GaussianProcess,
+  best: number | null,
+  constraints: readonly ModelledConstraint[],
+): SmoothFunction {
+  const terms = constraints.map(logProbabilityOfFeasibility);
+  if (best !== null) terms.push(logExpectedImprovement(gp, best));
+  const part = new Float64Array(gp.dimensions);
+  return (x, gradient) => {
+    let sum = 0;
+    gradient?.fill(0);
+    for (const term of terms) {
+      sum += term(x, gradient && part);
+      gradient?.forEach((slope, k) => gradient[k] = slope + part[k]);
+    }
+    return sum;
+  };
+}
+
+/** log P(value ≤ limit). */
+function logProbabilityOfFeasibility(
+  { gp, limit }: ModelledConstraint,
+): SmoothFunction {
+  return ofPrediction(gp, (mean, deviation) => {
+    const z = (limit - mean) / deviation;
+    const slope = normalHazard(z) / deviation;
+    return { value: normalLogCdf(z), byMean: -slope, byDeviation: -z * slope };
+  });
+}

@@ -1,0 +1,242 @@
+/**
+ * What a Bayesian optimisation knows: its best points and how it came to them,
+ * what it believes of other points, and how much better the best may still
+ * become. Whatever needs the model fits it anew.
+ */
+
+// This module is browser compatible.
+
+import { upperConfidenceBound } from "./acquisition.ts";
+import { type BayesModel, bestExpected, fitModel } from "./bayes_model.ts";
+import { type BayesState, type Evaluation, isFeasible } from "./bayes_state.ts";
+import { createPredictor } from "./gp.ts";
+import { propose } from "./propose.ts";
+import { createPrng } from "./random.ts";
+import {
+  createSpace,
+  encode,
+  type Point,
+  type Value,
+  valueAt,
+} from "./space.ts";
+import { unwarpValue } from "./warp.ts";
+
+/** What is believed of the objective at several points, without noise. */
+export interface Posterior {
+  /** The middle value: as likely too large as too small. */
+  readonly median: readonly number[];
+  /** Lower end of a central 95 % interval. */
+  readonly lower: readonly number[];
+  /** Its upper end. */
+  readonly upper: readonly number[];
+}
+
+/** A posterior on the grid of one or two parameters. */
+export interface PosteriorGrid extends Posterior {
+  /** The values of each parameter, in the order they were named. */
+  readonly values: readonly (readonly Value[])[];
+  /** The points, the last parameter changing fastest. */
+  readonly points: readonly Point[];
+}
+
+/** What a posterior grid spans. */
+export interface PosteriorGridOptions {
+  /** Names of the parameters that vary, one or two as a rule. */
+  readonly along: readonly string[];
+  /** How many values of each float there are at most. Default 50. */
+  readonly steps?: number;
+  /** Values of the other parameters. Default those of `bestPoint()`. */
+  readonly through?: Point;
+}
+
+/** Standard deviations on each side of a central 95 % interval. */
+const INTERVAL = 1.959963984540054;
+
+/** How probable it is that `regretBound()` does not hold, if the model does. */
+const BOUND_RISK = 0.1;
+
+/** Tells these random numbers from those of `askBayes()`. */
+const BOUND_STREAM = 3;
+
+/**
+ * The evaluation of the best value among the feasible ones, noise included.
+ *
+ * @param state The optimisation.
+ * @returns The evaluation, or null if none is feasible.
+ */
+export function bestObserved(state: BayesState): Evaluation | null {
+  const sign = state.goal === "maximise" ? 1 : -1;
+  return state.evaluations.filter(isFeasible).reduce<Evaluation | null>(
+    (best, evaluation) =>
+      best === null || sign * (evaluation.value! - best.value!) > 0
+        ? evaluation
+        : best,
+    null,
+  );
+}
+
+/**
+ * The point to use in the end: the feasible one, among those evaluated, whose
+ * value without noise is expected to be best.
+ *
+ * @param state The optimisation.
+ * @returns The point and the median of its value, or null if none is feasible.
+ */
+export function bestPoint(
+  state: BayesState,
+): { point: Point; value: number } | null {
+  if (!state.evaluations.some(isFeasible)) return null;
+  const model = fitModel(state);
+  const { point, value } = bestExpected(state, model)!;
+  return { point, value: model.sign * unwarpValue(model.warp, value) };
+}
+
+/**
+ * The best feasible value after each evaluation, as a distance from the
+ * optimum: simple regret.
+ *
+ * @param state The optimisation.
+ * @param optimum The best possible value, where it is known. Default the best
+ * value so far.
+ * @returns A number for each evaluation, falling; null before the first
+ * feasible one.
+ */
+export function regretCurve(
+  state: BayesState,
+  optimum?: number,
+): (number | null)[] {
+  const reference = optimum ?? bestObserved(state)?.value ?? 0;
+  let regret: number | null = null;
+  return state.evaluations.map((evaluation) => {
+    if (isFeasible(evaluation)) {
+      const distance = state.goal === "maximise"
+        ? reference - evaluation.value!
+        : evaluation.value! - reference;
+      regret = Math.min(regret ?? Infinity, distance);
+    }
+    return regret;
+  });
+}
+
+/**
+ * What is believed of the objective.
+ *
+ * @param state The optimisation.
+ * @param points Where.
+ * @returns Medians and intervals, in the objective's unit.
+ * @throws {RangeError} If nothing was evaluated yet, or a point is not of the
+ * space.
+ */
+export function posteriorAt(
+  state: BayesState,
+  points: readonly Point[],
+): Posterior {
+  const model = modelOf(state);
+  const predict = createPredictor(model.objective);
+  const value = (warped: number) =>
+    model.sign * unwarpValue(model.warp, warped);
+  const rows = points.map((point) => {
+    const { mean, variance } = predict(encode(model.space, point), false);
+    const half = INTERVAL * Math.sqrt(variance);
+    const ends = [value(mean - half), value(mean + half)];
+    return { median: value(mean), ends: ends.sort((a, b) => a - b) };
+  });
+  return {
+    median: rows.map(({ median }) => median),
+    lower: rows.map(({ ends }) => ends[0]),
+    upper: rows.map(({ ends }) => ends[1]),
+  };
+}
+
+/**
+ * What is believed of the objective on a grid through a point: the data of a
+ * curve, or of a map.
+ *
+ * @param state The optimisation.
+ * @param options What the grid spans.
+ * @returns The grid.
+ * @throws {RangeError} If nothing was evaluated yet, a name is not that of a
+ * parameter, or no point is feasible and none is given.
+ */
+export function posteriorGrid(
+  state: BayesState,
+  { along, steps = 50, through = bestPoint(state)?.point }:
+    PosteriorGridOptions,
+): PosteriorGrid {
+  if (through === undefined) {
+    throw new RangeError(
+      "Cannot lay a grid as a point to lay it through must be given when no evaluation is feasible",
+    );
+  }
+  const { axes } = createSpace(state.parameters);
+  const values = along.map((name) => {
+    const axis = axes.find((axis) => axis.name === name);
+    if (axis === undefined) {
+      throw new RangeError(
+        `Cannot lay a grid as along must name parameters: current value is "${name}"`,
+      );
+    }
+    const count = Math.min(axis.levels, steps);
+    const shares = Array.from(
+      { length: count },
+      (_, i) => i / (count - 1 || 1),
+    );
+    return [...new Set(shares.map((share) => valueAt(axis.parameter, share)))];
+  });
+  const points = along.reduce<Point[]>(
+    (points, name, i) =>
+      points.flatMap((point) =>
+        values[i].map((value) => ({ ...point, [name]: value }))
+      ),
+    [through],
+  );
+  return { values, points, ...posteriorAt(state, points) };
+}
+
+/**
+ * An upper bound on what further evaluations can still gain, in the
+ * objective's unit: the most the model holds possible anywhere, less the least
+ * it holds possible of the best point evaluated. Stop when that is little, as in
+ * Makarova et al., "Automatic termination for hyperparameter optimization",
+ * AutoML 2022.
+ *
+ * With probability 0.9 it holds if the model does. The width β is that of the
+ * regret bound of Srinivas et al., "Gaussian process optimization in the bandit
+ * setting", ICML 2010, divided by 5 as they do in practice. Constraints only
+ * make the truth smaller.
+ *
+ * @param state The optimisation.
+ * @returns The bound; Infinity when no evaluation is feasible.
+ */
+export function regretBound(state: BayesState): number {
+  const feasible = state.evaluations.filter(isFeasible);
+  if (feasible.length === 0) return Infinity;
+  const { space, objective, warp } = fitModel(state);
+  const t = state.evaluations.length;
+  const d = space.dimensions;
+  const beta = 2 / 5 * Math.log(d * t * t * Math.PI ** 2 / (6 * BOUND_RISK));
+  const predict = createPredictor(objective);
+  const xs = feasible.map(({ point }) => encode(space, point));
+  const lows = xs.map((x) => {
+    const { mean, variance } = predict(x, false);
+    return mean - Math.sqrt(beta * variance);
+  });
+  const highest = propose(space, upperConfidenceBound(objective, beta), {
+    around: xs.slice(0, 1),
+    taken: new Set(),
+    random: createPrng(state.seed, BOUND_STREAM, t),
+  });
+  const low = Math.max(...lows);
+  const high = Math.max(low, highest!.value);
+  return unwarpValue(warp, high) - unwarpValue(warp, low);
+}
+
+/** The model, where there is something to fit it to. */
+function modelOf(state: BayesState): BayesModel {
+  if (state.evaluations.every(({ value }) => value === null)) {
+    throw new RangeError(
+      "Cannot model the objective as at least one value must have been told",
+    );
+  }
+  return fitModel(state);
+}

@@ -1,0 +1,295 @@
+/**
+ * Gaussian-process regression (Rasmussen & Williams 2006, "R&W", chapter 2):
+ * what a model is, how it is made from observations and hyper-parameters, and
+ * what it predicts at a point.
+ *
+ * The model is y = f(x) + ε with f ~ GP(m, s·k) and ε ~ N(0, σ²), where m is a
+ * constant, s the output scale and k a covariance function of covariance.ts.
+ * It works on inputs in the unit cube and on standardised outputs; what it is
+ * told and what it says is in the unit of the outputs.
+ *
+ * gp_fit.ts finds the hyper-parameters, gp_joint.ts looks at several points at
+ * once, gp_diagnostics.ts at how well the model fits.
+ */
+
+// This module is browser compatible.
+
+import {
+  applyCovariance,
+  type CovarianceName,
+  covarianceTriangle,
+  crossCovariance,
+  scalePoints,
+  squaredDistances,
+} from "./covariance.ts";
+import {
+  appendRow,
+  choleskyWithJitter,
+  solveLower,
+  solveLowerTransposed,
+} from "./linalg.ts";
+import {
+  checkPoints,
+  type Observations,
+  standardise,
+  standardiseNoise,
+} from "./observations.ts";
+import { dot } from "./products.ts";
+
+/** Everything about a Gaussian process but its data, for standardised outputs. */
+export interface HyperParameters {
+  /** ℓ, length scale of each input dimension in units of the cube, length d. */
+  readonly lengthScales: Float64Array;
+  /** s, variance of f before any observation. */
+  readonly outputScale: number;
+  /** σ², learnt noise variance; 0 where the noise is known. */
+  readonly noise: number;
+  /** m, the constant mean. */
+  readonly mean: number;
+}
+
+/** A Gaussian process conditioned on observations; never changed in place. */
+export interface GaussianProcess {
+  /** k. */
+  readonly covariance: CovarianceName;
+  /** ℓ, s, σ² and m. */
+  readonly hyperParameters: HyperParameters;
+  /** d, input dimensions. */
+  readonly dimensions: number;
+  /** n, observations. */
+  readonly size: number;
+  /** Inputs in the unit cube, shape [n, d]. */
+  readonly inputs: Float64Array;
+  /** Outputs as told, length n. */
+  readonly outputs: Float64Array;
+  /** Standardised output = (output − outputMean) / outputDeviation. */
+  readonly outputMean: number;
+  /** Standard deviation of the outputs; 1 where all are equal. */
+  readonly outputDeviation: number;
+  /** Noise variance of each standardised output, learnt or known, length n. */
+  readonly noiseVariances: Float64Array;
+  /** What had to be added to the noise for a Cholesky factor; 0 as a rule. */
+  readonly jitter: number;
+  /** L, the Cholesky factor of K = s·k(X, X) + noise, shape [n, n]. */
+  readonly factor: Float64Array;
+  /** α = K⁻¹ (y − m), length n. */
+  readonly weights: Float64Array;
+}
+
+/**
+ * What a Gaussian process says of f(x), the output without its noise, in the
+ * unit of the outputs.
+ */
+export interface Prediction {
+  /** E f(x). */
+  readonly mean: number;
+  /** Var f(x), positive. */
+  readonly variance: number;
+  /** ∂ mean / ∂x, length d. */
+  readonly meanGradient: Float64Array;
+  /** ∂ variance / ∂x, length d. */
+  readonly varianceGradient: Float64Array;
+}
+
+/**
+ * Predicts at a point x of length d. The prediction is the same object each
+ * time, so that nothing is allocated; its gradients are filled only when asked
+ * for.
+ */
+export type Predictor = (x: Float64Array, withGradient: boolean) => Prediction;
+
+/**
+ * The least variance of a prediction, as a share of the output scale. Where
+ * there is no noise the variance at an observation is a rounding error, which
+ * may be negative.
+ */
+export const LEAST_VARIANCE = 1e-14;
+
+/**
+ * The Gaussian process of given hyper-parameters after given observations.
+ *
+ * @param observations What was observed.
+ * @param covariance k.
+ * @param hyperParameters ℓ, s, σ² and m, for standardised outputs.
+ * @returns The process.
+ * @throws {TypeError} If the observations do not fit together.
+ * @throws {RangeError} If a number is not finite, or the covariance matrix is
+ * not positive definite even with jitter.
+ */
+export function createGaussianProcess(
+  observations: Observations,
+  covariance: CovarianceName,
+  hyperParameters: HyperParameters,
+): GaussianProcess {
+  const d = hyperParameters.lengthScales.length;
+  const data = standardise(observations, d);
+  const n = data.y.length;
+  const { inputs, outputs } = data;
+  const noiseVariances = data.noise ??
+    new Float64Array(n).fill(hyperParameters.noise);
+  const matrix = outputCovariance(
+    covariance,
+    inputs,
+    hyperParameters,
+    noiseVariances,
+  );
+  const { factor, jitter } = choleskyWithJitter(matrix, n);
+  return {
+    covariance,
+    hyperParameters,
+    dimensions: d,
+    size: n,
+    inputs,
+    outputs,
+    outputMean: data.mean,
+    outputDeviation: data.deviation,
+    noiseVariances,
+    jitter,
+    factor,
+    weights: findWeights(factor, data.y, hyperParameters.mean),
+  };
+}
+
+/** K = s·k(X, X) + noise, lower triangle. */
+function outputCovariance(
+  covariance: CovarianceName,
+  inputs: Float64Array,
+  { lengthScales, outputScale }: HyperParameters,
+  noiseVariances: Float64Array,
+): Float64Array {
+  const n = noiseVariances.length;
+  const scaled = new Float64Array(inputs.length);
+  scalePoints(inputs, lengthScales, scaled);
+  const matrix = new Float64Array(n * n);
+  covarianceTriangle(covariance, scaled, lengthScales.length, matrix, null);
+  for (let i = 0; i < matrix.length; i++) matrix[i] *= outputScale;
+  for (let i = 0; i < n; i++) matrix[i * n + i] += noiseVariances[i];
+  return matrix;
+}
+
+/** α = K⁻¹ (y − m) (R&W algorithm 2.1, line 3). */
+function findWeights(
+  factor: Float64Array,
+  y: Float64Array,
+  mean: number,
+): Float64Array {
+  const weights = y.map((value) => value - mean);
+  solveLower(factor, y.length, weights);
+  solveLowerTransposed(factor, y.length, weights);
+  return weights;
+}
+
+/**
+ * The process after one more observation, in O(n²): hyper-parameters and
+ * standardisation stay as they are. This is how a pending point is given the
+ * output it is expected to have.
+ *
+ * @param gp The process.
+ * @param x Input in the unit cube, length d.
+ * @param output Its output.
+ * @param noiseVariance Its noise variance, in squared units of the outputs.
+ * Default the learnt one.
+ * @returns A new process of n + 1 observations.
+ * @throws {RangeError} If a coordinate or the output is not finite.
+ */
+export function condition(
+  gp: GaussianProcess,
+  x: Float64Array,
+  output: number,
+  noiseVariance?: number,
+): GaussianProcess {
+  checkPoints(x, gp.dimensions);
+  if (!Number.isFinite(output)) {
+    throw new RangeError(
+      `Cannot condition on an output as it must be finite: current value is ${output}`,
+    );
+  }
+  const { size: n, hyperParameters, outputMean, outputDeviation } = gp;
+  const noise = noiseVariance === undefined
+    ? hyperParameters.noise
+    : standardiseNoise(noiseVariance, outputDeviation);
+  const row = new Float64Array(n + 1);
+  const { lengthScales, outputScale, mean } = hyperParameters;
+  row.set(crossCovariance(gp.covariance, x, gp.inputs, lengthScales));
+  for (let i = 0; i < n; i++) row[i] *= outputScale;
+  row[n] = outputScale + noise + gp.jitter;
+  const factor = appendRow(gp.factor, n, row);
+  const outputs = Float64Array.of(...gp.outputs, output);
+  const y = outputs.map((value) => (value - outputMean) / outputDeviation);
+  return {
+    ...gp,
+    size: n + 1,
+    inputs: Float64Array.of(...gp.inputs, ...x),
+    outputs,
+    noiseVariances: Float64Array.of(...gp.noiseVariances, noise),
+    factor,
+    weights: findWeights(factor, y, mean),
+  };
+}
+
+/**
+ * Makes a predictor (R&W 2.25 and 2.26).
+ *
+ * With v = L⁻¹ s·k(X, x): mean = m + k(X, x)ᵀ s α and variance = s − vᵀ v; the
+ * gradients follow from those of the covariance (covariance.ts).
+ *
+ * @param gp The process.
+ * @returns Its predictor.
+ */
+export function createPredictor(gp: GaussianProcess): Predictor {
+  const { covariance, size: n, dimensions: d, factor, weights } = gp;
+  const { lengthScales, outputScale, mean } = gp.hyperParameters;
+  const { outputMean, outputDeviation } = gp;
+  const scaled = new Float64Array(n * d);
+  scalePoints(gp.inputs, lengthScales, scaled);
+  const point = new Float64Array(d);
+  const k = new Float64Array(n);
+  const slopes = new Float64Array(n);
+  const v = new Float64Array(n);
+  const prediction = {
+    mean: 0,
+    variance: 0,
+    meanGradient: new Float64Array(d),
+    varianceGradient: new Float64Array(d),
+  };
+
+  function fillGradients(): void {
+    const { meanGradient, varianceGradient } = prediction;
+    meanGradient.fill(0);
+    varianceGradient.fill(0);
+    // v becomes K⁻¹ s·k: the variance falls by twice that for each unit of s·k.
+    solveLowerTransposed(factor, n, v);
+    let q = 0;
+    for (let i = 0; i < n; i++) {
+      const slope = 2 * outputScale * slopes[i];
+      for (let j = 0; j < d; j++, q++) {
+        const change = slope * (point[j] - scaled[q]);
+        meanGradient[j] += weights[i] * change;
+        varianceGradient[j] -= 2 * v[i] * change;
+      }
+    }
+    for (let j = 0; j < d; j++) {
+      meanGradient[j] *= outputDeviation / lengthScales[j];
+      varianceGradient[j] *= outputDeviation * outputDeviation /
+        lengthScales[j];
+    }
+  }
+
+  return (x, withGradient) => {
+    checkPoints(x, d);
+    scalePoints(x, lengthScales, point);
+    squaredDistances(point, 0, scaled, d, n, k, 0);
+    applyCovariance(covariance, k, withGradient ? slopes : null);
+    for (let i = 0; i < n; i++) v[i] = outputScale * k[i];
+    const shift = dot(v, 0, weights, 0, n);
+    solveLower(factor, n, v);
+    const variance = Math.max(
+      outputScale - dot(v, 0, v, 0, n),
+      LEAST_VARIANCE * outputScale,
+    );
+    prediction.mean = outputMean + outputDeviation * (mean + shift);
+    prediction.variance = outputDeviation * outputDeviation * variance;
+    if (withGradient) fillGradients();
+    return prediction;
+  };
+}

@@ -1,0 +1,451 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  askBayes,
+  type BayesOptions,
+  type BayesState,
+  bestObserved,
+  bestPoint,
+  createPrng,
+  createSpace,
+  drawNormal,
+  encode,
+  initBayes,
+  type Outcome,
+  type Parameter,
+  type Point,
+  pointKey,
+  posteriorAt,
+  posteriorGrid,
+  regretBound,
+  regretCurve,
+  tellBayes,
+} from "../optim/mod.ts";
+import { assertClose } from "./_compare.ts";
+
+const SQUARE: Readonly<Record<string, Parameter>> = {
+  x: { kind: "float", low: -1, high: 1 },
+  y: { kind: "float", low: -1, high: 1 },
+};
+
+/** Least value 0 at (0.3, −0.5). */
+function bowl(point: Point): number {
+  const { x, y } = point as { x: number; y: number };
+  return (x - 0.3) ** 2 + 2 * (y + 0.5) ** 2;
+}
+
+/** Asks and tells, one point at a time. */
+function optimise(
+  state: BayesState,
+  evaluate: (point: Point) => number | Outcome,
+  evaluations: number,
+): BayesState {
+  for (let i = 0; i < evaluations; i++) {
+    const { state: asked, points: [point] } = askBayes(state);
+    state = tellBayes(asked, point, evaluate(point));
+  }
+  return state;
+}
+
+function start(options: Partial<BayesOptions> = {}): BayesState {
+  return initBayes({
+    parameters: SQUARE,
+    goal: "minimise",
+    startingPoints: 5,
+    ...options,
+  });
+}
+
+Deno.test("`askBayes()` finds the minimum of a bowl in a few evaluations", () => {
+  for (let seed = 0; seed < 5; seed++) {
+    const state = optimise(start({ seed }), bowl, 20);
+    assert(bestObserved(state)!.value! < 1e-3);
+    assertEquals(regretCurve(state, 0).at(-1), bestObserved(state)!.value);
+  }
+});
+
+Deno.test("`askBayes()` maximises as it minimises the negated values", () => {
+  const least = optimise(start(), bowl, 12);
+  const most = optimise(
+    start({ goal: "maximise" }),
+    (point) => -bowl(point),
+    12,
+  );
+  assertEquals(
+    most.evaluations.map(({ point }) => point),
+    least.evaluations.map(({ point }) => point),
+  );
+  assertClose(
+    regretCurve(most) as number[],
+    regretCurve(least) as number[],
+    { absolute: 0 },
+  );
+});
+
+Deno.test("a state goes on from JSON bit for bit", () => {
+  const options = {
+    parameters: {
+      ...SQUARE,
+      n: { kind: "integer", low: 0, high: 5 },
+      c: { kind: "categorical", values: ["a", true, 3] },
+    } satisfies Record<string, Parameter>,
+    constraints: ["c1"],
+    warmStart: [{ x: 0, y: 0, n: 2, c: true }],
+    seed: 3,
+  };
+  const outcome = (point: Point): Outcome => ({
+    value: point.n === 5 ? NaN : bowl(point) + (point.n as number),
+    constraints: { c1: (point.x as number) - 0.1 },
+  });
+  const run = (keep: (state: BayesState) => BayesState): BayesState => {
+    let state = keep(start(options));
+    for (let i = 0; i < 6; i++) {
+      // Two are asked for, the first is told, the second stays pending a while.
+      const { state: asked, points } = askBayes(state, 2);
+      state = keep(tellBayes(keep(asked), points[0], outcome(points[0])));
+      if (i % 2 === 1) {
+        state = keep(tellBayes(state, points[1], outcome(points[1])));
+      }
+    }
+    return state;
+  };
+  const saved = run((state) => JSON.parse(JSON.stringify(state)));
+  assertEquals(JSON.stringify(saved), JSON.stringify(run((state) => state)));
+  assertEquals(saved.pending.length, 3);
+});
+
+Deno.test("`askBayes()` starts elsewhere with another seed", () => {
+  const first = (seed: number) => askBayes(start({ seed })).points[0];
+  assertEquals(first(1), first(1));
+  assert(first(1).x !== first(2).x);
+});
+
+Deno.test("`askBayes()` proposes every point of a finite space once", () => {
+  const space = createSpace({
+    n: { kind: "integer", low: 1, high: 4 },
+    c: { kind: "categorical", values: ["a", "b", "c"] },
+  });
+  const { parameters } = space;
+  for (let seed = 0; seed < 3; seed++) {
+    let state = start({ parameters, startingPoints: 5, seed });
+    for (let i = 0; i < 5; i++) {
+      const { state: asked, points } = askBayes(state, 2);
+      assertEquals(points.length, 2);
+      state = points.reduce(
+        (state, point) => tellBayes(state, point, point.c === "b" ? 0 : 1),
+        asked,
+      );
+    }
+    // The last two; no more even before they are told.
+    const { state: asked, points } = askBayes(state, 3);
+    assertEquals(points.length, 2);
+    assertEquals(askBayes(asked).points, []);
+    const all = [...state.evaluations.map(({ point }) => point), ...points];
+    const keys = all.map((point) => pointKey(space, point));
+    assertEquals(new Set(keys).size, 12);
+  }
+});
+
+Deno.test("`askBayes()` finds the best of many integers and categories", () => {
+  const parameters: Record<string, Parameter> = {
+    n: { kind: "integer", low: 0, high: 1000 },
+    c: { kind: "categorical", values: ["a", "b", "c", "d"] },
+    x: { kind: "float", low: 0, high: 1 },
+  };
+  const state = optimise(
+    start({ parameters, startingPoints: 10 }),
+    ({ n, c, x }) =>
+      ((n as number) - 321) ** 2 / 1e4 + (c === "c" ? 0 : 1) +
+      ((x as number) - 0.7) ** 2,
+    40,
+  );
+  const { n, c } = bestObserved(state)!.point;
+  assertEquals(c, "c");
+  assert(Math.abs(n as number - 321) <= 3, `n is ${n}`);
+});
+
+Deno.test("`askBayes()` spreads several points and keeps off pending ones", () => {
+  const space = createSpace(SQUARE);
+  const distance = (a: Point, b: Point): number => {
+    const [xA, xB] = [encode(space, a), encode(space, b)];
+    return Math.hypot(...xA.map((value, i) => value - xB[i]));
+  };
+  // Hills and valleys, of which little is known after five evaluations.
+  const wavy = (point: Point): number =>
+    bowl(point) +
+    Math.sin(6 * (point.x as number)) * Math.cos(5 * (point.y as number));
+  const state = optimise(start(), wavy, 5);
+  const batch = askBayes(state, 4);
+  const later = askBayes(batch.state);
+  const points = [...batch.points, ...later.points];
+  points.forEach((a, i) =>
+    points.slice(0, i).forEach((b) =>
+      assert(distance(a, b) > 0.05, `${distance(a, b)} apart`)
+    )
+  );
+  // The first is where it would be on its own.
+  assertEquals(points[0], askBayes(state).points[0]);
+});
+
+Deno.test("`tellBayes()` of a failure is not fitted, and its place is avoided", () => {
+  const fails = ({ x, y }: Point): boolean => (x as number) + (y as number) > 0;
+  const state = optimise(
+    start({ startingPoints: 8 }),
+    (point) => fails(point) ? NaN : bowl(point),
+    25,
+  );
+  for (const { point, value } of state.evaluations) {
+    assertEquals(value === null, fails(point));
+  }
+  const late = state.evaluations.slice(10, 20);
+  const failed = late.filter(({ value }) => value === null).length;
+  assert(failed <= 2, `${failed} of 10 failed`);
+  assert(bestObserved(state)!.value! < 1e-3);
+});
+
+Deno.test("`askBayes()` comes near to a best point behind which all fails", () => {
+  // Where values are best evaluations fail; 0.09 is the infimum of the others.
+  const state = optimise(
+    start(),
+    (point) => point.x as number > 0 ? NaN : bowl(point),
+    20,
+  );
+  const { value } = bestObserved(state)!;
+  assert(value! < 0.12, `best value is ${value}`);
+});
+
+Deno.test("`askBayes()` keeps to black-box constraints", () => {
+  // On the line x + y = −0.5 the least value is 0.06, at (0.1, −0.6).
+  const state = optimise(
+    start({ constraints: ["line"] }),
+    (point) => ({
+      value: bowl(point),
+      constraints: { line: (point.x as number) + (point.y as number) + 0.5 },
+    }),
+    25,
+  );
+  const best = bestObserved(state)!;
+  assert(best.constraints[0]! <= 0);
+  assert(best.value! < 0.0665, `best value is ${best.value}`);
+  assert(best.value! >= 0.06 - 1e-12);
+});
+
+Deno.test("`askBayes()` looks for feasible points while there are none", () => {
+  const corner = (point: Point): Outcome => ({
+    value: bowl(point),
+    constraints: { c: 1.8 - (point.x as number) - (point.y as number) },
+  });
+  const state = optimise(start({ constraints: ["c"] }), corner, 5);
+  assertEquals(bestObserved(state), null);
+  assertEquals(bestPoint(state), null);
+  assertEquals(regretCurve(state, 0), [null, null, null, null, null]);
+  assertEquals(regretBound(state), Infinity);
+  assert(bestObserved(optimise(state, corner, 10)) !== null);
+});
+
+Deno.test("`askBayes()` begins with warm-start points, each once", () => {
+  const warmStart = [{ x: 0, y: 0 }, { x: 1, y: 1 }, { x: 0, y: 0 }];
+  const { state, points } = askBayes(
+    start({ warmStart, startingPoints: 4 }),
+    4,
+  );
+  assertEquals(points.slice(0, 2), warmStart.slice(0, 2));
+  assertEquals(state.waiting, []);
+  // A value that is known needs no asking.
+  const told = tellBayes(start({ warmStart }), warmStart[0], 1);
+  assertEquals(askBayes(told).points, [warmStart[1]]);
+});
+
+Deno.test("`askBayes()` tells how much improvement is to be expected", () => {
+  const early = optimise(start(), bowl, 5);
+  const late = optimise(early, bowl, 20);
+  assertEquals(askBayes(start()).logImprovement, null);
+  assert(askBayes(late).logImprovement! < askBayes(early).logImprovement! - 5);
+});
+
+Deno.test("`regretBound()` falls, and is above the regret", () => {
+  let held = 0;
+  for (let seed = 0; seed < 10; seed++) {
+    const early = optimise(start({ seed }), bowl, 6);
+    const late = optimise(early, bowl, 15);
+    assert(regretBound(late) < 0.1 * regretBound(early));
+    for (const state of [early, late]) {
+      if (regretBound(state) >= bestObserved(state)!.value!) held++;
+    }
+  }
+  assert(held >= 17, `it held ${held} times out of 20`);
+});
+
+Deno.test("`bestPoint()` sees through noise better than `bestObserved()`", () => {
+  let [expectedError, observedError] = [0, 0];
+  let [expectedRegret, observedRegret] = [0, 0];
+  for (let seed = 0; seed < 10; seed++) {
+    const random = createPrng(seed);
+    const state = optimise(
+      start({ seed, startingPoints: 10 }),
+      (point) => bowl(point) + 0.3 * drawNormal(random),
+      30,
+    );
+    const [expected, observed] = [bestPoint(state)!, bestObserved(state)!];
+    expectedError += Math.abs(expected.value - bowl(expected.point));
+    observedError += Math.abs(observed.value! - bowl(observed.point));
+    expectedRegret += bowl(expected.point);
+    observedRegret += bowl(observed.point);
+  }
+  assert(
+    expectedError < 0.4 * observedError,
+    `errors ${expectedError}, ${observedError}`,
+  );
+  assert(
+    expectedRegret < observedRegret,
+    `regrets ${expectedRegret}, ${observedRegret}`,
+  );
+});
+
+Deno.test("`posteriorAt()` gives intervals that hold the truth", () => {
+  const state = optimise(start(), bowl, 10);
+  const points = [];
+  for (let x = -1; x <= 1; x += 0.1) points.push({ x, y: x * x - 0.5 });
+  const { median, lower, upper } = posteriorAt(state, points);
+  const inside = points.filter((point, i) =>
+    lower[i] <= bowl(point) && bowl(point) <= upper[i]
+  );
+  assert(inside.length >= 0.8 * points.length);
+  points.forEach((_, i) =>
+    assert(lower[i] < median[i] && median[i] < upper[i])
+  );
+});
+
+Deno.test("`posteriorGrid()` crosses the values of its parameters", () => {
+  const parameters: Record<string, Parameter> = {
+    ...SQUARE,
+    c: { kind: "categorical", values: ["a", "b"] },
+  };
+  const state = optimise(start({ parameters }), bowl, 6);
+  const grid = posteriorGrid(state, {
+    along: ["x", "c"],
+    steps: 3,
+    through: { x: 0, y: 0.25, c: "a" },
+  });
+  assertEquals(grid.values, [[-1, 0, 1], ["a", "b"]]);
+  assertEquals(grid.points.map(({ x, c }) => [x, c]), [
+    [-1, "a"],
+    [-1, "b"],
+    [0, "a"],
+    [0, "b"],
+    [1, "a"],
+    [1, "b"],
+  ]);
+  assert(grid.points.every(({ y }) => y === 0.25));
+  assertEquals(grid.median, posteriorAt(state, grid.points).median);
+  assertEquals(posteriorGrid(state, { along: ["y"] }).points.length, 50);
+});
+
+Deno.test("the optimiser refuses what it cannot use in one sentence", () => {
+  const refused: [() => unknown, string][] = [
+    [() => start({ startingPoints: 0 }), "startingPoints must be an integer"],
+    [() => start({ seed: 0.5 }), "seed must be an integer"],
+    [() => start({ warmStart: [{ x: 0 }] }), 'parameter "y" must be one of'],
+    [() => askBayes(start(), 0), "count must be an integer of 1 or more"],
+    [() => tellBayes(start(), { x: 0, y: 2 }, 1), 'parameter "y" must be'],
+    [
+      () => tellBayes(start(), { x: 0, y: 0 }, -1e200),
+      "must be at most 1e+150",
+    ],
+    [
+      () => tellBayes(start({ constraints: ["c"] }), { x: 0, y: 0 }, 1),
+      'constraint "c" must have a value: current value is undefined',
+    ],
+    [() => posteriorAt(start(), []), "at least one value must have been told"],
+    [() => posteriorGrid(start(), { along: ["x"] }), "must be given when"],
+    [
+      () => posteriorGrid(optimise(start(), bowl, 1), { along: ["z"] }),
+      'along must name parameters: current value is "z"',
+    ],
+  ];
+  for (const [call, message] of refused) {
+    assertThrows(call, RangeError, message);
+  }
+});
+
+Deno.test("the optimiser takes 500 observations, many of them equal", () => {
+  let state = start();
+  for (let i = 0; i < 500; i++) {
+    const point = { x: Math.sin(i % 97), y: Math.cos(i) };
+    state = tellBayes(state, point, bowl(point));
+  }
+  const { points: [point] } = askBayes(state);
+  assert(bowl(point) < 0.01);
+});
+
+const anyValue = fc.oneof(
+  fc.double({ min: -5, max: 5, noNaN: true }),
+  fc.constantFrom(NaN, Infinity, 0, 1, 1),
+);
+const anyParameters: fc.Arbitrary<Record<string, Parameter>> = fc.record({
+  a: fc.constantFrom<Parameter>(
+    { kind: "float", low: 0, high: 1 },
+    { kind: "float", low: 2, high: 2 },
+    { kind: "logFloat", low: 1e-6, high: 1e6 },
+  ),
+  b: fc.constantFrom<Parameter>(
+    { kind: "integer", low: 0, high: 3 },
+    { kind: "categorical", values: ["p", "q", "r"] },
+    { kind: "float", low: -1e-9, high: 1e9 },
+  ),
+});
+
+Deno.test("the optimiser survives every order of asking and telling", () => {
+  const anyStep = fc.record({
+    count: fc.integer({ min: 1, max: 3 }),
+    value: anyValue,
+    limit: anyValue,
+    tellTwice: fc.boolean(),
+    leavePending: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(
+      anyParameters,
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer(),
+      fc.constantFrom(1e-12, 1, 1e12),
+      fc.array(anyStep, { maxLength: 6 }),
+      fc.boolean(),
+      (parameters, startingPoints, seed, unit, steps, constrained) => {
+        const space = createSpace(parameters);
+        const constraints = constrained ? ["c"] : [];
+        let state = start({ parameters, startingPoints, seed, constraints });
+        const proposed = new Set<string>();
+        for (const { count, value, limit, ...step } of steps) {
+          const { state: asked, points } = askBayes(state, count);
+          state = asked;
+          for (const point of points) {
+            encode(space, point);
+            const key = pointKey(space, point);
+            assert(!proposed.has(key), `${key} was proposed twice`);
+            proposed.add(key);
+          }
+          const told = step.leavePending ? points.slice(1) : points;
+          for (const point of told) {
+            const outcome = {
+              value: unit * value,
+              constraints: { c: unit * limit },
+            };
+            state = tellBayes(state, point, outcome);
+            if (step.tellTwice) state = tellBayes(state, point, outcome);
+          }
+        }
+        assertEquals(JSON.parse(JSON.stringify(state)), state);
+        assert(regretBound(state) >= 0);
+        const best = bestPoint(state);
+        assertEquals(best === null, bestObserved(state) === null);
+        if (best !== null) {
+          const { median, lower, upper } = posteriorAt(state, [best.point]);
+          assertEquals(median[0], best.value);
+          assert(lower[0] <= median[0] && median[0] <= upper[0]);
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
