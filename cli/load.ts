@@ -3,7 +3,6 @@
  */
 
 import {
-  createReferenceBackend,
   type LlavaConfig,
   type LlavaModel,
   type LlavaSource,
@@ -14,6 +13,8 @@ import {
   splitPrompt,
 } from "../core/mod.ts";
 import {
+  createBackend,
+  type Device,
   makeSceneSet,
   promptText,
   type SampleSet,
@@ -29,6 +30,7 @@ import {
   type Tokenizer,
 } from "../io/mod.ts";
 import { type ModelShape, visionFlops } from "../search/mod.ts";
+import { chooseDevice, type DeviceChoice } from "./device.ts";
 import type { QuestionSource } from "./options.ts";
 
 /** A model, its tokenizer, and what to call it. */
@@ -37,6 +39,8 @@ export interface LoadedModel {
   readonly name: string;
   /** On this thread. */
   readonly model: LlavaModel;
+  /** Where it runs. */
+  readonly device: Device;
   /** What workers load it from. */
   readonly source: LlavaSource;
   /** Of its checkpoint. */
@@ -59,7 +63,9 @@ const EMBEDDED = new URL("../models/tiny", import.meta.url);
 /** Loads a Hugging Face directory, or the embedded model for null. */
 export async function loadModel(
   directory: string | null,
+  choice: DeviceChoice = "auto",
 ): Promise<LoadedModel> {
+  const device = chooseDevice(choice);
   const path = directory ?? decodeURIComponent(EMBEDDED.pathname);
   const { config, preprocessor, tokenizer, weights } = await loadCheckpoint(
     path,
@@ -75,7 +81,8 @@ export async function loadModel(
   };
   return {
     name: directory ?? "models/tiny",
-    model: await loadLlava(createReferenceBackend(), source),
+    model: await loadLlava(createBackend(device), source),
+    device,
     source,
     tokenizer: parseTokenizer(tokenizer, `${path}/tokenizer.json`),
   };

@@ -9,7 +9,7 @@
  * This module is browser compatible.
  */
 
-import type { Backend, Tensor, Weight } from "./backend.ts";
+import type { Backend, Indices, Tensor, Weight } from "./backend.ts";
 import type { DecoderConfig } from "./config.ts";
 import {
   type DecoderState,
@@ -131,44 +131,87 @@ export function decoderLayer(
   { ranking = "instruction", positions: rule = "original" }: ReductionOptions =
     {},
 ): DecoderState {
+  const reduced = sortAndReduce(backend, state, keep, rule);
+  const { positions, vision, scores } = reduced;
+  const { hidden, q, k } = transform(backend, decoder, index, reduced, reduced);
+
+  // scores for the next layer's Sort & Reduce
+  const nextScores = ranking === "random"
+    ? scores
+    : backend.attentionScores(q, k, {
+      headWidth: decoder.config.headWidth,
+      causal: { queries: positions, keys: positions },
+      queryRows: scoringRows(ranking, vision, hidden.shape[1]),
+      keyColumns: vision,
+    });
+  return { hidden, positions, vision, scores: nextScores };
+}
+
+/**
+ * One decoder layer as far as its last token needs it, which is all that the
+ * next word depends on after the last layer. Every token gives its key and
+ * value; only the last one asks, and passes through the MLP.
+ *
+ * @returns what leaves the layer at the last token, shape [B, 1, D]
+ */
+export function decoderLayerLastToken(
+  backend: Backend,
+  decoder: Decoder,
+  index: number,
+  state: DecoderState,
+  keep: number,
+  { positions: rule = "original" }: ReductionOptions = {},
+): Tensor {
+  const all = sortAndReduce(backend, state, keep, rule);
+  const [B, S] = all.positions.shape;
+  const none = backend.upload(new Int32Array(0), [B, 0]);
+  const others = { start: 0, length: S - 1 };
+  const last = {
+    hidden: backend.gatherRows(all.hidden, none, others),
+    positions: backend.gatherRows(all.positions, none, others),
+  };
+  return transform(backend, decoder, index, last, all).hidden;
+}
+
+/** Tokens that enter a layer. */
+interface Tokens {
+  /** Shape [B, S, D]. */
+  readonly hidden: Tensor;
+  /** Shape [B, S]. */
+  readonly positions: Indices;
+}
+
+/** A decoder layer's attention and MLP: tokens that ask, and those they see. */
+function transform(
+  backend: Backend,
+  decoder: Decoder,
+  index: number,
+  asking: Tokens,
+  seen: Tokens,
+): { hidden: Tensor; q: Tensor; k: Tensor } {
   const { headWidth, normEpsilon } = decoder.config;
   const layer = decoder.layers[index];
 
-  const { hidden: x, positions, vision, scores } = sortAndReduce(
-    backend,
-    state,
-    keep,
-    rule,
-  );
-
-  // attention; whoever was removed above is seen by nobody any more
-  const normed = backend.rmsNorm(x, layer.attentionNorm, normEpsilon);
-  const rotate = (weight: Weight): Tensor =>
-    backend.rope(
-      backend.linear(normed, weight),
-      positions,
-      decoder.frequencies,
-    );
-  const q = rotate(layer.query);
-  const k = rotate(layer.key);
-  const v = backend.linear(normed, layer.value);
-  const spec = { headWidth, causal: { queries: positions, keys: positions } };
-  const attended = backend.attention(q, k, v, spec);
-  const middle = backend.linear(attended, layer.out, { residual: x });
+  // attention; whoever was removed is seen by nobody any more
+  const normed = (tokens: Tokens): Tensor =>
+    backend.rmsNorm(tokens.hidden, layer.attentionNorm, normEpsilon);
+  const rotated = (x: Tensor, weight: Weight, positions: Indices): Tensor =>
+    backend.rope(backend.linear(x, weight), positions, decoder.frequencies);
+  const normedSeen = normed(seen);
+  const normedAsking = asking === seen ? normedSeen : normed(asking);
+  const q = rotated(normedAsking, layer.query, asking.positions);
+  const k = rotated(normedSeen, layer.key, seen.positions);
+  const v = backend.linear(normedSeen, layer.value);
+  const causal = { queries: asking.positions, keys: seen.positions };
+  const attended = backend.attention(q, k, v, { headWidth, causal });
+  const middle = backend.linear(attended, layer.out, {
+    residual: asking.hidden,
+  });
 
   // MLP (SwiGLU)
   const mlpIn = backend.rmsNorm(middle, layer.mlpNorm, normEpsilon);
   const gate = backend.linear(mlpIn, layer.gate);
   const mlp = backend.linear(mlpIn, layer.up, { gate });
   const hidden = backend.linear(mlp, layer.down, { residual: middle });
-
-  // scores for the next layer's Sort & Reduce
-  const nextScores = ranking === "random"
-    ? scores
-    : backend.attentionScores(q, k, {
-      ...spec,
-      queryRows: scoringRows(ranking, vision, x.shape[1]),
-      keyColumns: vision,
-    });
-  return { hidden, positions, vision, scores: nextScores };
+  return { hidden, q, k };
 }

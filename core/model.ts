@@ -12,6 +12,7 @@ import type { LlavaConfig } from "./config.ts";
 import {
   type Decoder,
   decoderLayer,
+  decoderLayerLastToken,
   loadDecoder,
   type ReductionOptions,
 } from "./decoder.ts";
@@ -194,12 +195,38 @@ export interface RunOptions extends ReductionOptions {
  *   before there are scores to rank them by
  */
 export function runDecoder(
-  { backend, decoder }: LlavaModel,
+  model: LlavaModel,
   state: DecoderState,
   schedule: Schedule,
-  { from = 0, to = decoder.layers.length, ...reduction }: RunOptions = {},
+  { from = 0, to = model.decoder.layers.length, ...reduction }: RunOptions = {},
 ): DecoderState {
-  const { keep } = schedule;
+  checkSchedule(model, state, schedule, from);
+  const { backend, decoder } = model;
+  return backend.scope(() => {
+    let next = state;
+    for (let layer = from; layer < to; layer++) {
+      const entering = next;
+      next = backend.scope(() =>
+        decoderLayer(
+          backend,
+          decoder,
+          layer,
+          entering,
+          schedule.keep[layer],
+          reduction,
+        )
+      );
+    }
+    return next;
+  });
+}
+
+function checkSchedule(
+  { decoder }: LlavaModel,
+  state: DecoderState,
+  { keep }: Schedule,
+  from: number,
+): void {
   if (keep.length !== decoder.layers.length) {
     throw new RangeError(
       `Cannot run a schedule as it must have ${decoder.layers.length} layers: current number is ${keep.length}`,
@@ -212,15 +239,43 @@ export function runDecoder(
       }`,
     );
   }
+}
+
+/**
+ * Runs the decoder to the logits of the next token, shape [B, 1, V]: what
+ * `nextTokenLogits` gives after `runDecoder`, without computing in the last
+ * layer what nothing reads.
+ *
+ * @throws {RangeError} as `runDecoder`, or `from` is not a layer
+ */
+export function predictNextToken(
+  model: LlavaModel,
+  state: DecoderState,
+  schedule: Schedule,
+  { from = 0, ...reduction }: Omit<RunOptions, "to"> = {},
+): Tensor {
+  const { backend, decoder } = model;
+  const last = decoder.layers.length - 1;
+  if (from > last) {
+    throw new RangeError(
+      `Cannot predict a token from layer ${from} as the last layer is ${last}`,
+    );
+  }
   return backend.scope(() => {
-    let next = state;
-    for (let layer = from; layer < to; layer++) {
-      const entering = next;
-      next = backend.scope(() =>
-        decoderLayer(backend, decoder, layer, entering, keep[layer], reduction)
-      );
-    }
-    return next;
+    const entering = runDecoder(model, state, schedule, {
+      ...reduction,
+      from,
+      to: last,
+    });
+    const hidden = decoderLayerLastToken(
+      backend,
+      decoder,
+      last,
+      entering,
+      schedule.keep[last],
+      reduction,
+    );
+    return headLogits(model, hidden);
   });
 }
 
@@ -230,17 +285,21 @@ export function runDecoder(
  * @param state what left the last layer
  */
 export function nextTokenLogits(
-  { backend, decoder }: LlavaModel,
-  state: DecoderState,
+  model: LlavaModel,
+  { hidden }: DecoderState,
 ): Tensor {
-  const S = state.hidden.shape[1];
-  return backend.scope(() => {
-    const last = backend.sliceRows(state.hidden, { start: S - 1, length: 1 });
-    const normed = backend.rmsNorm(
-      last,
-      decoder.finalNorm,
-      decoder.config.normEpsilon,
-    );
-    return backend.linear(normed, decoder.head);
-  });
+  const last = { start: hidden.shape[1] - 1, length: 1 };
+  return model.backend.scope(() =>
+    headLogits(model, model.backend.sliceRows(hidden, last))
+  );
+}
+
+/** Hidden states that left the last layer → logits [B, S, V]. */
+function headLogits(
+  { backend, decoder }: LlavaModel,
+  hidden: Tensor,
+): Tensor {
+  const { normEpsilon } = decoder.config;
+  const normed = backend.rmsNorm(hidden, decoder.finalNorm, normEpsilon);
+  return backend.linear(normed, decoder.head);
 }

@@ -27,7 +27,6 @@ import {
   type HostWeight,
   indices,
   integers,
-  sizeOf,
   tensor,
   weights,
 } from "./reference_tensor.ts";

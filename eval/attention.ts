@@ -14,7 +14,8 @@ import {
   runDecoder,
   type Tensor,
 } from "../core/mod.ts";
-import { eventLoopTurn, type SampleSet } from "./evaluator.ts";
+import type { SampleSet } from "./batches.ts";
+import { eventLoopTurn } from "./evaluator.ts";
 
 /** Options of `attentionByLayer`. */
 export interface AttentionOptions {

@@ -1,61 +1,23 @@
 /**
- * model × data × schedule → per-sample results.
- *
- * Samples are run in batches of equal prompt length. What a schedule cannot
- * change is computed once: vision tokens per image, and, for G-Search, the
- * hidden states that enter the layer under search (all layers before it are
- * decided), so that a trial runs only the layers from there on.
+ * model × data × schedule → per-sample results, on one thread. `pool.ts` does
+ * the same on several.
  *
  * This module is browser compatible.
  */
 
-import {
-  type DecoderState,
-  embedImages,
-  embedPrompts,
-  type Indices,
-  type LlavaModel,
-  nextTokenLogits,
-  type Prompt,
-  type ReductionOptions,
-  type RgbImage,
-  runDecoder,
-  type Schedule,
-  type Tensor,
-} from "../core/mod.ts";
+import type { LlavaModel } from "../core/mod.ts";
 import type { Evaluate, SampleResult } from "../search/evaluate.ts";
-import { scoreAnswer } from "./metrics.ts";
-
-/** A question about an image, in tokens. */
-export interface Sample {
-  /** Which image of the set. */
-  readonly image: number;
-  /** What is asked. */
-  readonly prompt: Prompt;
-  /** The token that answers it. */
-  readonly answer: number;
-  /**
-   * What results call it, and the seed of its random ranking. Default: its
-   * place in the set.
-   */
-  readonly number?: number;
-}
-
-/** Questions about images. */
-export interface SampleSet {
-  /** Of the model's size. */
-  readonly images: readonly RgbImage[];
-  /** Several may share an image. */
-  readonly samples: readonly Sample[];
-}
+import {
+  type BatchOptions,
+  createBatchRunner,
+  hardestFirst,
+  makeBatches,
+  meanLoss,
+  type SampleSet,
+} from "./batches.ts";
 
 /** How an evaluator runs the model. */
-export interface EvaluatorOptions extends ReductionOptions {
-  /**
-   * Whether to cache the hidden states entering the first layer that may
-   * change. Costs B·S·D floats per sample; worth it in a search. Default true.
-   */
-  readonly cache?: boolean;
+export interface EvaluatorOptions extends BatchOptions {
   /**
    * Samples that run together, at most. Default 8. A backend that computes one
    * sample as fast as its share of eight does best with few: a trial can stop
@@ -67,24 +29,7 @@ export interface EvaluatorOptions extends ReductionOptions {
 }
 
 /** Samples per batch where the caller does not say. */
-const BATCH = 8;
-
-/** A batch as it enters some layer. */
-interface CachedState {
-  readonly state: DecoderState;
-  /** Keep counts of the layers before that one. */
-  readonly keep: readonly number[];
-}
-
-/** Samples of one shape that run together, and what is known of them. */
-interface Batch {
-  /** Their places in the set. */
-  readonly samples: readonly number[];
-  /** Their mean loss when last run, in nats. */
-  loss: number;
-  /** How far it was run last, where that is kept. */
-  cached: CachedState | null;
-}
+export const DEFAULT_BATCH_SIZE = 8;
 
 /**
  * Prepares a sample set for evaluation under any number of schedules. Vision
@@ -98,110 +43,22 @@ interface Batch {
  */
 export function createEvaluator(
   model: LlavaModel,
-  set: SampleSet,
-  { cache = true, batchSize = BATCH, onProgress, ...reduction }:
-    EvaluatorOptions = {},
+  { images, samples }: SampleSet,
+  { batchSize = DEFAULT_BATCH_SIZE, onProgress, ...options }: EvaluatorOptions =
+    {},
 ): Evaluate {
-  const { backend } = model;
-  const batches = makeBatches(set.samples, batchSize);
-  const visionTokens = new Map<number, Tensor>();
-  const numberOf = (place: number): number =>
-    set.samples[place].number ?? place;
-
-  function embedNewImages({ samples }: Batch): void {
-    for (const { image } of samples.map((index) => set.samples[index])) {
-      if (!visionTokens.has(image)) {
-        visionTokens.set(image, embedImages(model, [set.images[image]]));
-      }
-    }
-  }
-
-  /** The batch as it enters layer 0. */
-  function embed({ samples }: Batch): DecoderState {
-    return backend.scope(() =>
-      embedPrompts(
-        model,
-        backend.concat(
-          samples.map((index) => visionTokens.get(set.samples[index].image)!),
-          0,
-        ),
-        samples.map((index) => set.samples[index].prompt),
-        reduction.ranking === "random" ? samples.map(numberOf) : undefined,
-      )
-    );
-  }
-
-  /** Runs the batch up to layer `layer`, from where it was run to if possible. */
-  function advanceCache(
-    batch: Batch,
-    schedule: Schedule,
-    layer: number,
-  ): void {
-    let { cached } = batch;
-    if (
-      cached === null || cached.keep.length > layer ||
-      cached.keep.some((keep, i) => keep !== schedule.keep[i])
-    ) {
-      cached = { state: embed(batch), keep: [] };
-      replaceCache(batch, cached);
-    }
-    const from = cached.keep.length;
-    if (from === layer) return;
-    replaceCache(batch, {
-      state: runDecoder(model, cached.state, schedule, {
-        ...reduction,
-        from,
-        to: layer,
-      }),
-      keep: schedule.keep.slice(0, layer),
-    });
-  }
-
-  function replaceCache(batch: Batch, cached: CachedState): void {
-    // Layers hand on position ids and random scores as they are.
-    const kept = tensorsOf(cached.state);
-    const old = batch.cached ? tensorsOf(batch.cached.state) : [];
-    backend.free(old.filter((tensor) => !kept.includes(tensor)));
-    batch.cached = cached;
-  }
-
-  /** Logits of the batch's samples, shape [B, 1, V]. */
-  function runBatch(
-    batch: Batch,
-    schedule: Schedule,
-    fixedLayers: number,
-  ): Tensor {
-    embedNewImages(batch);
-    if (cache) advanceCache(batch, schedule, fixedLayers);
-    return backend.scope(() => {
-      const { state, keep } = batch.cached ?? { state: embed(batch), keep: [] };
-      const left = runDecoder(model, state, schedule, {
-        ...reduction,
-        from: keep.length,
-      });
-      return nextTokenLogits(model, left);
-    });
-  }
+  const batches = makeBatches(samples, batchSize);
+  const runBatch = createBatchRunner(model, { images, batches }, options);
+  const total = samples.length;
+  let order = [...batches.keys()];
+  const losses: number[] = [];
 
   return async (schedule, { fixedLayers = 0, stop, signal } = {}) => {
-    const total = set.samples.length;
     const results: SampleResult[] = [];
-    for (const batch of batches) {
+    for (const batch of order) {
       signal?.throwIfAborted();
-      const logits = runBatch(batch, schedule, fixedLayers);
-      const values = await backend.read(logits);
-      backend.free([logits]);
-      const scored = batch.samples.map((place, b) => ({
-        index: numberOf(place),
-        ...scoreAnswer(
-          values,
-          b,
-          model.config.decoder.vocabulary,
-          set.samples[place].answer,
-        ),
-      }));
-      batch.loss = scored.reduce((sum, { loss }) => sum + loss, 0) /
-        scored.length;
+      const scored = await runBatch(batch, schedule, fixedLayers);
+      losses[batch] = meanLoss(scored);
       results.push(...scored);
       onProgress?.(results.length, total);
       await eventLoopTurn();
@@ -211,35 +68,21 @@ export function createEvaluator(
     }
     // Whether a trial fails is decided by the samples that are hard: with them
     // in front it is certain early.
-    batches.sort((a, b) => b.loss - a.loss);
+    order = hardestFirst(losses);
     return { samples: results, total };
   };
 }
 
-function tensorsOf(
-  { hidden, positions, scores }: DecoderState,
-): (Tensor | Indices)[] {
-  return scores ? [hidden, positions, scores] : [hidden, positions];
-}
+/** How long timers and signals may have to wait, in milliseconds. */
+const MOST_WAIT = 20;
+let lastTurn = 0;
 
-/** Lets timers and signals (Ctrl-C) have their turn between long computations. */
-export function eventLoopTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
-}
-
-/** Batches of one prompt length each, in the order of their first samples. */
-function makeBatches(samples: readonly Sample[], size: number): Batch[] {
-  const open = new Map<string, number[]>();
-  const batches: number[][] = [];
-  samples.forEach(({ prompt: { before, after } }, index) => {
-    const shape = `${before.length}+${after.length}`;
-    let batch = open.get(shape);
-    if (batch === undefined || batch.length === size) {
-      batch = [];
-      open.set(shape, batch);
-      batches.push(batch);
-    }
-    batch.push(index);
-  });
-  return batches.map((samples) => ({ samples, loss: 0, cached: null }));
+/**
+ * Lets timers and signals (Ctrl-C) have their turn between computations. As
+ * this costs more than a millisecond, it happens only every now and then.
+ */
+export async function eventLoopTurn(): Promise<void> {
+  if (performance.now() - lastTurn < MOST_WAIT) return;
+  await new Promise((resolve) => setTimeout(resolve));
+  lastTurn = performance.now();
 }

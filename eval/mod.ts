@@ -17,7 +17,9 @@
  */
 
 export * from "./attention.ts";
-export * from "./evaluator.ts";
+export type { BatchOptions, Sample, SampleSet } from "./batches.ts";
+export { createBackend, type Device } from "./device.ts";
+export { createEvaluator, type EvaluatorOptions } from "./evaluator.ts";
 export * from "./metrics.ts";
 export * from "./pool.ts";
 export * from "./questions.ts";

@@ -1,78 +1,78 @@
 /**
- * One worker per core: each loads the model once and runs its share of the
- * samples on one thread. Samples are independent of one another, so results do
- * not depend on the number of workers.
+ * One worker per core: each loads the model once and runs its share of a
+ * sample set on one thread.
+ *
+ * Results do not depend on the number of workers, to the last bit: batches are
+ * made once for the whole set, and a worker gets whole batches, so that what is
+ * computed together is always the same. A worker that dies is replaced, and
+ * what it still owed is run again.
  *
  * This module is browser compatible.
  */
 
-import type {
-  LlavaConfig,
-  LlavaSource,
-  Normalization,
-  Schedule,
-} from "../core/mod.ts";
+import type { LlavaSource, Schedule } from "../core/mod.ts";
 import type {
   Evaluate,
   EvaluateOptions,
   Evaluation,
   SampleResult,
 } from "../search/evaluate.ts";
-import type { EvaluatorOptions, SampleSet } from "./evaluator.ts";
-
-/** A tensor of a checkpoint, in memory. */
-export interface StoredTensor {
-  /** Sizes, outermost first. */
-  readonly shape: readonly number[];
-  /** Row-major values. */
-  readonly data: Float32Array;
-}
-
-/** What a worker is told. Sets and runs are named by numbers. */
-export type WorkerRequest =
-  | {
-    readonly kind: "load";
-    readonly config: LlavaConfig;
-    readonly normalization: Normalization;
-    readonly tensors: ReadonlyMap<string, StoredTensor>;
-  }
-  | {
-    readonly kind: "add";
-    readonly set: number;
-    readonly samples: SampleSet;
-    readonly options: Omit<EvaluatorOptions, "onProgress">;
-  }
-  | {
-    readonly kind: "run";
-    readonly set: number;
-    readonly schedule: Schedule;
-    readonly fixedLayers: number;
-  }
-  | { readonly kind: "stop" };
-
-/** What a worker says of its share of a run: after each batch, and at the end. */
-export interface WorkerReply {
-  /** Results since the last reply. */
-  readonly results: readonly SampleResult[];
-  /** Whether the share is done, or was stopped. */
-  readonly done: boolean;
-  /** Why it was not finished, where something went wrong. */
-  readonly error?: unknown;
-}
+import {
+  type Batch,
+  type BatchSet,
+  hardestFirst,
+  makeBatches,
+  meanLoss,
+  type SampleSet,
+} from "./batches.ts";
+import type { Device } from "./device.ts";
+import { DEFAULT_BATCH_SIZE, type EvaluatorOptions } from "./evaluator.ts";
+import { LastingWorker } from "./lasting_worker.ts";
+import type { LoadRequest, StoredTensor } from "./messages.ts";
 
 /** Workers that evaluate one model. */
 export interface EvaluatorPool extends Disposable {
   /**
-   * Hands a sample set to the workers. One run goes on at a time in the whole
-   * pool; else as `createEvaluator` of this module's neighbour.
+   * Hands a sample set to the workers; else as `createEvaluator` of this
+   * module's neighbour. Evaluations may overlap: workers then take their
+   * batches in turns.
    */
   createEvaluator(set: SampleSet, options?: EvaluatorOptions): Evaluate;
-  /** Ends the workers. */
+  /** Ends the workers. Evaluations that are going on reject. */
   [Symbol.dispose](): void;
 }
 
+/** How a pool runs the model. */
+export interface PoolOptions {
+  /** Where each worker runs it. Default "cpu". */
+  readonly device?: Device;
+  /**
+   * Starts a worker with `worker.ts` of this folder. For pages whose build
+   * puts it elsewhere; by default it is looked for beside this module.
+   */
+  readonly createWorker?: () => Worker;
+}
+
+/** A worker and the batches that it runs of one sample set. */
+interface Share {
+  readonly worker: LastingWorker;
+  /** Mean loss of each batch when last run, in nats. */
+  readonly losses: number[];
+  /** The batches by their place in the share, in the order to run them. */
+  order: number[];
+}
+
+/** One call of an `Evaluate` function. */
+interface Run {
+  readonly set: number;
+  readonly schedule: Schedule;
+  readonly total: number;
+  readonly options: EvaluateOptions;
+  readonly onProgress: EvaluatorOptions["onProgress"];
+}
+
 /**
- * Starts workers with the reference backend.
+ * Starts workers.
  *
  * @param source the model; its weights are copied to every worker
  * @param count workers, usually `navigator.hardwareConcurrency`
@@ -80,109 +80,126 @@ export interface EvaluatorPool extends Disposable {
 export async function createEvaluatorPool(
   { config, normalization, tensors }: LlavaSource,
   count: number,
+  { device = "cpu", createWorker = startWorker }: PoolOptions = {},
 ): Promise<EvaluatorPool> {
   const stored = new Map<string, StoredTensor>();
   for (const [name, { shape }] of tensors.tensors) {
     stored.set(name, { shape, data: await tensors.read(name) });
   }
-  const workers = Array.from({ length: count }, () => {
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      type: "module",
-    });
-    post(worker, { kind: "load", config, normalization, tensors: stored });
-    return worker;
-  });
+  const load: LoadRequest = {
+    kind: "load",
+    device,
+    config,
+    normalization,
+    tensors: stored,
+  };
+  const workers = Array.from(
+    { length: count },
+    () => new LastingWorker(load, createWorker),
+  );
   let sets = 0;
   return {
-    createEvaluator(all, { onProgress, ...options } = {}) {
+    createEvaluator(all, options = {}) {
+      const { batchSize = DEFAULT_BATCH_SIZE, onProgress, ...rest } = options;
       const set = sets++;
-      const busy = workers.filter((worker, share) => {
-        const samples = shareOf(all, share, count);
-        if (samples.samples.length > 0) {
-          post(worker, { kind: "add", set, samples, options });
-        }
-        return samples.samples.length > 0;
+      const batches = makeBatches(all.samples, batchSize);
+      const shares = workers.flatMap((worker, i): Share[] => {
+        // Neighbouring batches ask about the same images.
+        const own = slice(batches, i, count);
+        if (own.length === 0) return [];
+        const share = selectImages(all, own);
+        worker.add({ kind: "add", set, share, options: rest });
+        return [{ worker, losses: [], order: [...own.keys()] }];
       });
-      return (schedule, options) =>
-        runOnAll(
-          busy,
-          set,
-          schedule,
-          all.samples.length,
-          options ?? {},
-          onProgress,
-        );
+      const total = all.samples.length;
+      return (schedule, options = {}) =>
+        evaluate(shares, { set, schedule, total, options, onProgress });
     },
-    [Symbol.dispose]: () => workers.forEach((worker) => worker.terminate()),
+    [Symbol.dispose]: () =>
+      workers.forEach((worker) => worker[Symbol.dispose]()),
   };
 }
 
-function post(worker: Worker, request: WorkerRequest): void {
-  worker.postMessage(request);
+function startWorker(): Worker {
+  return new Worker(new URL("./worker.ts", import.meta.url), {
+    type: "module",
+  });
 }
 
-/** Samples of every count-th image: questions about one image stay together. */
-function shareOf(
-  { images, samples }: SampleSet,
-  share: number,
-  count: number,
-): SampleSet {
+/** The i-th of `count` slices whose sizes differ by at most one. */
+function slice<T>(all: readonly T[], i: number, count: number): T[] {
+  const start = (part: number): number => Math.floor(part * all.length / count);
+  return all.slice(start(i), start(i + 1));
+}
+
+/** Batches with the images that they need, renumbered. */
+function selectImages(
+  { images }: SampleSet,
+  batches: readonly Batch[],
+): BatchSet {
+  const used = [...new Set(batches.flat().map(({ image }) => image))];
+  const placeOf = new Map(used.map((image, place) => [image, place]));
   return {
-    images: images.filter((_, image) => image % count === share),
-    samples: samples.map((sample, place) => ({ number: place, ...sample }))
-      .filter(({ image }) => image % count === share)
-      .map((sample) => ({
+    images: used.map((image) => images[image]),
+    batches: batches.map((batch) =>
+      batch.map((sample) => ({
         ...sample,
-        image: Math.floor(sample.image / count),
-      })),
+        image: placeOf.get(sample.image)!,
+      }))
+    ),
   };
 }
 
-/** One run on all workers, until all are done or have been stopped. */
-function runOnAll(
-  workers: readonly Worker[],
-  set: number,
-  schedule: Schedule,
-  total: number,
-  { fixedLayers = 0, stop, signal }: EvaluateOptions,
-  onProgress?: (done: number, total: number) => void,
+/** Runs all shares until all are done or the run is ended. */
+async function evaluate(
+  shares: readonly Share[],
+  { set, schedule, total, options, onProgress }: Run,
 ): Promise<Evaluation> {
-  const { promise, resolve, reject } = Promise.withResolvers<Evaluation>();
+  const { fixedLayers = 0, stop, signal } = options;
+  signal?.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
   const samples: SampleResult[] = [];
-  let running = workers.length;
-  let stopped = false;
-  let failure: unknown = null;
-  const stopAll = (): void => {
-    stopped = true;
-    for (const worker of workers) post(worker, { kind: "stop" });
+  let ended = false;
+  const onAbort = (): void => {
+    ended = true;
+    reject(signal!.reason);
   };
-  for (const worker of workers) {
-    worker.onerror = (event) => {
-      event.preventDefault();
-      reject(new Error(`Cannot go on as a worker failed: ${event.message}`));
-    };
-    worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => {
-      if (data.error) {
-        failure = data.error;
-        stopAll();
-      }
+
+  async function runShare({ worker, order, losses }: Share): Promise<void> {
+    for (const batch of order) {
+      const results = await worker.run({
+        kind: "run",
+        set,
+        batch,
+        schedule,
+        fixedLayers,
+      });
       // What comes in after the outcome was certain is not counted any more.
-      if (!stopped) {
-        samples.push(...data.results);
-        onProgress?.(samples.length, total);
-        if (samples.length < total && stop?.({ samples, total })) stopAll();
+      if (ended) return;
+      losses[batch] = meanLoss(results);
+      samples.push(...results);
+      onProgress?.(samples.length, total);
+      if (stop?.({ samples, total })) {
+        ended = true;
+        resolve();
       }
-      if (data.done && --running === 0) {
-        signal?.removeEventListener("abort", stopAll);
-        if (failure) return reject(failure);
-        if (signal?.aborted) return reject(signal.reason);
-        samples.sort((a, b) => a.index - b.index);
-        resolve({ samples, total });
-      }
-    };
-    post(worker, { kind: "run", set, schedule, fixedLayers });
+      if (ended) return;
+    }
   }
-  signal?.addEventListener("abort", stopAll);
-  if (signal?.aborted) stopAll();
-  return promise;
+
+  signal?.addEventListener("abort", onAbort);
+  try {
+    Promise.all(shares.map(runShare)).then(() => resolve(), reject);
+    // Not all shares, as the batches under way may be long.
+    await promise;
+  } finally {
+    ended = true;
+    signal?.removeEventListener("abort", onAbort);
+  }
+  // As in `createEvaluator`.
+  if (samples.length === total) {
+    for (const share of shares) share.order = hardestFirst(share.losses);
+  }
+  samples.sort((a, b) => a.index - b.index);
+  return { samples, total };
 }

@@ -6,7 +6,7 @@
  */
 
 import { splitPrompt } from "../core/mod.ts";
-import type { Sample, SampleSet } from "./evaluator.ts";
+import type { Sample, SampleSet } from "./batches.ts";
 import {
   type Kind,
   makeQuestions,

@@ -6,7 +6,8 @@
  */
 
 import type { LlavaModel, ReductionOptions, Schedule } from "../core/mod.ts";
-import { createEvaluator, type SampleSet } from "./evaluator.ts";
+import type { SampleSet } from "./batches.ts";
+import { createEvaluator } from "./evaluator.ts";
 
 /** A way to run the model. */
 export interface TimedRun {

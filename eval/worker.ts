@@ -1,73 +1,84 @@
 /**
- * The other end of `pool.ts`: a worker that holds a model and runs its share
- * of a sample set.
+ * The other end of `pool.ts`: a worker that holds a model and runs batches of
+ * its share of each sample set, one at a time.
  *
  * This module is browser compatible.
  */
 
-import {
-  createReferenceBackend,
-  type LlavaModel,
-  loadLlava,
-} from "../core/mod.ts";
-import type { Evaluate } from "../search/evaluate.ts";
-import { createEvaluator } from "./evaluator.ts";
-import type { WorkerReply, WorkerRequest } from "./pool.ts";
+import { type LlavaModel, loadLlava } from "../core/mod.ts";
+import { createBatchRunner, type RunBatch } from "./batches.ts";
+import { createBackend } from "./device.ts";
+import { holdForLife } from "./life.ts";
+import type {
+  AddRequest,
+  LoadRequest,
+  RunRequest,
+  WorkerReply,
+  WorkerRequest,
+} from "./messages.ts";
 
 /** The part of a worker's global scope that is used; typed for all runtimes. */
 const scope = globalThis as unknown as {
   onmessage: (event: MessageEvent<WorkerRequest>) => void;
+  onmessageerror: () => void;
   postMessage(reply: WorkerReply): void;
 };
 
 let model: Promise<LlavaModel>;
-/** By number; promises, because the next message may come before the model. */
-const sets = new Map<number, Promise<Evaluate>>();
-let stopped = false;
+/** By the number of the set. */
+const runners = new Map<number, Promise<RunBatch>>();
 
-scope.onmessage = async ({ data }) => {
+scope.onmessage = ({ data }) => {
   switch (data.kind) {
-    case "load": {
-      const { config, normalization, tensors } = data;
-      model = loadLlava(createReferenceBackend(), {
-        config,
-        normalization,
-        tensors: {
-          tensors,
-          read: (name) => Promise.resolve(tensors.get(name)!.data),
-        },
-        label: "the model",
-      });
+    case "load":
+      holdForLife((lock) => scope.postMessage({ kind: "alive", lock }));
+      model = load(data);
+      // Where it fails, each run says so.
+      model.catch(() => {});
       break;
-    }
-    case "add": {
-      const { set, samples, options } = data;
-      sets.set(
-        set,
-        model.then((model) => createEvaluator(model, samples, options)),
-      );
+    case "add":
+      add(data);
       break;
-    }
-    case "run": {
-      stopped = false;
-      let sent = 0;
-      try {
-        const evaluate = await sets.get(data.set)!;
-        await evaluate(data.schedule, {
-          fixedLayers: data.fixedLayers,
-          stop: ({ samples }) => {
-            scope.postMessage({ results: samples.slice(sent), done: false });
-            sent = samples.length;
-            return stopped;
-          },
-        });
-        scope.postMessage({ results: [], done: true });
-      } catch (error) {
-        scope.postMessage({ results: [], done: true, error });
-      }
-      break;
-    }
-    case "stop":
-      stopped = true;
+    case "run":
+      run(data).then(scope.postMessage.bind(scope));
   }
 };
+
+// What cannot be read cannot be answered: the pool is to start another worker.
+scope.onmessageerror = () => {
+  throw new Error("it could not read a message");
+};
+
+async function load(
+  { device, config, normalization, tensors }: LoadRequest,
+): Promise<LlavaModel> {
+  return await loadLlava(createBackend(device), {
+    config,
+    normalization,
+    tensors: {
+      tensors,
+      read: (name) => Promise.resolve(tensors.get(name)!.data),
+    },
+    label: "the model",
+  });
+}
+
+function add({ set, share, options }: AddRequest): void {
+  const runner = model.then((model) =>
+    createBatchRunner(model, share, options)
+  );
+  runner.catch(() => {});
+  runners.set(set, runner);
+}
+
+async function run(
+  { set, batch, schedule, fixedLayers }: RunRequest,
+): Promise<WorkerReply> {
+  try {
+    const runBatch = await runners.get(set)!;
+    const results = await runBatch(batch, schedule, fixedLayers);
+    return { kind: "results", results };
+  } catch (error) {
+    return { kind: "error", error };
+  }
+}

@@ -211,8 +211,8 @@ Deno.test("createEvaluator() runs no layer before the fixed ones again", async (
   assertEquals(await layersRun(evaluate, [16, 6, 1, 1], 2), L - 2);
   assertEquals(await layersRun(evaluate, [16, 6, 2, 0], 3), L - 2);
   assertEquals(await layersRun(evaluate, [16, 6, 2, 1], 3), L - 3);
+  // The last layer is never cached.
   assertEquals(await layersRun(evaluate, [16, 6, 2, 1], 4), 1);
-  assertEquals(await layersRun(evaluate, [16, 6, 2, 1], 4), 0);
   // Deeper than what is fixed, the cache is of no use.
   assertEquals(await layersRun(evaluate, [16, 6, 1, 1], 2), L);
 

@@ -3,10 +3,12 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import {
+  type DecoderState,
   embedImages,
   embedPrompts,
   fastvSchedule,
   fromKeepCounts,
+  predictNextToken,
   runDecoder,
 } from "../core/mod.ts";
 import { assertClose } from "./_compare.ts";
@@ -60,6 +62,24 @@ for (const name of LLAVA_FIXTURES) {
         assertClose(layer.hidden, await expected(array), hidden, what);
       }
       assertClose(actual, await expected(`${label}.logits`), logits, "logits");
+    });
+
+    Deno.test(`predictNextToken() gives the same without the rest of the last layer (${name}, ${label})`, async () => {
+      const options = { ranking, positions };
+      const { logits } = await trace(model, enter(fixture), schedule, options);
+      const state = enter(fixture);
+      const predict = (state: DecoderState, from: number) =>
+        model.backend.read(
+          predictNextToken(model, state, schedule, { ...options, from }),
+        );
+      assertEquals(await predict(state, 0), logits);
+      const last = keep.length - 1;
+      const entering = runDecoder(model, state, schedule, {
+        ...options,
+        to: last,
+      });
+      assertEquals(await predict(entering, last), logits);
+      assertThrows(() => predict(entering, last + 1), RangeError, "last layer");
     });
   }
 

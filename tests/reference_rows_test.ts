@@ -2,13 +2,11 @@
 // rows, worked by hand.
 
 import { assertEquals } from "@std/assert";
-import { assertClose } from "./_compare.ts";
 import {
   contents,
   indices,
   range,
   reference as backend,
-  ROUNDED_ONCE,
   tensor,
 } from "./_reference.ts";
 

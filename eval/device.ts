@@ -1,0 +1,24 @@
+/**
+ * Backends by name, so that a message can tell a worker which to make.
+ *
+ * This module is browser compatible.
+ */
+
+import { type Backend, createReferenceBackend } from "../core/mod.ts";
+import { createCpuBackend } from "../cpu/mod.ts";
+
+/**
+ * Where a model runs: "cpu" (WebAssembly SIMD) and "reference" (plain loops)
+ * both on one core.
+ */
+export type Device = "cpu" | "reference";
+
+/** Makes a backend on this thread. */
+export function createBackend(device: Device): Backend {
+  switch (device) {
+    case "cpu":
+      return createCpuBackend();
+    case "reference":
+      return createReferenceBackend();
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * What `pool.ts` and `worker.ts` say to each other.
+ *
+ * This module is browser compatible.
+ */
+
+import type { LlavaConfig, Normalization, Schedule } from "../core/mod.ts";
+import type { SampleResult } from "../search/evaluate.ts";
+import type { BatchOptions, BatchSet } from "./batches.ts";
+import type { Device } from "./device.ts";
+
+/** A tensor of a checkpoint, in memory. */
+export interface StoredTensor {
+  /** Sizes, outermost first. */
+  readonly shape: readonly number[];
+  /** Row-major values. */
+  readonly data: Float32Array;
+}
+
+/** The model, and where to run it. The first thing that a worker is told. */
+export interface LoadRequest {
+  readonly kind: "load";
+  readonly device: Device;
+  readonly config: LlavaConfig;
+  readonly normalization: Normalization;
+  /** The whole checkpoint, by name. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+}
+
+/** The worker's share of a sample set. */
+export interface AddRequest {
+  readonly kind: "add";
+  /** The set's number. */
+  readonly set: number;
+  readonly share: BatchSet;
+  readonly options: BatchOptions;
+}
+
+/** One batch to run. Answered by one reply, and asked one at a time. */
+export interface RunRequest {
+  readonly kind: "run";
+  /** The set's number. */
+  readonly set: number;
+  /** Its place in the worker's share of that set. */
+  readonly batch: number;
+  readonly schedule: Schedule;
+  /** As in `EvaluateOptions`. */
+  readonly fixedLayers: number;
+}
+
+/** What a worker is told. */
+export type WorkerRequest = LoadRequest | AddRequest | RunRequest;
+
+/** What a worker says. */
+export type WorkerReply =
+  /** Once: it holds this lock, as long as it lives. */
+  | { readonly kind: "alive"; readonly lock: string }
+  /** The batch was run. */
+  | { readonly kind: "results"; readonly results: readonly SampleResult[] }
+  /** The batch could not be run, and never can. */
+  | { readonly kind: "error"; readonly error: unknown };
