@@ -14,7 +14,12 @@
 import { compareRuns, printComparison, type Run } from "./cli/compare.ts";
 import { runGSearch } from "./cli/gsearch.ts";
 import { loadModel, loadQuestions } from "./cli/load.ts";
-import { parseOptions, type SearchOptions, USAGE } from "./cli/options.ts";
+import {
+  parseOptions,
+  type SearchOptions,
+  settleOptions,
+  USAGE,
+} from "./cli/options.ts";
 import { createStatusLine } from "./cli/progress.ts";
 import { prepareDirectory, toJson, writeSchedule } from "./cli/results.ts";
 import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
@@ -28,6 +33,7 @@ import {
 } from "./core/mod.ts";
 import { createEvaluatorPool } from "./eval/mod.ts";
 import { formatSchedule, formatSeconds } from "./report/mod.ts";
+import { checkEpsilon } from "./search/mod.ts";
 
 /**
  * Runs the command line.
@@ -57,24 +63,21 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function search(
-  options: SearchOptions,
+  given: SearchOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
-  const loaded = await loadModel(options.model);
+  const loaded = await loadModel(given.model, given.device);
   const { name, model } = loaded;
   const { visionTokens, decoder: { layers } } = model.config;
-  if (options.firstLayer >= layers) {
-    throw new RangeError(
-      `Cannot use --first-layer as it must be below ${layers}, the model's decoder layers: current value is ${options.firstLayer}`,
-    );
-  }
+  const options = settleOptions(given, layers);
   const calibration = await loadQuestions(
     loaded,
     options.calibration,
     "calibration",
     options.seed,
   );
+  checkEpsilon(options.criterion, calibration.samples.length);
   // Always the same questions, so that results of different seeds compare.
   const heldout = await loadQuestions(loaded, options.heldout, "heldout", 0);
   await prepareDirectory(options.out);
@@ -84,6 +87,7 @@ async function search(
   using pool = await createEvaluatorPool(
     loaded.source,
     navigator.hardwareConcurrency,
+    { device: loaded.device },
   );
   const status = createStatusLine();
   const evaluators = new Map(RANKINGS.map((ranking) => [
@@ -121,7 +125,7 @@ async function search(
     model.config,
     pool.createEvaluator(calibration, {
       ranking: options.ranking,
-      batchSize: 2,
+      batchSize: 1,
     }),
     options,
     signal,

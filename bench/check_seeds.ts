@@ -10,7 +10,11 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { compareRuns, type Run } from "../cli/compare.ts";
 import { loadModel, loadQuestions } from "../cli/load.ts";
-import { parseOptions, type SearchOptions } from "../cli/options.ts";
+import {
+  parseOptions,
+  type SearchOptions,
+  settleOptions,
+} from "../cli/options.ts";
 import { fullSchedule, meanKeepingRate } from "../core/mod.ts";
 import { accuracy, createEvaluatorPool } from "../eval/mod.ts";
 import { formatDifference, formatPercent } from "../report/mod.ts";
@@ -34,9 +38,9 @@ const args = parseArgs(Deno.args, {
     heldout: "2000",
   },
 });
-const { ranking, firstLayer } = defaults;
 const loaded = await loadModel(null);
 const { visionTokens, decoder: { layers } } = loaded.model.config;
+const { ranking, firstLayer } = settleOptions(defaults, layers);
 using pool = await createEvaluatorPool(
   loaded.source,
   navigator.hardwareConcurrency,
@@ -116,7 +120,7 @@ async function searchSchedule(
   const count = Number(args.calibration);
   const set = await loadQuestions(loaded, { count }, "calibration", seed);
   const search = gSearch(
-    pool.createEvaluator(set, { ranking, batchSize: 2 }),
+    pool.createEvaluator(set, { ranking, batchSize: 1 }),
     { layers, visionTokens, firstLayer, criterion },
   );
   let step = await search.next();

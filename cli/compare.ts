@@ -82,7 +82,7 @@ export async function compareRuns(
       random: createRandom(i).uniform,
     }),
     flops: decoderFlops(shape, run.schedule, textTokens),
-    // The reference backend computes in f32.
+    // Backends compute in f32.
     kvBytes: kvCacheBytes(shape, run.schedule, {
       textTokens,
       bytesPerElement: 4,

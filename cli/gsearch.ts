@@ -14,7 +14,7 @@ import {
   type Trial,
 } from "../search/mod.ts";
 import { openTrialLog } from "./log.ts";
-import type { SearchOptions } from "./options.ts";
+import type { SettledOptions } from "./options.ts";
 import { createStatusLine } from "./progress.ts";
 
 /**
@@ -29,7 +29,7 @@ export async function runGSearch(
   name: string,
   config: LlavaConfig,
   evaluate: Evaluate,
-  { out, criterion, firstLayer, ranking }: SearchOptions,
+  { out, criterion, firstLayer, ranking }: SettledOptions,
   signal: AbortSignal,
 ): Promise<GSearchResult> {
   const { visionTokens, decoder: { layers } } = config;

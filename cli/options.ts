@@ -7,6 +7,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { type Ranking, RANKINGS } from "../core/mod.ts";
 import type { Criterion } from "../search/mod.ts";
+import { DEVICE_CHOICES, type DeviceChoice } from "./device.ts";
 
 /** Where questions come from: so many of the embedded task, or a file. */
 export type QuestionSource = { readonly count: number } | {
@@ -17,14 +18,16 @@ export type QuestionSource = { readonly count: number } | {
 export interface SearchOptions {
   /** Directory of the model, or null for the embedded one. */
   readonly model: string | null;
+  /** Where to run it. */
+  readonly device: DeviceChoice;
   /** What the search looks at. */
   readonly calibration: QuestionSource;
   /** What the result is judged on. */
   readonly heldout: QuestionSource;
   /** When a schedule is as good as the full model. */
   readonly criterion: Criterion;
-  /** First layer that may be reduced. */
-  readonly firstLayer: number;
+  /** First layer that may be reduced; null for the model's default. */
+  readonly firstLayer: number | null;
   /** How vision tokens are ranked. */
   readonly ranking: Ranking;
   /** Which calibration scenes are drawn. */
@@ -35,14 +38,45 @@ export interface SearchOptions {
   readonly json: boolean;
 }
 
+/** The options for a certain model. */
+export interface SettledOptions extends SearchOptions {
+  /** First layer that may be reduced. */
+  readonly firstLayer: number;
+}
+
+/** The first layer that the paper reduces, as its FLOPs tell; from 0. */
+const PAPER_FIRST_LAYER = 3;
+
+/**
+ * Fills in what depends on the model.
+ *
+ * @param layers decoder layers of the model
+ * @throws {RangeError} it has too few layers for the options
+ */
+export function settleOptions(
+  options: SearchOptions,
+  layers: number,
+): SettledOptions {
+  const firstLayer = options.firstLayer ??
+    Math.max(1, Math.min(PAPER_FIRST_LAYER, layers - 1));
+  if (firstLayer >= layers) {
+    throw new RangeError(
+      `Cannot use --first-layer as it must be below ${layers}, the model's decoder layers: current value is ${firstLayer}`,
+    );
+  }
+  return { ...options, firstLayer };
+}
+
 /** ε where the user gives none. */
 const EPSILON: Readonly<Record<Criterion["kind"], number>> = {
   accuracy: 0.5,
   loss: 0.01,
-  bound: 0.1,
+  bound: 0.5,
 };
-const DEFAULT_COUNTS = { calibration: 128, heldout: 400 };
-const QUICK_COUNTS = { calibration: 16, heldout: 33 };
+/** So few questions cannot show less. */
+const QUICK_EPSILON = { ...EPSILON, bound: 2.5 };
+const DEFAULT_COUNTS = { calibration: 640, heldout: 2000 };
+const QUICK_COUNTS = { calibration: 128, heldout: 200 };
 
 /** What `--help` prints. */
 export const USAGE: string =
@@ -56,6 +90,10 @@ model, with random ranking at the same counts, and with FastV.
 
   --model DIR          Hugging Face directory of a LLaVA model (default: the
                        embedded model, models/tiny)
+  --device NAME        where to run it: cpu (WebAssembly SIMD, one worker per
+                       core), reference (plain loops, slow: what every
+                       operation means), webgpu (to come), or auto, the
+                       fastest there is (default: auto)
   --calibration N|FILE questions to search with: so many of the embedded task,
                        or a .jsonl file of {"image", "question", "answer"}
                        (default: ${DEFAULT_COUNTS.calibration})
@@ -66,17 +104,19 @@ model, with random ranking at the same counts, and with FastV.
                        loss      mean answer loss rises by at most epsilon nats
                        bound     an upper 95 % confidence bound on the fall of
                                  the answer's probability is at most epsilon
-                                 points
+                                 points; 0.5 takes 528 questions at least
   --epsilon X          tolerance (default: ${EPSILON.bound} points for bound,
                        ${EPSILON.accuracy} points for accuracy, ${EPSILON.loss} nats for loss)
   --first-layer I      first decoder layer that may be reduced; layers count
-                       from 0, and layer 0 never is (default: 1)
+                       from 0, and layer 0 never is (default: 3, as in the
+                       paper, or the last layer of a model with fewer)
   --rank RULE          what vision tokens are ranked by: the attention of all
                        instruction tokens, of the last token, or at random
                        (${RANKINGS.join(", ")}; default: instruction)
   --seed N             which calibration questions are drawn (default: 0)
   --out DIR            where schedule.json and search.jsonl go (default: out)
-  --quick              few questions: a first look in under 90 seconds
+  --quick              few questions, and a tolerance of ${QUICK_EPSILON.bound} points for
+                       bound: a first look
   --json               print one JSON object as the last line
   --help               print this
 
@@ -88,6 +128,7 @@ interrupted. Narrower permissions than -A:
 
 const STRINGS = [
   "model",
+  "device",
   "calibration",
   "heldout",
   "criterion",
@@ -123,6 +164,7 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
   ]);
   return {
     model: values.model === undefined ? null : text("model", values.model),
+    device: oneOf("device", values.device ?? "auto", DEVICE_CHOICES),
     calibration: questions(
       "calibration",
       values.calibration,
@@ -132,10 +174,12 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
     criterion: {
       kind,
       epsilon: values.epsilon === undefined
-        ? EPSILON[kind]
+        ? (values.quick ? QUICK_EPSILON : EPSILON)[kind]
         : number("epsilon", values.epsilon),
     },
-    firstLayer: integer("first-layer", values["first-layer"] ?? "1", 1),
+    firstLayer: values["first-layer"] === undefined
+      ? null
+      : integer("first-layer", values["first-layer"], 1),
     ranking: oneOf("rank", values.rank ?? "instruction", RANKINGS),
     seed: integer("seed", values.seed ?? "0", 0),
     out: text("out", values.out ?? "out"),
@@ -157,8 +201,7 @@ function questions(
   if (value === undefined) return { count: fallback };
   return Number.isNaN(Number(value))
     ? { file: value }
-    // Two are the fewest that a deviation can be computed of.
-    : { count: integer(name, value, 2, " or a file") };
+    : { count: integer(name, value, 1, " or a file") };
 }
 
 function text(name: string, value: string): string {

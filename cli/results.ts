@@ -5,7 +5,7 @@
 import { meanKeepingRate } from "../core/mod.ts";
 import { writeAtomically } from "../io/mod.ts";
 import type { ComparedRun } from "./compare.ts";
-import type { SearchOptions } from "./options.ts";
+import type { SearchOptions, SettledOptions } from "./options.ts";
 
 /** A finished search. */
 export interface SearchOutcome {
@@ -44,7 +44,7 @@ export async function prepareDirectory(out: string): Promise<void> {
 /** Writes the schedule and how it came about; the same search, the same file. */
 export async function writeSchedule(
   { model, full, reduced }: SearchOutcome,
-  { criterion, firstLayer, ranking, calibration, seed, out }: SearchOptions,
+  { criterion, firstLayer, ranking, calibration, seed, out }: SettledOptions,
 ): Promise<void> {
   const { visionTokens, keep } = reduced.schedule;
   const file = {

@@ -19,20 +19,59 @@ import type { Evaluation, SampleResult } from "./evaluate.ts";
  * - `"loss"`: mean answer loss ≤ the full model's + ε, a smooth alternative
  *   (our decision).
  * - `"bound"` (our decision): an upper confidence bound on the drop, which
- *   also charges for its uncertainty. With p = exp(−loss), the expected
- *   accuracy of sampling an answer, and d the paired drop p_full − p_trial,
- *   the one-sided 95 % bound `mean(d) + 1.645 · s / √n` must be ≤ ε; s is the
- *   sample standard deviation of d. The bound is that of the normal
- *   approximation: optimistic when n is small or drops are rare and large.
- *   Needs n ≥ 2.
+ *   also charges for what the samples cannot show. With p = exp(−loss), the
+ *   expected accuracy of sampling an answer, and d the paired drop
+ *   p_full − p_trial, one more sample is added whose answer is lost entirely
+ *   (d = 1), and the one-sided 95 % bound `mean(d) + 1.645 · s / √(n + 1)` over
+ *   the n + 1 drops must be ≤ ε; s is their sample standard deviation.
  *
- * `epsilon` is ≥ 0, so equal results always pass.
+ * The normal approximation alone is far too optimistic where drops are rare
+ * and large: without a single drop among n samples it would say that there is
+ * none anywhere. With the added sample it says 2.65 / (n + 1), about what the
+ * rule of three does (3 / n), so that n samples can show no drop smaller than
+ * {@linkcode leastEpsilon}.
  */
 export interface Criterion {
   /** What is compared. */
   readonly kind: "accuracy" | "loss" | "bound";
   /** ε: percentage points for accuracy and bound, nats for loss. */
   readonly epsilon: number;
+}
+
+/**
+ * The least ε at which a schedule that changes nothing passes.
+ *
+ * @param kind What is compared.
+ * @param samples n, at least 1.
+ * @returns Points; 0 but for the criterion bound.
+ */
+export function leastEpsilon(kind: Criterion["kind"], samples: number): number {
+  return kind === "bound" ? upperBound(0, Array(samples).fill(0), samples) : 0;
+}
+
+/**
+ * Checks that there are samples enough for a criterion, before any is run.
+ *
+ * @param criterion When a trial passes.
+ * @param samples n, at least 1.
+ * @throws {RangeError} If no schedule whatever could pass.
+ */
+export function checkEpsilon(
+  { kind, epsilon }: Criterion,
+  samples: number,
+): void {
+  const least = leastEpsilon(kind, samples);
+  if (epsilon < least) {
+    // It falls as 1 / (n + 1).
+    const needed = Math.ceil(2 * leastEpsilon(kind, 1) / epsilon) - 1;
+    throw new RangeError(
+      `Cannot search with epsilon ${epsilon} as ${samples} calibration samples can show no drop below ${
+        least.toFixed(2)
+      } points: give ${
+        epsilon > 0 ? `${needed} samples or ` : ""
+      }a larger epsilon`,
+    );
+  }
 }
 
 /** The outcome of a trial. */
@@ -145,16 +184,7 @@ function judgeLoss(epsilon: number, pairs: readonly Pair[]): Verdict | "open" {
 
 function judgeBound(epsilon: number, pairs: readonly Pair[]): Verdict | "open" {
   const n = pairs.length;
-  if (n < 2) {
-    throw new RangeError(
-      `Cannot bound the drop as this needs at least 2 samples: current value is ${n}`,
-    );
-  }
-  // The complete run fails when U = mean + z·s/√n > ε. Each unseen p_trial is
-  // ≤ 1, so each unseen drop is ≥ p_full − 1, which bounds the mean from below.
-  // (n − 1)·s² is the sum of squared deviations from the mean over all n; over
-  // the seen ones alone, and from their own mean, it is no larger. Both lower
-  // bounds together give one of U.
+  // Each unseen p_trial is ≤ 1, so each unseen drop is ≥ p_full − 1.
   const seen: number[] = [];
   let sum = 0;
   for (const { full, trial } of pairs) {
@@ -162,17 +192,29 @@ function judgeBound(epsilon: number, pairs: readonly Pair[]): Verdict | "open" {
     sum += drop;
     if (trial !== undefined) seen.push(drop);
   }
-  const lowest = 100 * (sum / n + z95 * deviation(seen, n) / Math.sqrt(n));
+  const lowest = upperBound(sum, seen, n);
   if (seen.length === n) return lowest <= epsilon ? "pass" : "fail";
   // The margin is far above the rounding errors of either run.
   return lowest > epsilon + 1e-9 ? "fail" : "open";
 }
 
-/** √(Σ (v − mean v)² / (n − 1)), with n of the complete run. */
-function deviation(values: readonly number[], n: number): number {
-  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
-  const squares = values.reduce((sum, v) => sum + (v - mean) ** 2, 0);
-  return Math.sqrt(squares / (n - 1));
+/**
+ * The bound of the criterion, in points, or what it is at least as long as
+ * only some of the n drops are known.
+ *
+ * Σ (d − mean)² over all drops is no smaller than over the known ones, from
+ * their own mean, alone.
+ *
+ * @param sum No more than the sum of all n drops.
+ * @param known Drops that are known.
+ */
+function upperBound(sum: number, known: readonly number[], n: number): number {
+  const drops = [...known, 1]; // and one answer that is lost entirely
+  const mean = drops.reduce((sum, d) => sum + d, 0) / drops.length;
+  const squares = drops.reduce((sum, d) => sum + (d - mean) ** 2, 0);
+  const count = n + 1;
+  const s = Math.sqrt(squares / (count - 1));
+  return 100 * ((sum + 1) / count + z95 * s / Math.sqrt(count));
 }
 
 function probability(sample: SampleResult): number {

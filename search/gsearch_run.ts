@@ -7,7 +7,13 @@
 // This module is browser compatible.
 
 import { fullSchedule, type Schedule } from "../core/schedule.ts";
-import { type Criterion, judge, meanDrop, type Verdict } from "./criterion.ts";
+import {
+  checkEpsilon,
+  type Criterion,
+  judge,
+  meanDrop,
+  type Verdict,
+} from "./criterion.ts";
 import type { Evaluate, Evaluation } from "./evaluate.ts";
 import {
   askGSearch,
@@ -84,7 +90,8 @@ export interface GSearchResult {
  * @param options Space, criterion and the rest.
  * @returns A generator that yields each newly evaluated trial (so not the
  * recorded ones) and returns the result.
- * @throws {RangeError} If the space is out of range, a recorded trial is not
+ * @throws {RangeError} If the space is out of range, the samples are too few
+ * for ε (see {@linkcode checkEpsilon}), a recorded trial is not
  * what the search asks for, `evaluate` stops although the outcome is open, or
  * its evaluations do not pair up (see {@linkcode judge}).
  * @throws The signal's reason, when aborted.
@@ -102,6 +109,7 @@ export async function* gSearch(
   signal?.throwIfAborted();
   let previous = fullSchedule(options.layers, options.visionTokens);
   const full = options.full ?? await evaluate(previous, evaluateOptions);
+  checkEpsilon(criterion, full.total);
 
   for (
     let proposal = askGSearch(state);

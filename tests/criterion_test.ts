@@ -1,7 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
+  checkEpsilon,
   type Criterion,
   judge,
+  leastEpsilon,
   meanDrop,
   type Verdict,
 } from "../search/criterion.ts";
@@ -48,7 +50,8 @@ function definition(
   trial: number[],
 ): Verdict {
   const n = full.length;
-  const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / n;
+  const mean = (values: number[]) =>
+    values.reduce((a, b) => a + b, 0) / values.length;
   const right = (losses: number[]) =>
     losses.filter((loss) => loss < Math.LN2).length;
   let excess;
@@ -58,9 +61,10 @@ function definition(
     excess = mean(trial) - mean(full) - epsilon;
   } else {
     const drops = full.map((loss, i) => Math.exp(-loss) - Math.exp(-trial[i]));
-    const variance = mean(drops.map((d) => (d - mean(drops)) ** 2)) * n /
-      (n - 1);
-    excess = 100 * (mean(drops) + 1.6448536 * Math.sqrt(variance / n)) -
+    drops.push(1);
+    const variance = mean(drops.map((d) => (d - mean(drops)) ** 2)) * (n + 1) /
+      n;
+    excess = 100 * (mean(drops) + 1.6448536 * Math.sqrt(variance / (n + 1))) -
       epsilon;
   }
   return excess <= 1e-6 ? "pass" : "fail";
@@ -80,7 +84,7 @@ Deno.test("`judge()` agrees with the definition on complete data, and on every p
     const fullEvaluation = fromLosses(full);
     const seen = shuffled(random, fromLosses(trial).samples);
     for (const kind of kinds) {
-      const epsilon = (kind === "loss" ? .15 : 15) * random();
+      const epsilon = { accuracy: 15, loss: .15, bound: 30 }[kind] * random();
       const criterion = { kind, epsilon };
       const expected = definition(criterion, full, trial);
       verdicts[expected]++;
@@ -98,14 +102,15 @@ Deno.test("`judge()` agrees with the definition on complete data, and on every p
   assertEquals(verdicts.pass > 200 && verdicts.fail > 200, true);
 });
 
-Deno.test("`judge()` passes a trial equal to the full model when ε is 0, in any order", () => {
+Deno.test("`judge()` passes a trial equal to the full model at the least ε, in any order", () => {
   const random = seededRandom(2);
   for (let round = 0; round < 200; round++) {
     const n = randomInteger(random, 2, 60);
     const full = fromLosses(Array.from({ length: n }, () => 5 * random()));
     const trial = { samples: shuffled(random, full.samples), total: n };
     for (const kind of kinds) {
-      assertEquals(judge({ kind, epsilon: 0 }, full, trial), "pass", kind);
+      const epsilon = leastEpsilon(kind, n);
+      assertEquals(judge({ kind, epsilon }, full, trial), "pass", kind);
     }
   }
 });
@@ -156,10 +161,10 @@ Deno.test("`judge()` fails by loss when unseen losses of 0 could not make up", (
 });
 
 Deno.test("`judge()` computes the hand-worked confidence bound", () => {
-  // p_full 1, p_trial .8 and .6: mean drop .3, s = √.02, U = .3 + z · .1.
+  // Drops of .2, .6 and, added, 1: mean .6, s = √.16, U = .6 + z · .4 / √3.
   const full = fromLosses([0, 0]);
-  const trial = fromLosses([-Math.log(.8), -Math.log(.6)]);
-  const bound = 100 * (.3 + 1.6448536269514722 * .1);
+  const trial = fromLosses([-Math.log(.8), -Math.log(.4)]);
+  const bound = 100 * (.6 + 1.6448536269514722 * .4 / Math.sqrt(3));
   const judgeAt = (epsilon: number) =>
     judge({ kind: "bound", epsilon }, full, trial);
   assertEquals(judgeAt(bound + 1e-6), "pass");
@@ -167,22 +172,42 @@ Deno.test("`judge()` computes the hand-worked confidence bound", () => {
 });
 
 Deno.test("`judge()` does not take the spread of few seen samples for that of all", () => {
-  // One drop of .1 in 100 samples: U = .1 + z · .1 points. Of the first two
-  // alone s would be .07, and U over 1 point.
-  const losses = Array(100).fill(0);
+  // One drop of .5 in 1000 samples, and one of 1 added: U = .33 points. The
+  // first two and the added one alone have s = .5, and U over 2 points.
+  const losses = Array(1000).fill(0);
   const full = fromLosses(losses);
-  const trial = fromLosses(losses.with(0, -Math.log(.9)));
-  const criterion = { kind: "bound", epsilon: .5 } as const;
+  const trial = fromLosses(losses.with(0, Math.LN2));
+  const criterion = { kind: "bound", epsilon: .4 } as const;
   assertEquals(judge(criterion, full, firstSamples(2, trial)), "open");
   assertEquals(judge(criterion, full, trial), "pass");
 });
 
 Deno.test("`judge()` charges uncertainty by bound where the mean alone would pass", () => {
-  const full = fromLosses([.7, .7, .7, .7]);
-  const trial = fromLosses([.1, 2, .1, 2]);
+  const full = fromLosses(Array(400).fill(.7));
+  const trial = fromLosses(
+    Array.from({ length: 400 }, (_, i) => i % 2 ? 2 : .1),
+  );
   const epsilon = 1;
+  assertEquals(judge({ kind: "bound", epsilon }, full, full), "pass");
   assertEquals(meanDrop({ kind: "bound", epsilon }, full, trial) < 0, true);
   assertEquals(judge({ kind: "bound", epsilon }, full, trial), "fail");
+});
+
+Deno.test("`checkEpsilon()` tells how many samples an ε takes", () => {
+  const criterion = { kind: "bound", epsilon: .5 } as const;
+  checkEpsilon(criterion, 528);
+  assertThrows(
+    () => checkEpsilon(criterion, 527),
+    RangeError,
+    "Cannot search with epsilon 0.5 as 527 calibration samples can show no drop below 0.50 points: give 528 samples or a larger epsilon",
+  );
+  assertThrows(
+    () => checkEpsilon({ ...criterion, epsilon: 0 }, 527),
+    RangeError,
+    "a larger epsilon",
+  );
+  checkEpsilon({ kind: "accuracy", epsilon: 0 }, 1);
+  checkEpsilon({ kind: "loss", epsilon: 0 }, 1);
 });
 
 Deno.test("`meanDrop()` is over the seen samples, in the unit of the criterion", () => {
@@ -215,10 +240,6 @@ Deno.test("`judge()` throws when it cannot compare", () => {
     [() => judge(criterion, full, of(sample, sample)), "1 of 2 pair up"],
     [() => judge(criterion, full, of({ ...sample, loss: -1 })), "sample 0"],
     [() => judge(criterion, full, of({ ...sample, loss: NaN })), "sample 0"],
-    [
-      () => judge({ kind: "bound", epsilon: 1 }, fromLosses([1]), of()),
-      "at least 2",
-    ],
   ];
   for (const [call, message] of cases) assertThrows(call, RangeError, message);
 });

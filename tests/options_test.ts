@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { parseOptions, type SearchOptions, USAGE } from "../cli/options.ts";
+import {
+  parseOptions,
+  type SearchOptions,
+  settleOptions,
+  USAGE,
+} from "../cli/options.ts";
+import { checkEpsilon } from "../search/mod.ts";
 
 /** Options with questions of the embedded task. */
 type Counts = SearchOptions & {
@@ -9,10 +15,11 @@ type Counts = SearchOptions & {
 
 const DEFAULTS: Counts = {
   model: null,
-  calibration: { count: 128 },
-  heldout: { count: 400 },
-  criterion: { kind: "bound", epsilon: 0.1 },
-  firstLayer: 1,
+  device: "auto",
+  calibration: { count: 640 },
+  heldout: { count: 2000 },
+  criterion: { kind: "bound", epsilon: 0.5 },
+  firstLayer: null,
   ranking: "instruction",
   seed: 0,
   out: "out",
@@ -29,6 +36,7 @@ Deno.test("parseOptions() has a default for everything", () => {
 Deno.test("parseOptions() takes every option, in both spellings", () => {
   const expected: SearchOptions = {
     model: "some/model",
+    device: "cpu",
     calibration: { count: 64 },
     heldout: { file: "held.jsonl" },
     criterion: { kind: "accuracy", epsilon: 1.5 },
@@ -39,20 +47,35 @@ Deno.test("parseOptions() takes every option, in both spellings", () => {
     json: true,
   };
   const line =
-    "--model some/model --calibration 64 --heldout held.jsonl --criterion accuracy " +
+    "--model some/model --device cpu --calibration 64 --heldout held.jsonl --criterion accuracy " +
     "--epsilon 1.5 --first-layer 3 --rank last --seed 7 --out results/a --json";
   assertEquals(parse(line), expected);
   assertEquals(parse(line.replace(/(--[\w-]+) (?!--)/g, "$1=")), expected);
 });
 
-Deno.test("parseOptions() lets --quick change only how many questions are asked", () => {
+Deno.test("parseOptions() lets --quick ask less and tolerate what that can show", () => {
   const quick = parse("--quick")!;
-  const { calibration, heldout } = quick as Counts;
-  assertEquals(quick, { ...DEFAULTS, calibration, heldout });
+  const { calibration, heldout, criterion } = quick as Counts;
+  assertEquals(quick, { ...DEFAULTS, calibration, heldout, criterion });
   assert(calibration.count < DEFAULTS.calibration.count);
   assert(heldout.count < DEFAULTS.heldout.count);
+  checkEpsilon(criterion, calibration.count);
+  checkEpsilon(DEFAULTS.criterion, DEFAULTS.calibration.count);
   // What is said explicitly goes before.
   assertEquals(parse("--quick --heldout 100")?.heldout, { count: 100 });
+  assertEquals(parse("--quick --epsilon 4")?.criterion.epsilon, 4);
+  assertEquals(parse("--quick --criterion loss")?.criterion.epsilon, 0.01);
+});
+
+Deno.test("settleOptions() reduces from the paper's layer on, or from the last of fewer", () => {
+  const firstLayer = (line: string, layers: number) =>
+    settleOptions(parse(line)!, layers).firstLayer;
+  assertEquals(firstLayer("", 8), 3);
+  assertEquals(firstLayer("", 4), 3);
+  assertEquals(firstLayer("", 3), 2);
+  assertEquals(firstLayer("--first-layer 5", 8), 5);
+  assertThrows(() => firstLayer("--first-layer 8", 8), RangeError, "below 8");
+  assertThrows(() => firstLayer("", 1), RangeError, "below 1");
 });
 
 Deno.test("parseOptions() gives the criterion loss a tolerance in nats", () => {
@@ -97,16 +120,20 @@ Deno.test("parseOptions() names each impossible value and what it must be", () =
     ],
     ["--out=", `Cannot use --out as it must be a name: current value is ""`],
     ...["calibration", "heldout"].flatMap((name) =>
-      ["0", "1", "-5", "2.5", "1e10", "Infinity", ""].map((
+      ["0", "-5", "2.5", "1e10", "Infinity", ""].map((
         value,
       ): [string, string] => [
         `--${name}=${value}`,
-        `Cannot use --${name} as it must be an integer >= 2 or a file: current value is "${value}"`,
+        `Cannot use --${name} as it must be an integer >= 1 or a file: current value is "${value}"`,
       ])
     ),
     [
       "--criterion best",
       `Cannot use --criterion as it must be one of accuracy, loss, bound: current value is "best"`,
+    ],
+    [
+      "--device gpu",
+      `Cannot use --device as it must be one of auto, cpu, webgpu, reference: current value is "gpu"`,
     ],
     [
       "--rank first",
@@ -161,6 +188,7 @@ Deno.test("the usage names every option and fits into 80 columns", () => {
   for (
     const option of [
       "model",
+      "device",
       "calibration",
       "heldout",
       "criterion",

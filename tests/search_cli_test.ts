@@ -104,7 +104,10 @@ testIn(
   "search.ts finds a schedule with the permissions that --help names, and tells it to programs",
   async (place, t) => {
     const permissions = USAGE.match(/--allow-.*/)![0].split(" ");
-    const args = ["--model=model", ...DATA, "--seed=3", "--json"];
+    const args = [
+      ...["--model=model", ...DATA, "--seed=3", "--json"],
+      ...["--criterion=loss", "--first-layer=1"],
+    ];
     const out = await succeed(place, args, permissions);
     const result = JSON.parse(out.trimEnd().split("\n").at(-1)!);
     assertEquals(Object.keys(result), [
@@ -127,7 +130,10 @@ testIn(
       "difference",
       "interval",
     ]);
-    assertEquals([result.model, result.seed], ["model", 3]);
+    assertEquals(
+      [result.model, result.device, result.seed],
+      ["model", "WebAssembly SIMD", 3],
+    );
     assertEquals([result.full.samples, result.reduced.samples], [24, 24]);
     assert(result.flopsRatio > 1, "nothing was reduced");
     const mean = result.keep.reduce((a: number, b: number) => a + b) / 4 / 16;
@@ -204,6 +210,7 @@ testIn(
       "--heldout=data/heldout.jsonl",
       "--criterion=loss",
       "--epsilon=100",
+      "--first-layer=1",
     ];
     const child = command(place, args).spawn();
     const output = child.output();
@@ -238,7 +245,13 @@ testIn(
   "search.ts runs a model of two layers, which FastV cannot reduce",
   async (place) => {
     await writeSmallModel(`${place}/two`, 2);
-    const out = await succeed(place, ["--model=two", ...DATA]);
+    const out = await succeed(place, [
+      "--model=two",
+      "--device=reference",
+      "--criterion=loss",
+      ...DATA,
+    ]);
+    assertMatch(out, /^device +reference /);
     assert(out.includes("ranked at random"));
     assertEquals(out.includes("FastV"), false);
   },
@@ -270,7 +283,7 @@ testIn(
       '{"image": "image0.png"',
     );
 
-    const small = ["--model=model", ...DATA];
+    const small = ["--model=model", "--criterion=loss", ...DATA];
     const cases: [string[], RegExp][] = [
       [
         ["--fast"],
@@ -279,6 +292,10 @@ testIn(
       [
         ["--epsilon=-1"],
         /^Cannot use --epsilon as it must be a number >= 0: current value is "-1"$/,
+      ],
+      [
+        ["--device=webgpu", ...small],
+        /^Cannot use --device webgpu as this version has no WebGPU backend: use cpu$/,
       ],
       [
         ["--model=gone", ...DATA],
@@ -311,6 +328,10 @@ testIn(
       [
         [...small, "--calibration=data/unknown.jsonl"],
         /^Cannot encode ".*word99 \?" as model\/tokenizer.json has no id for "word99" and no unknown-word token$/,
+      ],
+      [
+        [...small, "--criterion=bound"],
+        /^Cannot search with epsilon 0.5 as 24 calibration samples can show no drop below 10.58 points: give 528 samples or a larger epsilon$/,
       ],
       [
         [...small, "--first-layer=4"],
