@@ -4,6 +4,10 @@
  *
  *     deno task check:seeds                        # the default criterion, five seeds
  *     deno task check:seeds --criteria bound,loss:0.02 --seeds 3 --heldout 1000
+ *
+ * Whoever compares settings to choose one does so with `--split validation`,
+ * so that the held-out questions stay what they are. `--first-layer` is that of
+ * search.ts.
  */
 // deno-lint-ignore-file no-console
 
@@ -30,17 +34,30 @@ function parseCriterion(text: string): Criterion {
 }
 
 const args = parseArgs(Deno.args, {
-  string: ["criteria", "seeds", "calibration", "heldout"],
+  string: [
+    "criteria",
+    "seeds",
+    "calibration",
+    "heldout",
+    "split",
+    "first-layer",
+  ],
   default: {
     criteria: defaults.criterion.kind,
     seeds: "5",
     calibration: String((defaults.calibration as { count: number }).count),
     heldout: "2000",
+    split: "heldout",
   },
 });
 const loaded = await loadModel(null);
 const { visionTokens, decoder: { layers } } = loaded.model.config;
-const { ranking, firstLayer } = settleOptions(defaults, layers);
+const { ranking, firstLayer } = settleOptions(
+  args["first-layer"]
+    ? { ...defaults, firstLayer: Number(args["first-layer"]) }
+    : defaults,
+  layers,
+);
 using pool = await createEvaluatorPool(
   loaded.source,
   navigator.hardwareConcurrency,
@@ -48,7 +65,7 @@ using pool = await createEvaluatorPool(
 const heldout = await loadQuestions(
   loaded,
   { count: Number(args.heldout) },
-  "heldout",
+  args.split === "validation" ? "validation" : "heldout",
   0,
 );
 const judge = pool.createEvaluator(heldout, { ranking, cache: false });
@@ -62,7 +79,7 @@ const full: Run = {
 console.log(
   `full model: ${
     formatPercent(accuracy(full.evaluation.samples), 2)
-  } of ${args.heldout} held-out questions; ${args.calibration} calibration questions per search; ratios are full / reduced\n`,
+  } of ${args.heldout} ${args.split} questions; ${args.calibration} calibration questions per search, reduced from layer ${firstLayer} on; ratios are full / reduced\n`,
 );
 const COLUMNS = [-14, 4, 8, 22, 7, 7, 8, 7, 7] as const;
 const printRow = (...cells: string[]): void =>

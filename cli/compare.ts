@@ -50,7 +50,7 @@ export interface ComparedRun extends Run {
 }
 
 /** Held-out samples that are timed. */
-const TIMED_SAMPLES = 4;
+const TIMED_SAMPLES = 16;
 
 /** Adds costs, measured time and paired differences from the first run. */
 export async function compareRuns(

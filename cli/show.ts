@@ -95,7 +95,7 @@ function commonestShare(answers: readonly string[]): number {
 }
 
 /** Samples that τ is averaged over. */
-const TAU_SAMPLES = 12;
+const TAU_SAMPLES = 100;
 
 /** Kendall's τ between the rankings of neighbouring layers (paper section 2). */
 export async function printTau(
