@@ -2,7 +2,7 @@
  * Accuracy of a model on the embedded task, per kind of question; the table of
  * models/tiny/README.md.
  *
- *     deno task check:model            # 2,000 held-out questions, about 8 min
+ *     deno task check:model            # 2,000 held-out questions, a minute or two
  *     deno task check:model 500
  */
 // deno-lint-ignore-file no-console
