@@ -12,6 +12,7 @@
 // deno-lint-ignore-file no-console
 
 import { compareRuns, printComparison, type Run } from "./cli/compare.ts";
+import { openEvaluators, searchBatchSize } from "./cli/evaluators.ts";
 import { runGSearch } from "./cli/gsearch.ts";
 import { loadModel, loadQuestions } from "./cli/load.ts";
 import {
@@ -31,7 +32,6 @@ import {
   RANKINGS,
   type Schedule,
 } from "./core/mod.ts";
-import { createEvaluatorPool } from "./eval/mod.ts";
 import { formatSchedule, formatSeconds } from "./report/mod.ts";
 import { checkEpsilon } from "./search/mod.ts";
 
@@ -84,11 +84,7 @@ async function search(
   printHeader(loaded, calibration, heldout);
   await printAnswers(loaded, heldout);
 
-  using pool = await createEvaluatorPool(
-    loaded.source,
-    navigator.hardwareConcurrency,
-    { device: loaded.device },
-  );
+  using pool = await openEvaluators(loaded);
   const status = createStatusLine();
   const evaluators = new Map(RANKINGS.map((ranking) => [
     ranking,
@@ -125,7 +121,7 @@ async function search(
     model.config,
     pool.createEvaluator(calibration, {
       ranking: options.ranking,
-      batchSize: 1,
+      batchSize: searchBatchSize(loaded),
     }),
     options,
     signal,

@@ -2,7 +2,14 @@
  * From `--device` to the backend that runs the model.
  */
 
-import type { Device } from "../eval/mod.ts";
+import type { Backend } from "../core/mod.ts";
+import { createBackend, type Device } from "../eval/mod.ts";
+import {
+  checkMemory,
+  createGpuBackend,
+  isSoftware,
+  requestGpu,
+} from "../gpu/mod.ts";
 
 /** What `--device` may say. */
 export const DEVICE_CHOICES = ["auto", "cpu", "webgpu", "reference"] as const;
@@ -10,21 +17,57 @@ export const DEVICE_CHOICES = ["auto", "cpu", "webgpu", "reference"] as const;
 /** A value of `--device`. */
 export type DeviceChoice = typeof DEVICE_CHOICES[number];
 
+/** Where a model runs: on each core by itself, or on the GPU. */
+export type ModelDevice = Device | "webgpu";
+
+/** A device that was chosen, and a backend on it. */
+export interface ChosenDevice {
+  /** Its name. */
+  readonly device: ModelDevice;
+  /** In this thread. */
+  readonly backend: Backend;
+}
+
 /**
- * Settles where to run.
+ * Opens a backend. "auto" is WebGPU where the GPU is hardware: in software the
+ * CPU backend is faster.
  *
- * @throws {RangeError} this version does not run there
+ * @param bytes what the model's weights will take
+ * @param request how to get a GPU
+ * @throws {GpuError} the choice is "webgpu" and there is no GPU; or there is
+ *   one, but it has too little memory
  */
-export function chooseDevice(choice: DeviceChoice): Device {
+export async function openDevice(
+  choice: DeviceChoice,
+  bytes: number,
+  request: () => Promise<GPUDevice> = requestGpuQuietly,
+): Promise<ChosenDevice> {
   switch (choice) {
-    // Here a WebGPU backend goes before "cpu", where the adapter is hardware.
-    case "auto":
-      return "cpu";
     case "webgpu":
-      throw new RangeError(
-        "Cannot use --device webgpu as this version has no WebGPU backend: use cpu",
-      );
+      return await onGpu(await request(), bytes);
+    case "auto": {
+      const gpu = await request().catch(() => null);
+      if (gpu && !isSoftware(gpu.adapterInfo)) {
+        return await onGpu(gpu, bytes);
+      }
+      gpu?.destroy();
+      return { device: "cpu", backend: createBackend("cpu") };
+    }
     default:
-      return choice;
+      return { device: choice, backend: createBackend(choice) };
   }
+}
+
+async function onGpu(gpu: GPUDevice, bytes: number): Promise<ChosenDevice> {
+  await checkMemory(gpu, bytes);
+  return { device: "webgpu", backend: createGpuBackend(gpu) };
+}
+
+/** Where drivers look for a display. */
+const DISPLAY = "XDG_RUNTIME_DIR";
+
+/** Mesa's drivers write an error where the variable is not set, as in containers. */
+async function requestGpuQuietly(): Promise<GPUDevice> {
+  if (!Deno.env.get(DISPLAY)) Deno.env.set(DISPLAY, "/");
+  return await requestGpu();
 }

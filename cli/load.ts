@@ -11,10 +11,9 @@ import {
   parseNormalization,
   type RgbImage,
   splitPrompt,
+  type TensorStore,
 } from "../core/mod.ts";
 import {
-  createBackend,
-  type Device,
   makeSceneSet,
   promptText,
   type SampleSet,
@@ -30,7 +29,7 @@ import {
   type Tokenizer,
 } from "../io/mod.ts";
 import { type ModelShape, visionFlops } from "../search/mod.ts";
-import { chooseDevice, type DeviceChoice } from "./device.ts";
+import { type DeviceChoice, type ModelDevice, openDevice } from "./device.ts";
 import type { QuestionSource } from "./options.ts";
 
 /** A model, its tokenizer, and what to call it. */
@@ -40,7 +39,7 @@ export interface LoadedModel {
   /** On this thread. */
   readonly model: LlavaModel;
   /** Where it runs. */
-  readonly device: Device;
+  readonly device: ModelDevice;
   /** What workers load it from. */
   readonly source: LlavaSource;
   /** Of its checkpoint. */
@@ -63,9 +62,8 @@ const EMBEDDED = new URL("../models/tiny", import.meta.url);
 /** Loads a Hugging Face directory, or the embedded model for null. */
 export async function loadModel(
   directory: string | null,
-  choice: DeviceChoice = "auto",
+  choice: DeviceChoice = "cpu",
 ): Promise<LoadedModel> {
-  const device = chooseDevice(choice);
   const path = directory ?? decodeURIComponent(EMBEDDED.pathname);
   const { config, preprocessor, tokenizer, weights } = await loadCheckpoint(
     path,
@@ -79,13 +77,23 @@ export async function loadModel(
     tensors: weights,
     label: path,
   };
+  const { device, backend } = await openDevice(choice, bytesOf(weights));
   return {
     name: directory ?? "models/tiny",
-    model: await loadLlava(createBackend(device), source),
+    model: await loadLlava(backend, source),
     device,
     source,
     tokenizer: parseTokenizer(tokenizer, `${path}/tokenizer.json`),
   };
+}
+
+/** What weights take as 32-bit floats. */
+function bytesOf({ tensors }: TensorStore): number {
+  let values = 0;
+  for (const { shape } of tensors.values()) {
+    values += shape.reduce((product, size) => product * size, 1);
+  }
+  return 4 * values;
 }
 
 /** Questions of the embedded task, or from a file. */

@@ -91,9 +91,9 @@ model, with random ranking at the same counts, and with FastV.
   --model DIR          Hugging Face directory of a LLaVA model (default: the
                        embedded model, models/tiny)
   --device NAME        where to run it: cpu (WebAssembly SIMD, one worker per
-                       core), reference (plain loops, slow: what every
-                       operation means), webgpu (to come), or auto, the
-                       fastest there is (default: auto)
+                       core), webgpu, reference (plain loops, slow: what every
+                       operation means), or auto: webgpu where the GPU is
+                       hardware, else cpu (default: auto)
   --calibration N|FILE questions to search with: so many of the embedded task,
                        or a .jsonl file of {"image", "question", "answer"}
                        (default: ${DEFAULT_COUNTS.calibration})

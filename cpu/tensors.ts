@@ -7,6 +7,7 @@
 
 import type { Indices, Tensor, Weight } from "../core/backend.ts";
 import { sizeOf } from "../core/reference_tensor.ts";
+import { Scopes } from "../core/scopes.ts";
 import type { Arena } from "./memory.ts";
 
 /** What a tensor can hold; see `Tensor`, `Indices` and `Weight`. */
@@ -57,8 +58,10 @@ export function addressOf(x: Tensor | Indices | Weight): number {
 export class TensorPool {
   readonly #arena: Arena;
   readonly #onFree: (x: CpuTensor) => void;
-  /** What was made in each open scope, the innermost last. */
-  readonly #scopes: CpuTensor[][] = [];
+  readonly #scopes: Scopes<CpuTensor> = new Scopes(
+    (value) => value instanceof CpuTensor,
+    (x) => this.free(x),
+  );
 
   /**
    * Starts empty.
@@ -81,7 +84,7 @@ export class TensorPool {
     bytes: number = 4 * sizeOf(shape),
   ): CpuTensor<T> {
     const x = new CpuTensor(type, shape, this.#arena.allocate(bytes), bytes);
-    this.#scopes.at(-1)?.push(x);
+    this.#scopes.add(x);
     return x;
   }
 
@@ -95,31 +98,6 @@ export class TensorPool {
 
   /** See `Backend.scope`. */
   scope<T>(body: () => T): T {
-    const mine: CpuTensor[] = [];
-    this.#scopes.push(mine);
-    const kept: CpuTensor[] = [];
-    try {
-      const result = body();
-      collectTensors(result, kept);
-      return result;
-    } finally {
-      this.#scopes.pop();
-      const outer = this.#scopes.at(-1);
-      for (const x of mine) {
-        if (kept.includes(x)) outer?.push(x);
-        else this.free(x);
-      }
-    }
-  }
-}
-
-/** All tensors in a value: itself, or what its arrays and records hold. */
-function collectTensors(value: unknown, found: CpuTensor[]): void {
-  if (value instanceof CpuTensor) {
-    found.push(value);
-  } else if (
-    typeof value === "object" && value !== null && !ArrayBuffer.isView(value)
-  ) {
-    for (const part of Object.values(value)) collectTensors(part, found);
+    return this.#scopes.run(body);
   }
 }

@@ -2,7 +2,8 @@
 
 import fc from "fast-check";
 import { assertClose } from "./_compare.ts";
-import { assertSame, CPU_BACKENDS, Inputs, RUNS } from "./_cpu.ts";
+import { CPU_BACKENDS, RUNS } from "./_cpu.ts";
+import { assertSame, Inputs } from "./_parity.ts";
 
 /** Sizes of attention; queries and keys have their own position ids, or none. */
 const SIZES = fc.record({

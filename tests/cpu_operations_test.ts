@@ -3,7 +3,8 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { assertSame, CPU_BACKENDS, Inputs, RUNS } from "./_cpu.ts";
+import { CPU_BACKENDS, RUNS } from "./_cpu.ts";
+import { assertSame, Inputs } from "./_parity.ts";
 
 /** Sizes around and between multiples of four. */
 const size = (max: number): fc.Arbitrary<number> =>

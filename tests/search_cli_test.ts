@@ -294,10 +294,6 @@ testIn(
         /^Cannot use --epsilon as it must be a number >= 0: current value is "-1"$/,
       ],
       [
-        ["--device=webgpu", ...small],
-        /^Cannot use --device webgpu as this version has no WebGPU backend: use cpu$/,
-      ],
-      [
         ["--model=gone", ...DATA],
         /^Cannot read gone\/config.json as there is no such file$/,
       ],

@@ -1,0 +1,107 @@
+/**
+ * The GPU backend: tensors in WebGPU buffers, operations as runs of kernels
+ * that are recorded and submitted together when a result is read. What an
+ * operation means is defined in `core/reference.ts`.
+ *
+ * This module is browser compatible.
+ */
+
+import type { Backend, Indices, Tensor } from "../core/backend.ts";
+import { checkSize, sizeOf } from "../core/reference_tensor.ts";
+import { writeBuffer } from "./buffers.ts";
+import { type Context, createContext } from "./context.ts";
+import { gpuName } from "./device.ts";
+import type { WeightType } from "./kernels/stored_weights.ts";
+import { attentionOperations } from "./operations/attention.ts";
+import { linearOperations } from "./operations/linear.ts";
+import { movementOperations } from "./operations/movement.ts";
+import { normOperations } from "./operations/norms.ts";
+import { bufferOf, type GpuTensor } from "./tensors.ts";
+
+/** How to make a GPU backend. */
+export interface GpuOptions {
+  /**
+   * How the weights of linear layers are stored: as they are given, or rounded
+   * to 16-bit floats, in half the memory. Default "f32".
+   */
+  readonly weightType?: WeightType;
+}
+
+/** A GPU backend, and how much memory it takes. */
+export interface GpuBackend extends Backend {
+  /** Bytes of its buffers, in use or kept for later use. */
+  readonly memorySize: number;
+  /** Bytes of the buffers that tensors take. */
+  readonly memoryUsed: number;
+}
+
+/**
+ * Makes a GPU backend on a device. Destroying the device frees all its memory.
+ *
+ * `read` rejects with a `GpuError` that names the kernel when a shader does not
+ * compile, WebGPU finds a call invalid, memory runs out or the device is lost;
+ * and so does every `read` after it, for tensors may hold anything then. Make a
+ * new backend, and a new device where it was lost.
+ *
+ * @param device from `requestGpu`, or made elsewhere
+ */
+export function createGpuBackend(
+  device: GPUDevice,
+  { weightType = "f32" }: GpuOptions = {},
+): GpuBackend {
+  return backendOn(createContext(device, { weightType }));
+}
+
+/** The backend of a context. */
+export function backendOn(context: Context): GpuBackend {
+  const { device, buffers, runner, tensors, weightType } = context;
+
+  function upload(data: Float32Array, shape: readonly number[]): Tensor;
+  function upload(data: Int32Array, shape: readonly number[]): Indices;
+  function upload(
+    data: Float32Array | Int32Array,
+    shape: readonly number[],
+  ): Tensor | Indices {
+    checkSize(data, shape);
+    const width = data.length / shape[0] || 0;
+    const write = (buffer: GPUBuffer, start: number, end: number): void => {
+      writeBuffer(device, buffer, data.subarray(start * width, end * width));
+    };
+    return data instanceof Float32Array
+      ? tensors.upload("float", shape, 4 * width, write)
+      : tensors.upload("index", shape, 4 * width, write);
+  }
+
+  function read(x: Tensor): Promise<Float32Array>;
+  function read(x: Indices): Promise<Int32Array>;
+  async function read(
+    x: Tensor | Indices,
+  ): Promise<Float32Array | Int32Array> {
+    const values = await runner.read(bufferOf(x), 4 * sizeOf(x.shape));
+    return x.type === "float"
+      ? new Float32Array(values)
+      : new Int32Array(values);
+  }
+
+  return {
+    name: `WebGPU on ${gpuName(device.adapterInfo)}${
+      weightType === "f32" ? "" : `, ${weightType} weights`
+    }`,
+    get memorySize() {
+      return buffers.size;
+    },
+    get memoryUsed() {
+      return buffers.used;
+    },
+    upload,
+    read,
+    scope: (body) => tensors.scope(body),
+    free: (freed) => {
+      for (const x of freed) tensors.free(x as GpuTensor);
+    },
+    ...linearOperations(context),
+    ...normOperations(context),
+    ...attentionOperations(context),
+    ...movementOperations(context),
+  };
+}

@@ -1,0 +1,147 @@
+/**
+ * A pool of GPU buffers. Making a buffer costs far more than a small kernel, so
+ * what is given back is kept by size and used again.
+ *
+ * Kernels are recorded first and submitted later; the host writes at once. A
+ * buffer that a recorded kernel has yet to read may be given to another recorded
+ * kernel, which runs after it, but not to the host.
+ *
+ * This module is browser compatible.
+ */
+
+import { GpuError } from "./device.ts";
+import type { Failures } from "./failures.ts";
+
+/** Spec-fixed values of `GPUBufferUsage`, which not all runtimes have. */
+export const USAGE = {
+  mapRead: 0x1,
+  copySource: 0x4,
+  copyTarget: 0x8,
+  uniform: 0x40,
+  storage: 0x80,
+} as const;
+
+/** Submissions after which a buffer that nobody took is destroyed. */
+const KEPT_FOR = 64;
+
+/** Buffers of one size that wait to be used. */
+interface Shelf {
+  /** For everyone; the one given back last is at the end. */
+  ready: { readonly buffer: GPUBuffer; readonly since: number }[];
+  /** Not for the host: recorded kernels that are not submitted use them. */
+  recorded: GPUBuffer[];
+}
+
+/** Buffers of one usage. */
+export class BufferPool {
+  readonly #device: GPUDevice;
+  readonly #failures: Failures;
+  readonly #usage: number;
+  readonly #shelves = new Map<number, Shelf>();
+  #submissions = 0;
+  #size = 0;
+  #used = 0;
+
+  /** Starts without buffers. */
+  constructor(device: GPUDevice, failures: Failures, usage: number) {
+    this.#device = device;
+    this.#failures = failures;
+    this.#usage = usage;
+  }
+
+  /** Bytes of all its buffers. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Bytes of the buffers that are in use. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /**
+   * A buffer of at least `bytes` bytes with values left over from earlier uses.
+   *
+   * @param forHost whether the host will write to it, rather than a kernel
+   * @throws {GpuError} no buffer of this GPU is so large
+   */
+  take(bytes: number, forHost = false): GPUBuffer {
+    const size = this.#sizeClass(bytes);
+    const shelf = this.#shelves.get(size);
+    const buffer = (forHost ? undefined : shelf?.recorded.pop()) ??
+      shelf?.ready.pop()?.buffer ?? this.#make(size);
+    this.#used += buffer.size;
+    return buffer;
+  }
+
+  /** Gives a buffer back. */
+  give(buffer: GPUBuffer): void {
+    const { size } = buffer;
+    let shelf = this.#shelves.get(size);
+    if (!shelf) this.#shelves.set(size, shelf = { ready: [], recorded: [] });
+    shelf.recorded.push(buffer);
+    this.#used -= size;
+  }
+
+  /** All kernels that were recorded are submitted. */
+  submitted(): void {
+    const now = ++this.#submissions;
+    for (const shelf of this.#shelves.values()) {
+      for (const buffer of shelf.recorded) {
+        shelf.ready.push({ buffer, since: now });
+      }
+      shelf.recorded = [];
+      while (shelf.ready.length && now - shelf.ready[0].since > KEPT_FOR) {
+        const { buffer } = shelf.ready.shift()!;
+        this.#size -= buffer.size;
+        buffer.destroy();
+      }
+    }
+  }
+
+  /**
+   * Bytes rounded up to 256 or to an eighth of a power of two, so that few sizes
+   * serve all shapes and little is wasted; but never more than one binding.
+   */
+  #sizeClass(bytes: number): number {
+    const limit = this.#device.limits.maxStorageBufferBindingSize;
+    if (bytes > limit) {
+      throw new GpuError(
+        "out-of-memory",
+        `Cannot hold a tensor as it must take at most ${limit} bytes on this GPU: current value is ${bytes}`,
+        this.#failures.kernel,
+      );
+    }
+    const step = Math.max(256, 2 ** Math.floor(Math.log2(bytes) - 3));
+    return Math.min(step * Math.ceil(Math.max(bytes, 1) / step), limit);
+  }
+
+  #make(size: number): GPUBuffer {
+    const usage = this.#usage;
+    this.#size += size;
+    const { kernel } = this.#failures;
+    return this.#failures.watch(
+      () => this.#device.createBuffer({ label: `${size} bytes`, size, usage }),
+      (failure, message) =>
+        new GpuError(
+          failure,
+          `Cannot take ${size} bytes of GPU memory beside ${
+            this.#size - size
+          }: ${message}`,
+          kernel,
+        ),
+    );
+  }
+}
+
+/** Copies host values to the beginning of a buffer. */
+export function writeBuffer(
+  device: GPUDevice,
+  buffer: GPUBuffer,
+  values: Float32Array | Int32Array | Uint32Array,
+): void {
+  // Deno 2.9 panics when there is nothing to write.
+  if (values.length) {
+    device.queue.writeBuffer(buffer, 0, values as BufferSource);
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * What the operations of the GPU backend share.
+ *
+ * This module is browser compatible.
+ */
+
+import { BufferPool, USAGE } from "./buffers.ts";
+import { Failures } from "./failures.ts";
+import type { WeightType } from "./kernels/stored_weights.ts";
+import { Runner } from "./runner.ts";
+import { TensorPool } from "./tensors.ts";
+
+/** A device, the tensors on it, and what runs kernels on them. */
+export interface Context {
+  /** The device. */
+  readonly device: GPUDevice;
+  /** The buffers of the tensors. */
+  readonly buffers: BufferPool;
+  /** The tensors. */
+  readonly tensors: TensorPool;
+  /** The runner of kernels. */
+  readonly runner: Runner;
+  /** How the weights of `linear` are stored. */
+  readonly weightType: WeightType;
+}
+
+/** What else may be said of a context. */
+export interface ContextOptions {
+  /** How the weights of `linear` are stored. Default "f32". */
+  readonly weightType?: WeightType;
+  /** Bytes that a kernel may bind. Default: what the device allows. */
+  readonly bindable?: number;
+}
+
+/** Starts without tensors, and with nothing to run. */
+export function createContext(
+  device: GPUDevice,
+  {
+    weightType = "f32",
+    bindable = device.limits.maxStorageBufferBindingSize,
+  }: ContextOptions = {},
+): Context {
+  const failures = new Failures(device);
+  const { storage, copySource, copyTarget } = USAGE;
+  const usage = storage | copySource | copyTarget;
+  const buffers = new BufferPool(device, failures, usage);
+  const tensors = new TensorPool(buffers, bindable);
+  const runner = new Runner(device, failures, () => buffers.submitted());
+  return { device, buffers, tensors, runner, weightType };
+}

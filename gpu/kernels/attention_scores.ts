@@ -1,0 +1,175 @@
+/**
+ * How much attention chosen keys receive from chosen query rows, in three
+ * kernels: the softmax's maximum and sum for every such row; with them, every
+ * key's share of each row, summed over the rows; the mean over heads. No sum
+ * depends on the order in which threads run.
+ *
+ * This module is browser compatible.
+ */
+
+import { type Kernel, spread } from "../kernel.ts";
+import {
+  ATTENTION_SIZES,
+  ATTENTION_TILE,
+  type AttentionConstant,
+  type AttentionSize,
+  TILE_KEYS,
+  TILE_ROWS,
+} from "./attention_tile.ts";
+
+/**
+ * totals[b, h, i] = (m, 1 / Σ exp(s − m)) over all keys' scores s of row i,
+ * where m is the largest; (m, 0) for a row that sees no key.
+ */
+export const ATTENTION_TOTALS: Kernel<AttentionSize, AttentionConstant> = {
+  label: "attentionTotals",
+  sizes: ATTENTION_SIZES,
+  inputs: ["q", "k", "queryPositions", "keyPositions"],
+  outputs: ["totals"],
+  grid: ({ samples, heads, rows }) => [
+    Math.ceil(rows / TILE_ROWS),
+    samples * heads,
+    1,
+  ],
+  code: ATTENTION_TILE + `
+@group(0) @binding(5) var<storage, read_write> totals: array<vec2f>;
+
+// Of 4 rows, over a thread's keys: m and Σ exp(s − m).
+struct Totals { maximum: vec4f, sum: vec4f }
+
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let sample = workgroup.y / sizes.heads;
+  let head = workgroup.y % sizes.heads;
+  let firstRow = workgroup.x * TILE_ROWS + local / COLUMNS * GROUP_ROWS;
+  let rows = rowsFrom(firstRow, sample, head);
+  let end = endOfKeys(rows, sample, local);
+
+  var upper = Totals(vec4f(LOWEST), vec4f());
+  var lower = upper;
+  for (var firstKey = 0u; firstKey < end; firstKey += TILE_KEYS) {
+    let scores = scoresOf(rows, firstKey, sample, head, local);
+    upper = withScores(upper, scores.upper);
+    lower = withScores(lower, scores.lower);
+  }
+  write(upper, workgroup.y, firstRow, local);
+  write(lower, workgroup.y, firstRow + 4, local);
+}
+
+fn withScores(old: Totals, scores: mat4x4f) -> Totals {
+  let maximum = max(old.maximum, largestOf(scores));
+  let sum = old.sum * exp(old.maximum - maximum) +
+    sumOfColumns(exponentials(scores, maximum));
+  return Totals(maximum, sum);
+}
+
+// Joins the totals of a group's threads; the first 4 of them write a row each.
+fn write(parts: Totals, head: u32, firstRow: u32, local: u32) {
+  let m = maximumOfGroup(parts.maximum, local);
+  let sum = sumOfGroup(parts.sum * exp(parts.maximum - m), local);
+  let i = local % COLUMNS;
+  if (i >= 4 || firstRow + i >= sizes.rows) { return; }
+  let factor = select(0.0, 1.0 / sum[i], sum[i] > 0.0);
+  totals[head * sizes.rows + firstRow + i] = vec2f(m[i], factor);
+}
+`,
+};
+
+/** shares[b, h, n] = Σ exp(s − m) / Σ' exp(s' − m) over the rows. */
+export const ATTENTION_SHARES: Kernel<AttentionSize, AttentionConstant> = {
+  label: "attentionShares",
+  sizes: ATTENTION_SIZES,
+  inputs: ["q", "k", "queryPositions", "keyPositions", "totals"],
+  outputs: ["shares"],
+  grid: ({ samples, heads, columns }) => [
+    Math.ceil(columns / TILE_KEYS),
+    samples * heads,
+    1,
+  ],
+  code: ATTENTION_TILE + `
+@group(0) @binding(5) var<storage, read> totals: array<vec2f>;
+@group(0) @binding(6) var<storage, read_write> shares: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let sample = workgroup.y / sizes.heads;
+  let head = workgroup.y % sizes.heads;
+  let firstColumn = workgroup.x * TILE_KEYS;
+  let firstKey = sizes.firstColumn + firstColumn;
+
+  var sums = vec4f(); // of this thread's keys
+  for (var tile = 0u; tile < sizes.rows; tile += TILE_ROWS) {
+    let firstRow = tile + local / COLUMNS * GROUP_ROWS;
+    let rows = rowsFrom(firstRow, sample, head);
+    let scores = scoresOf(rows, firstKey, sample, head, local);
+    sums += sharesOf(scores.upper, workgroup.y, firstRow) +
+      sharesOf(scores.lower, workgroup.y, firstRow + 4);
+  }
+
+  // Column i of the tile was thread i % 8's key i / 8, in each of 8 groups.
+  exchange[local] = sums;
+  workgroupBarrier();
+  if (local >= TILE_KEYS || firstColumn + local >= sizes.columns) { return; }
+  var sum = 0.0;
+  for (var i = local % COLUMNS; i < THREADS; i += COLUMNS) {
+    sum += exchange[i][local / COLUMNS];
+  }
+  shares[workgroup.y * sizes.columns + firstColumn + local] = sum;
+}
+
+// Shares of a thread's 4 keys in 4 rows, summed over the rows.
+fn sharesOf(scores: mat4x4f, head: u32, firstRow: u32) -> vec4f {
+  let rows = firstRow + vec4u(0, 1, 2, 3);
+  let at = head * sizes.rows + min(rows, vec4u(sizes.rows - 1));
+  let t0 = totals[at.x];
+  let t1 = totals[at.y];
+  let t2 = totals[at.z];
+  let t3 = totals[at.w];
+  let maximum = vec4f(t0.x, t1.x, t2.x, t3.x);
+  let factor = select(
+    vec4f(), // behind the last row
+    vec4f(t0.y, t1.y, t2.y, t3.y),
+    rows < vec4u(sizes.rows),
+  );
+  return factor * exponentials(scores, maximum);
+}
+`,
+};
+
+/** scores[b, n] = Σ shares[b, h, n] / H over the heads. */
+export const MEAN_OF_HEADS: Kernel<"samples" | "heads" | "columns"> = {
+  label: "meanOfHeads",
+  sizes: ["samples", "heads", "columns"],
+  inputs: ["shares"],
+  outputs: ["scores"],
+  grid: ({ samples, columns }) => spread(Math.ceil(samples * columns / 64)),
+  code: `
+struct Sizes { samples: u32, heads: u32, columns: u32 }
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> shares: array<f32>;
+@group(0) @binding(2) var<storage, read_write> scores: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = (group.x + group.y * groups.x) * 64 + local;
+  if (i >= sizes.samples * sizes.columns) { return; }
+  let sample = i / sizes.columns;
+  let column = i % sizes.columns;
+  var sum = 0.0;
+  for (var head = 0u; head < sizes.heads; head++) {
+    sum += shares[(sample * sizes.heads + head) * sizes.columns + column];
+  }
+  scores[i] = sum / f32(sizes.heads);
+}
+`,
+};

@@ -1,0 +1,262 @@
+/**
+ * What the attention kernels share: WGSL in which a workgroup computes scores
+ * of 64 query rows and 32 keys of one head. Its 64 threads are 8 groups of 8; a
+ * group has 8 rows, in two quads, the upper and the lower; a thread of it has 4
+ * keys: columns c, c + 8, c + 16 and c + 24.
+ *
+ * Keys pass through workgroup memory, up to 32 elements of each at a time;
+ * queries are read from the cache, where a whole group reads the same. A thread
+ * keeps what it accumulates in matrices, of which every index is a constant, so
+ * that they stay in registers.
+ *
+ * This module is browser compatible.
+ */
+
+/** Sizes of the attention kernels. */
+export type AttentionSize =
+  | "samples"
+  | "queries"
+  | "keys"
+  | "heads"
+  | "keyHeads"
+  | "firstRow"
+  | "rows"
+  | "firstColumn"
+  | "columns";
+
+/**
+ * Constants of the attention kernels: E / 4 (E is a multiple of four), the
+ * factor of the scores (1 / √E), and whether position ids count.
+ */
+export type AttentionConstant = "WIDTH" | "SCALE" | "CAUSAL";
+
+/** In the order of the WGSL struct. */
+export const ATTENTION_SIZES: readonly AttentionSize[] = [
+  "samples",
+  "queries",
+  "keys",
+  "heads",
+  "keyHeads",
+  "firstRow",
+  "rows",
+  "firstColumn",
+  "columns",
+];
+
+/** Query rows of a tile. */
+export const TILE_ROWS = 64;
+
+/** Keys of a tile. */
+export const TILE_KEYS = 32;
+
+/** WGSL that begins every attention kernel. */
+export const ATTENTION_TILE = `
+override WIDTH: u32;
+override SCALE: f32;
+override CAUSAL: bool;
+
+const THREADS = 64u;
+const TILE_ROWS = 64u;
+const TILE_KEYS = 32u;
+const COLUMNS = 8u; // threads of a group
+const GROUP_ROWS = 8u;
+override CHUNK: u32 = min(WIDTH, 8); // vectors of a key that are staged at once
+const STRIDE = 9u; // of keys; odd, for else all columns meet in one bank
+
+// Below every score, and below that: exp(HIDDEN − LOWEST) is 0.
+const LOWEST = -1e30;
+const HIDDEN = -2e30;
+
+struct Sizes {
+  samples: u32,
+  queries: u32,
+  keys: u32,
+  heads: u32,
+  keyHeads: u32,
+  firstRow: u32, // the query rows that are asked for
+  rows: u32,
+  firstColumn: u32, // the keys that are asked for
+  columns: u32,
+}
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> k: array<vec4f>;
+@group(0) @binding(3) var<storage, read> queryPositions: array<i32>;
+@group(0) @binding(4) var<storage, read> keyPositions: array<i32>;
+
+var<workgroup> stage: array<vec4f, TILE_KEYS * STRIDE>;
+
+// 4 query rows: where they begin in q, and their position ids.
+struct Quad { at: vec4u, positions: vec4i }
+
+// Rows from first on, counted from sizes.firstRow; those behind the last one
+// repeat it.
+fn quadFrom(first: u32, sample: u32, head: u32) -> Quad {
+  let last = vec4u(sizes.firstRow + sizes.rows - 1);
+  let rows = sample * sizes.queries +
+    min(sizes.firstRow + first + vec4u(0, 1, 2, 3), last);
+  var positions = vec4i();
+  if (CAUSAL) {
+    positions = vec4i(
+      queryPositions[rows.x],
+      queryPositions[rows.y],
+      queryPositions[rows.z],
+      queryPositions[rows.w],
+    );
+  }
+  return Quad((rows * sizes.heads + head) * WIDTH, positions);
+}
+
+// The rows of a thread.
+struct Rows { upper: Quad, lower: Quad }
+
+fn rowsFrom(first: u32, sample: u32, head: u32) -> Rows {
+  return Rows(quadFrom(first, sample, head), quadFrom(first + 4, sample, head));
+}
+
+var<workgroup> latest: atomic<i32>;
+var<workgroup> lastSeen: atomic<u32>;
+var<workgroup> keysEnd: u32;
+
+// The number of keys up to the last one that any row of the tile sees.
+fn endOfKeys(rows: Rows, sample: u32, local: u32) -> u32 {
+  if (!CAUSAL) { return sizes.keys; }
+  if (local == 0) { atomicStore(&latest, rows.upper.positions.x); }
+  workgroupBarrier();
+  let four = max(rows.upper.positions, rows.lower.positions);
+  let two = max(four.xy, four.zw);
+  atomicMax(&latest, max(two.x, two.y));
+  workgroupBarrier();
+  let horizon = atomicLoad(&latest);
+  var end = 0u;
+  for (var i = local; i < sizes.keys; i += THREADS) {
+    if (keyPositions[sample * sizes.keys + i] <= horizon) { end = i + 1; }
+  }
+  atomicMax(&lastSeen, end);
+  workgroupBarrier();
+  if (local == 0) { keysEnd = atomicLoad(&lastSeen); }
+  return workgroupUniformLoad(&keysEnd);
+}
+
+// Scores of a thread's rows: a column for each of its 4 keys.
+struct Scores { upper: mat4x4f, lower: mat4x4f }
+
+fn scoresOf(
+  rows: Rows, firstKey: u32, sample: u32, head: u32, local: u32,
+) -> Scores {
+  let column = local % COLUMNS;
+  let keyHead = head * sizes.keyHeads / sizes.heads;
+  var upper = mat4x4f();
+  var lower = mat4x4f();
+  for (var chunk = 0u; chunk < WIDTH; chunk += CHUNK) {
+    workgroupBarrier(); // until what is there was used
+    for (var i = local; i < TILE_KEYS * CHUNK; i += THREADS) {
+      let e = chunk + i % CHUNK;
+      // Keys behind the last one repeat it.
+      let key = sample * sizes.keys + min(firstKey + i / CHUNK, sizes.keys - 1);
+      if (e < WIDTH) {
+        stage[i / CHUNK * STRIDE + i % CHUNK] =
+          k[(key * sizes.keyHeads + keyHead) * WIDTH + e];
+      }
+    }
+    workgroupBarrier();
+    let end = min(CHUNK, WIDTH - chunk);
+    for (var e = 0u; e < end; e++) {
+      let at = column * STRIDE + e;
+      let keys = mat4x4f(
+        stage[at],
+        stage[at + COLUMNS * STRIDE],
+        stage[at + 2 * COLUMNS * STRIDE],
+        stage[at + 3 * COLUMNS * STRIDE],
+      );
+      upper = plusProducts(upper, keys, rows.upper.at + chunk + e);
+      lower = plusProducts(lower, keys, rows.lower.at + chunk + e);
+    }
+  }
+  let key = firstKey + column;
+  return Scores(
+    visible(upper, key, rows.upper.positions, sample),
+    visible(lower, key, rows.lower.positions, sample),
+  );
+}
+
+// Adds to the scores of 4 rows the products of 4 elements; a product at a time,
+// so that each is fused with its addition.
+fn plusProducts(scores: mat4x4f, keys: mat4x4f, at: vec4u) -> mat4x4f {
+  let queries = transpose(mat4x4f(q[at.x], q[at.y], q[at.z], q[at.w]));
+  return mat4x4f(
+    plusProduct(scores[0], keys[0], queries),
+    plusProduct(scores[1], keys[1], queries),
+    plusProduct(scores[2], keys[2], queries),
+    plusProduct(scores[3], keys[3], queries),
+  );
+}
+
+fn plusProduct(scores: vec4f, key: vec4f, queries: mat4x4f) -> vec4f {
+  return scores + key.x * queries[0] + key.y * queries[1] +
+    key.z * queries[2] + key.w * queries[3];
+}
+
+// Scaled scores of 4 rows, where they see the keys: key, key + 8, ...
+fn visible(
+  scores: mat4x4f, key: u32, positions: vec4i, sample: u32,
+) -> mat4x4f {
+  return mat4x4f(
+    visibleKey(scores[0], key, positions, sample),
+    visibleKey(scores[1], key + COLUMNS, positions, sample),
+    visibleKey(scores[2], key + 2 * COLUMNS, positions, sample),
+    visibleKey(scores[3], key + 3 * COLUMNS, positions, sample),
+  );
+}
+
+fn visibleKey(
+  scores: vec4f, key: u32, positions: vec4i, sample: u32,
+) -> vec4f {
+  if (key >= sizes.keys) { return vec4f(HIDDEN); }
+  if (!CAUSAL) { return scores * SCALE; }
+  let position = keyPositions[sample * sizes.keys + key];
+  return select(vec4f(HIDDEN), scores * SCALE, vec4i(position) <= positions);
+}
+
+// The largest of a row's scores for the keys of a thread, for each of 4 rows.
+fn largestOf(scores: mat4x4f) -> vec4f {
+  return max(max(scores[0], scores[1]), max(scores[2], scores[3]));
+}
+
+// exp(s − m) of each of 4 rows with its own m.
+fn exponentials(scores: mat4x4f, m: vec4f) -> mat4x4f {
+  return mat4x4f(
+    exp(scores[0] - m),
+    exp(scores[1] - m),
+    exp(scores[2] - m),
+    exp(scores[3] - m),
+  );
+}
+
+fn sumOfColumns(x: mat4x4f) -> vec4f { return x[0] + x[1] + x[2] + x[3]; }
+
+// One vector per thread, to be read by its group.
+var<workgroup> exchange: array<vec4f, THREADS>;
+
+fn maximumOfGroup(value: vec4f, local: u32) -> vec4f {
+  workgroupBarrier();
+  exchange[local] = value;
+  workgroupBarrier();
+  let first = local / COLUMNS * COLUMNS;
+  var maximum = value;
+  for (var i = 0u; i < COLUMNS; i++) {
+    maximum = max(maximum, exchange[first + i]);
+  }
+  return maximum;
+}
+
+fn sumOfGroup(value: vec4f, local: u32) -> vec4f {
+  workgroupBarrier();
+  exchange[local] = value;
+  workgroupBarrier();
+  let first = local / COLUMNS * COLUMNS;
+  var sum = vec4f();
+  for (var i = 0u; i < COLUMNS; i++) { sum += exchange[first + i]; }
+  return sum;
+}
+`;

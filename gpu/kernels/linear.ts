@@ -1,0 +1,236 @@
+/**
+ * out = silu(gate) · activation(x · weightᵀ + bias) + residual: matrix times
+ * matrix, and row times matrix.
+ *
+ * x and weight are read as vec4 along the depth. A 4 × 4 matrix holds four of
+ * them: with four rows of x as the columns of a, and four rows of weight as the
+ * rows of b, the product b · a has in column r and row c what the four values
+ * add to the sum of row r of x and row c of weight.
+ *
+ * This module is browser compatible.
+ */
+
+import type { Activation } from "../../core/backend.ts";
+import type { Kernel } from "../kernel.ts";
+import { EPILOGUE } from "./linear_epilogue.ts";
+import { STORED, type WeightType } from "./stored_weights.ts";
+
+/**
+ * x has `rows` rows of `depth` vec4. Of `stride` output features the weight
+ * has `columns`, from `start` on. `bias`, `gate` and `residual` are 1 where they
+ * are there, and `activation` is an index into `ACTIVATIONS`.
+ */
+export type LinearSize =
+  | "rows"
+  | "columns"
+  | "depth"
+  | "start"
+  | "stride"
+  | "bias"
+  | "activation"
+  | "gate"
+  | "residual";
+
+/** What `activation` numbers. */
+export const ACTIVATIONS: readonly (Activation | undefined)[] = [
+  undefined,
+  "gelu",
+  "gelu_tanh",
+  "quick_gelu",
+];
+
+const BINDINGS = {
+  sizes: [
+    "rows",
+    "columns",
+    "depth",
+    "start",
+    "stride",
+    "bias",
+    "activation",
+    "gate",
+    "residual",
+  ],
+  inputs: ["x", "weight", "bias", "gate", "residual"],
+  outputs: ["out"],
+} as const;
+
+const DECLARATIONS = `
+override X: u32;
+override Y: u32;
+
+struct Sizes {
+  rows: u32,
+  columns: u32,
+  depth: u32,
+  start: u32,
+  stride: u32,
+  bias: u32,
+  activation: u32,
+  gate: u32,
+  residual: u32,
+}
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weight: array<Stored>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> gate: array<f32>;
+@group(0) @binding(5) var<storage, read> residual: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+`;
+
+/**
+ * Each workgroup computes a tile of 8 Y rows × 8 X columns, K vec4 of depth at
+ * a time. Each thread holds 8 × 8 sums, of rows Y and columns X apart: its
+ * neighbours then read and write what lies side by side.
+ */
+export const MATRIX_LINEAR: Readonly<
+  Record<WeightType, Kernel<LinearSize, "X" | "Y" | "K">>
+> = withWeights({
+  label: "matrixLinear",
+  ...BINDINGS,
+  grid: ({ rows, columns }, { X, Y }) => [
+    Math.ceil(columns / (8 * X)),
+    Math.ceil(rows / (8 * Y)),
+    1,
+  ],
+  code: DECLARATIONS + EPILOGUE + `
+override K: u32;
+override PITCH = K + 1; // odd, which keeps rows in different memory banks
+var<workgroup> xTile: array<vec4f, 8 * Y * PITCH>;
+var<workgroup> wTile: array<vec4f, 8 * X * PITCH>;
+
+// Rows first, first + Y, … of x at depth k.
+fn rowsOfX(first: u32, k: u32) -> mat4x4f {
+  return mat4x4f(
+    xTile[first * PITCH + k],
+    xTile[(first + Y) * PITCH + k],
+    xTile[(first + 2 * Y) * PITCH + k],
+    xTile[(first + 3 * Y) * PITCH + k],
+  );
+}
+
+fn rowsOfWeight(first: u32, k: u32) -> mat4x4f {
+  return transpose(mat4x4f(
+    wTile[first * PITCH + k],
+    wTile[(first + X) * PITCH + k],
+    wTile[(first + 2 * X) * PITCH + k],
+    wTile[(first + 3 * X) * PITCH + k],
+  ));
+}
+
+@compute @workgroup_size(X, Y)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
+  let row = group.y * 8 * Y;
+  let column = group.x * 8 * X;
+  var sums00 = mat4x4f();
+  var sums01 = mat4x4f();
+  var sums10 = mat4x4f();
+  var sums11 = mat4x4f();
+  for (var start = 0u; start < sizes.depth; start += K) {
+    // What lies outside of the matrices counts as zero.
+    for (var i = index; i < 8 * Y * K; i += X * Y) {
+      let r = row + i / K;
+      let k = start + i % K;
+      var value = vec4f();
+      if (r < sizes.rows && k < sizes.depth) {
+        value = x[r * sizes.depth + k];
+      }
+      xTile[i / K * PITCH + i % K] = value;
+    }
+    for (var i = index; i < 8 * X * K; i += X * Y) {
+      let c = column + i / K;
+      let k = start + i % K;
+      var value = vec4f();
+      if (c < sizes.columns && k < sizes.depth) {
+        value = widen(weight[c * sizes.depth + k]);
+      }
+      wTile[i / K * PITCH + i % K] = value;
+    }
+    workgroupBarrier();
+    let end = min(K, sizes.depth - start);
+    for (var k = 0u; k < end; k++) {
+      let a0 = rowsOfX(local.y, k);
+      let a1 = rowsOfX(local.y + 4 * Y, k);
+      let b0 = rowsOfWeight(local.x, k);
+      let b1 = rowsOfWeight(local.x + 4 * X, k);
+      sums00 += b0 * a0;
+      sums01 += b1 * a0;
+      sums10 += b0 * a1;
+      sums11 += b1 * a1;
+    }
+    workgroupBarrier();
+  }
+  // In a loop, which compiles the epilogue once: 64 times would take seconds.
+  var sums = array(sums00, sums01, sums10, sums11);
+  for (var i = 0u; i < 64; i++) {
+    let r = i / 8;
+    let c = i % 8;
+    let sum = sums[r / 4 * 2 + c / 4][r % 4][c % 4];
+    store(row + local.y + r * Y, column + local.x + c * X, sum);
+  }
+}
+`,
+});
+
+/**
+ * Each workgroup computes 4 Y columns of one row. X threads, a power of two from
+ * four on, share the depth of four columns: together they read the weight, which
+ * is what takes time here, in order.
+ */
+export const ROW_LINEAR: Readonly<
+  Record<WeightType, Kernel<LinearSize, "X" | "Y">>
+> = withWeights({
+  label: "rowLinear",
+  ...BINDINGS,
+  grid: ({ rows, columns }, { Y }) => [Math.ceil(columns / (4 * Y)), rows, 1],
+  code: DECLARATIONS + EPILOGUE + `
+var<workgroup> partial: array<vec4f, X * Y>;
+
+@compute @workgroup_size(X, Y)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
+  let row = group.y;
+  let column = 4 * (group.x * Y + local.y);
+  // Columns past the last one repeat it; store() passes them over.
+  let last = sizes.columns - 1;
+  let w = min(column + vec4u(0, 1, 2, 3), vec4u(last)) * sizes.depth;
+  var sum = vec4f();
+  for (var k = local.x; k < sizes.depth; k += X) {
+    sum += x[row * sizes.depth + k] * mat4x4f(
+      widen(weight[w[0] + k]),
+      widen(weight[w[1] + k]),
+      widen(weight[w[2] + k]),
+      widen(weight[w[3] + k]),
+    );
+  }
+  partial[index] = sum;
+  for (var half = X / 2; half > 0; half /= 2) {
+    workgroupBarrier();
+    if (local.x < half) { partial[index] += partial[index + half]; }
+  }
+  workgroupBarrier();
+  if (local.x < 4) {
+    store(row, column + local.x, partial[index - local.x][local.x]);
+  }
+}
+`,
+});
+
+/** A kernel that is written in terms of `Stored`, for every meaning of it. */
+function withWeights<C extends string>(
+  kernel: Kernel<LinearSize, C>,
+): Readonly<Record<WeightType, Kernel<LinearSize, C>>> {
+  const { f32, f16 } = STORED;
+  return {
+    f32: { ...kernel, code: f32 + kernel.code },
+    f16: { ...kernel, code: f16 + kernel.code },
+  };
+}

@@ -1,0 +1,138 @@
+/**
+ * `linear` on the GPU backend.
+ *
+ * This module is browser compatible.
+ */
+
+import type {
+  Backend,
+  LinearOptions,
+  Tensor,
+  Weight,
+} from "../../core/backend.ts";
+import { checkSize, sizeOf } from "../../core/reference_tensor.ts";
+import { writeBuffer } from "../buffers.ts";
+import type { Context } from "../context.ts";
+import { ACTIVATIONS, MATRIX_LINEAR, ROW_LINEAR } from "../kernels/linear.ts";
+import { RESIZE_ROWS } from "../kernels/resize_rows.ts";
+import { BYTES_PER_WEIGHT, store } from "../kernels/stored_weights.ts";
+import { partsOf } from "../tensors.ts";
+
+/** The operations of this file on a device. */
+export function linearOperations(
+  { device, runner, tensors, weightType }: Context,
+): Pick<Backend, "linear" | "uploadWeight"> {
+  /** Rows are filled up with zeros to whole vec4. */
+  function uploadWeight(data: Float32Array, shape: readonly number[]): Weight {
+    checkSize(data, shape);
+    const [, I] = shape;
+    const width = wholeVectors(I);
+    const rowBytes = width * BYTES_PER_WEIGHT[weightType];
+    return tensors.upload("weight", shape, rowBytes, (buffer, start, end) => {
+      const rows = fillUp(data.subarray(start * I, end * I), I, width);
+      writeBuffer(device, buffer, store(rows, weightType));
+    });
+  }
+
+  /** x [.., D] → [.., ⌈D / 4⌉ · 4]. */
+  function padRows(x: Tensor): Tensor {
+    const width = x.shape.at(-1)!;
+    const newWidth = wholeVectors(width);
+    if (newWidth === width) return x;
+    const out = tensors.make("float", [...x.shape.slice(0, -1), newWidth]);
+    runner.run(RESIZE_ROWS, {
+      inputs: [x],
+      outputs: [out],
+      sizes: { rows: sizeOf(x.shape) / width, width, newWidth },
+      constants: {},
+    });
+    return out;
+  }
+
+  function linear(
+    x: Tensor,
+    weight: Weight,
+    { bias, activation, gate, residual }: LinearOptions = {},
+  ): Tensor {
+    const [O, I] = weight.shape;
+    const out = tensors.make("float", [...x.shape.slice(0, -1), O]);
+    tensors.scope(() => {
+      const padded = padRows(x);
+      const rows = sizeOf(x.shape) / I;
+      const depth = wholeVectors(I) / 4;
+      for (const { start, rows: part } of partsOf(weight)) {
+        const [columns] = part.shape;
+        const run = {
+          inputs: [padded, part, bias, gate, residual],
+          outputs: [out],
+          sizes: {
+            rows,
+            columns,
+            depth,
+            start,
+            stride: O,
+            bias: Number(bias !== undefined),
+            activation: ACTIVATIONS.indexOf(activation),
+            gate: Number(gate !== undefined),
+            residual: Number(residual !== undefined),
+          },
+        };
+        if (rows <= FEW_ROWS) {
+          runner.run(ROW_LINEAR[weightType], {
+            ...run,
+            constants: rowThreads(depth),
+          });
+        } else {
+          const constants = tile(rows, columns);
+          runner.run(MATRIX_LINEAR[weightType], { ...run, constants });
+        }
+      }
+    });
+    return out;
+  }
+
+  return { linear, uploadWeight };
+}
+
+/** So many rows are multiplied one by one. */
+const FEW_ROWS = 4;
+
+/** Threads that share the depth of a row, and how many such teams there are. */
+function rowThreads(depth: number): { X: number; Y: number } {
+  return depth < 256 ? { X: 8, Y: 8 } : { X: 64, Y: 1 };
+}
+
+/** Tiles that keep a large GPU busy. */
+const MANY_TILES = 128;
+
+/**
+ * Threads of a workgroup and depth of its tile, of which what WebGPU guarantees
+ * of workgroup memory, 16 KiB, must be enough for 8 (X + Y) (K + 1) vec4. Large
+ * tiles read the least; they must not be too few, nor mostly empty.
+ */
+function tile(
+  rows: number,
+  columns: number,
+): { X: number; Y: number; K: number } {
+  if (rows <= 32) return { X: 16, Y: 4, K: 4 };
+  const large = Math.ceil(rows / 128) * Math.ceil(columns / 128);
+  return large < MANY_TILES ? { X: 8, Y: 8, K: 4 } : { X: 16, Y: 16, K: 2 };
+}
+
+/** The next multiple of four. */
+const wholeVectors = (length: number): number => 4 * Math.ceil(length / 4);
+
+/** Rows of a length → rows of another, the rest of which is zeros. */
+function fillUp(
+  data: Float32Array,
+  from: number,
+  to: number,
+): Float32Array {
+  if (from === to) return data;
+  const rows = data.length / from;
+  const out = new Float32Array(rows * to);
+  for (let row = 0; row < rows; row++) {
+    out.set(data.subarray(row * from, (row + 1) * from), row * to);
+  }
+  return out;
+}

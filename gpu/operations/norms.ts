@@ -1,0 +1,57 @@
+/**
+ * Norms and rotary position embedding on the GPU.
+ *
+ * This module is browser compatible.
+ */
+
+import type { Backend, Indices, Tensor } from "../../core/backend.ts";
+import { sizeOf } from "../../core/reference_tensor.ts";
+import type { Context } from "../context.ts";
+import { lanesOf } from "../kernels/lanes.ts";
+import { LAYER_NORM, RMS_NORM } from "../kernels/norms.ts";
+import { ROPE } from "../kernels/rope.ts";
+
+/** The operations of this file in a context. */
+export function normOperations(
+  { tensors, runner }: Context,
+): Pick<Backend, "layerNorm" | "rmsNorm" | "rope"> {
+  /** Runs a kernel that makes each row of y from that of x. */
+  function norm(
+    kernels: typeof RMS_NORM,
+    [x, ...parameters]: readonly Tensor[],
+    epsilon: number,
+  ): Tensor {
+    const y = tensors.make("float", x.shape);
+    const D = x.shape.at(-1)!;
+    const lanes = lanesOf(D);
+    runner.run(kernels[lanes], {
+      inputs: [x, ...parameters],
+      outputs: [y],
+      sizes: { rows: sizeOf(x.shape) / D, width: D / lanes },
+      constants: { EPSILON: epsilon },
+    });
+    return y;
+  }
+
+  function rope(x: Tensor, positions: Indices, frequencies: Tensor): Tensor {
+    const y = tensors.make("float", x.shape);
+    runner.run(ROPE, {
+      inputs: [x, positions, frequencies],
+      outputs: [y],
+      sizes: {
+        rows: sizeOf(positions.shape),
+        width: x.shape.at(-1)!,
+        half: frequencies.shape[0],
+      },
+      constants: {},
+    });
+    return y;
+  }
+
+  return {
+    layerNorm: (x, weight, bias, epsilon) =>
+      norm(LAYER_NORM, [x, weight, bias], epsilon),
+    rmsNorm: (x, weight, epsilon) => norm(RMS_NORM, [x, weight], epsilon),
+    rope,
+  };
+}

@@ -1,0 +1,171 @@
+/**
+ * The one runner of all kernels. It records what is to be run; reading a result
+ * submits everything recorded before it at once, in one command encoder.
+ *
+ * This module is browser compatible.
+ */
+
+import { BufferPool, USAGE, writeBuffer } from "./buffers.ts";
+import { GpuError } from "./device.ts";
+import type { Failures } from "./failures.ts";
+import type { Grid, Kernel, KernelRun } from "./kernel.ts";
+import { type Pipeline, Pipelines } from "./pipelines.ts";
+import { bufferOf } from "./tensors.ts";
+
+/** One run of a kernel, ready to be encoded. */
+interface Dispatch {
+  readonly pipeline: Pipeline;
+  /** What binding 0 holds. */
+  readonly sizes: readonly number[];
+  /** From binding 1 on. */
+  readonly buffers: readonly GPUBuffer[];
+  readonly grid: Grid;
+}
+
+/** `GPUMapMode.READ`, which not all runtimes name. */
+const MAP_READ = 0x1;
+
+/** Dispatches after which recording is interrupted by a submission. */
+const MAX_RECORDED = 4096;
+
+/** Records and submits runs of kernels. */
+export class Runner {
+  readonly #device: GPUDevice;
+  readonly #failures: Failures;
+  readonly #pipelines: Pipelines;
+  readonly #onSubmit: () => void;
+  readonly #uniforms: BufferPool;
+  readonly #staging: BufferPool;
+  /** Stands in for inputs that are not there. */
+  readonly #nothing: GPUBuffer;
+  #recorded: Dispatch[] = [];
+
+  /**
+   * Starts with nothing recorded.
+   *
+   * @param onSubmit called when all that was recorded is submitted
+   */
+  constructor(device: GPUDevice, failures: Failures, onSubmit: () => void) {
+    this.#device = device;
+    this.#failures = failures;
+    this.#pipelines = new Pipelines(device, failures);
+    this.#onSubmit = onSubmit;
+    const { uniform, storage, mapRead, copyTarget } = USAGE;
+    this.#uniforms = new BufferPool(device, failures, uniform | copyTarget);
+    this.#staging = new BufferPool(device, failures, mapRead | copyTarget);
+    this.#nothing = device.createBuffer({ size: 256, usage: storage });
+  }
+
+  /** Records a run of a kernel. */
+  run<S extends string, C extends string>(
+    kernel: Kernel<S, C>,
+    { inputs, outputs, sizes, constants }: KernelRun<S, C>,
+  ): void {
+    const grid = kernel.grid(sizes, constants);
+    if (grid.includes(0)) return;
+    this.#failures.kernel = kernel.label;
+    this.#recorded.push({
+      pipeline: this.#pipelines.get(kernel, constants),
+      sizes: kernel.sizes.map((name) => sizes[name]),
+      buffers: [
+        ...inputs.map((x) => x ? bufferOf(x) : this.#nothing),
+        ...outputs.map(bufferOf),
+      ],
+      grid,
+    });
+    if (this.#recorded.length === MAX_RECORDED) this.#submit();
+  }
+
+  /**
+   * Submits all that was recorded and waits for the first `bytes` bytes of a
+   * buffer.
+   *
+   * @throws {GpuError} something that was recorded, now or earlier, has failed
+   */
+  async read(source: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+    const size = Math.max(bytes, 4);
+    const staging = this.#staging.take(size);
+    this.#submit((encoder) =>
+      encoder.copyBufferToBuffer(source, 0, staging, 0, size)
+    );
+    await this.#failures.settle(staging.mapAsync(MAP_READ));
+    const values = staging.getMappedRange().slice(0, bytes);
+    staging.unmap();
+    this.#staging.give(staging);
+    return values;
+  }
+
+  /** Submits what was recorded, and what `finish` adds to it. */
+  #submit(finish: (encoder: GPUCommandEncoder) => void = () => {}): void {
+    const dispatches = this.#recorded;
+    this.#recorded = [];
+    const uniforms = this.#writeSizes(dispatches);
+    this.#failures.watch(() => {
+      const encoder = this.#device.createCommandEncoder();
+      this.#encode(encoder, dispatches, uniforms);
+      finish(encoder);
+      this.#device.queue.submit([encoder.finish()]);
+    }, async (failure, message) => {
+      const label = await this.#findCulprit(dispatches, uniforms);
+      const what = label === null ? "kernels" : `kernel "${label}"`;
+      return new GpuError(failure, `Cannot run ${what}: ${message}`, label);
+    });
+    this.#uniforms.give(uniforms.buffer);
+    for (const pool of [this.#uniforms, this.#staging]) pool.submitted();
+    this.#onSubmit();
+  }
+
+  /** Puts the sizes of all dispatches into one buffer. */
+  #writeSizes(dispatches: readonly Dispatch[]): Uniforms {
+    const align = this.#device.limits.minUniformBufferOffsetAlignment / 4;
+    const starts: number[] = [];
+    let end = 0;
+    for (const { sizes } of dispatches) {
+      starts.push(end);
+      end += align * Math.ceil(sizes.length / align);
+    }
+    const values = new Uint32Array(end);
+    dispatches.forEach(({ sizes }, i) => values.set(sizes, starts[i]));
+    const buffer = this.#uniforms.take(values.byteLength, true);
+    writeBuffer(this.#device, buffer, values);
+    return { buffer, offsets: starts.map((start) => 4 * start) };
+  }
+
+  /** Encodes dispatches in one pass: WebGPU orders those that share buffers. */
+  #encode(
+    encoder: GPUCommandEncoder,
+    dispatches: readonly Dispatch[],
+    { buffer, offsets }: Uniforms,
+  ): void {
+    const pass = encoder.beginComputePass();
+    dispatches.forEach(({ pipeline, sizes, buffers, grid }, i) => {
+      pass.setPipeline(pipeline.compiled);
+      const group = pipeline.bindings.group(buffer, buffers);
+      pass.setBindGroup(0, group, sizes.length ? [offsets[i]] : []);
+      pass.dispatchWorkgroups(...grid);
+    });
+    pass.end();
+  }
+
+  /** Of dispatches that do not run together, the first that does not alone. */
+  async #findCulprit(
+    dispatches: readonly Dispatch[],
+    { buffer, offsets }: Uniforms,
+  ): Promise<string | null> {
+    for (const [i, dispatch] of dispatches.entries()) {
+      this.#device.pushErrorScope("validation");
+      const encoder = this.#device.createCommandEncoder();
+      this.#encode(encoder, [dispatch], { buffer, offsets: [offsets[i]] });
+      encoder.finish();
+      if (await this.#device.popErrorScope()) return dispatch.pipeline.label;
+    }
+    return null;
+  }
+}
+
+/** The sizes of some dispatches on the device. */
+interface Uniforms {
+  readonly buffer: GPUBuffer;
+  /** In bytes, where the sizes of each dispatch begin. */
+  readonly offsets: readonly number[];
+}
