@@ -43,7 +43,7 @@ Deno.test("attentionByLayer() counts the attention of all instruction tokens by 
 
 Deno.test("attentionByLayer() rejects with the signal's reason", async () => {
   const controller = new AbortController();
-  setTimeout(() => controller.abort(new Error("enough")));
+  queueMicrotask(() => controller.abort(new Error("enough")));
   await assertRejects(
     () => attentionByLayer(model, set, { signal: controller.signal }),
     Error,
