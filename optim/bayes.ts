@@ -10,7 +10,7 @@
 
 // This module is browser compatible.
 
-import { proposeByModel } from "./bayes_model.ts";
+import { proposeByModel } from "./bayes_propose.ts";
 import {
   type BayesState,
   type Evaluation,
@@ -30,6 +30,13 @@ import {
   pointKey,
   type Space,
 } from "./space.ts";
+
+/** Squares of larger values overflow when values are subtracted. */
+const LARGEST_VALUE = 1e150;
+
+/** Tells the random numbers of `askBayes()` from those of the Sobol start. */
+const ASK_STREAM = 1;
+const SOBOL_STREAM = 2;
 
 /** What to optimise. */
 export interface BayesOptions {
@@ -62,9 +69,10 @@ export interface Suggestions {
   readonly points: readonly Point[];
   /**
    * Largest log expected improvement over the space before the first of the
-   * points (with constraints: plus the log probability of feasibility), in
-   * standard deviations of the modelled values; null when no point is from the
-   * model. One may stop when it is low; see `regretBound()` too.
+   * points (plus the log probability to be feasible and not to fail, where that
+   * is in question), in the unit of the transformed values (warp.ts), of which
+   * the middle half spans about 1; null when no point is from the model. One may
+   * stop when it is low; see `regretBound()` too.
    */
   readonly logImprovement: number | null;
 }
@@ -105,6 +113,7 @@ export function initBayes(options: BayesOptions): BayesState {
     asked: 0,
     pending: [],
     evaluations: [],
+    fits: [],
   };
 }
 
@@ -156,10 +165,10 @@ export function askBayes(state: BayesState, count: number = 1): Suggestions {
     return { state: next, points, logImprovement: null };
   }
   const wanted = count - points.length;
-  const proposals = proposeByModel(next, wanted, random);
-  proposals.forEach(({ point }) => take(point));
-  const logImprovement = proposals.length > 0 ? proposals[0].value : null;
-  return { state: next, points, logImprovement };
+  const { candidates, fits } = proposeByModel(next, wanted, random);
+  candidates.forEach(({ point }) => take(point));
+  const logImprovement = candidates.length > 0 ? candidates[0].value : null;
+  return { state: { ...next, fits }, points, logImprovement };
 }
 
 /**
@@ -210,13 +219,6 @@ export function tellBayes(
     evaluations: [...state.evaluations, evaluation],
   };
 }
-
-/** Squares of larger values overflow when values are subtracted. */
-const LARGEST_VALUE = 1e150;
-
-/** Tells the random numbers of `askBayes()` from those of the Sobol start. */
-const ASK_STREAM = 1;
-const SOBOL_STREAM = 2;
 
 /** The next Sobol point, or if that was proposed before another one; or null. */
 function startingPoint(

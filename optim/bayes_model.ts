@@ -1,32 +1,21 @@
 /**
  * What a Bayesian optimisation believes: Gaussian processes fitted to what it
- * was told, and the proposals that follow from them.
+ * was told, with priors of its own.
  */
 
 // This module is browser compatible.
 
-import {
-  logConstrainedExpectedImprovement,
-  type ModelledConstraint,
-} from "./acquisition.ts";
+import type { ModelledConstraint } from "./acquisition.ts";
 import {
   type BayesState,
   type Evaluation,
+  type Fit,
   isFeasible,
-  takenKeys,
 } from "./bayes_state.ts";
-import { condition, createPredictor, type GaussianProcess } from "./gp.ts";
+import { createGaussianProcess, type GaussianProcess } from "./gp.ts";
 import { fitGaussianProcess } from "./gp_fit.ts";
 import type { LogNormalPrior } from "./gp_likelihood.ts";
-import { type Candidate, propose } from "./propose.ts";
-import type { Prng } from "./random.ts";
-import {
-  createSpace,
-  encode,
-  type Point,
-  pointKey,
-  type Space,
-} from "./space.ts";
+import { createSpace, encode, type Point, type Space } from "./space.ts";
 import { fitWarp, type Warp, warpValue } from "./warp.ts";
 
 /**
@@ -36,6 +25,9 @@ import { fitWarp, type Warp, warpValue } from "./warp.ts";
  * decision, as the two priors below; bench/optim.ts shows what they are worth).
  */
 const NOISE_PRIOR: LogNormalPrior = { location: -6, scale: 2, least: 1e-8 };
+
+/** How values at two points vary together. */
+const COVARIANCE = "matern52";
 
 /** Prior of the output scale: standardised outputs vary by about 1. */
 const OUTPUT_SCALE_PRIOR: LogNormalPrior = {
@@ -68,6 +60,12 @@ function failureLengthScalePrior(d: number): LogNormalPrior {
   };
 }
 
+/** Of up to so many observations hyper-parameters are found anew every time. */
+const FEW = 60;
+
+/** Of more, whenever they have become so many times as many. */
+const GROWTH = 1.1;
+
 /** What is believed of objective and constraints. */
 export interface BayesModel {
   /** The space. */
@@ -80,6 +78,8 @@ export interface BayesModel {
   readonly objective: GaussianProcess;
   /** Models of the constraints, and of where evaluations fail if any did. */
   readonly constraints: readonly ModelledConstraint[];
+  /** Hyper-parameters of all models, for the state. */
+  readonly fits: readonly (Fit | null)[];
 }
 
 /**
@@ -105,108 +105,73 @@ export function fitModel(state: BayesState): BayesModel {
   const warped = values.map((value) =>
     value === null ? null : warpValue(warp, sign * value)
   );
-  const models = state.constraints
-    .map((_, c) => evaluations.map(({ constraints }) => constraints[c]))
-    .filter((ofConstraint) => ofConstraint.some((value) => value !== null))
-    .map((ofConstraint) => fitTo(space, evaluations, ofConstraint));
+  const limited = state.constraints.map((_, c) =>
+    evaluations.map(({ constraints }) => constraints[c])
+  );
+  const failed = values.map((value) => value === null ? 1 : -1);
+  const lengthScale = valueLengthScalePrior(space.dimensions);
+  const models = [warped, ...limited].map((outputs, i) =>
+    fitTo(space, evaluations, outputs, lengthScale, state.fits[i])
+  );
   if (values.includes(null)) {
-    const failed = values.map((value) => value === null ? 1 : -1);
-    const prior = failureLengthScalePrior(space.dimensions);
-    models.push(fitTo(space, evaluations, failed, prior));
+    const lengthScale = failureLengthScalePrior(space.dimensions);
+    const fit = state.fits[models.length];
+    models.push(fitTo(space, evaluations, failed, lengthScale, fit));
   }
+  const [objective, ...constraints] = models;
   return {
     space,
     sign,
     warp,
-    objective: fitTo(space, evaluations, warped),
-    constraints: models.map((gp) => ({ gp, limit: 0 })),
+    objective: objective!.gp,
+    constraints: constraints
+      .filter((model) => model !== null)
+      .map(({ gp }) => ({ gp, limit: 0 })),
+    fits: models.map((model) => model && model.fit),
   };
 }
 
-/** Fits to those values that are not null, at least one, of all evaluations. */
+/**
+ * Fits to those outputs that are not null; null if all are.
+ *
+ * @param earlier The last fit to the same outputs when they were fewer. Its
+ * hyper-parameters are good for some more observations: to find them is most of
+ * the work when there are many.
+ */
 function fitTo(
   space: Space,
   evaluations: readonly Evaluation[],
   values: readonly (number | null)[],
-  lengthScale: LogNormalPrior = valueLengthScalePrior(space.dimensions),
-): GaussianProcess {
+  lengthScalePrior: LogNormalPrior,
+  earlier: Fit | null = null,
+): { gp: GaussianProcess; fit: Fit } | null {
   const told = values.flatMap((value, i) => value === null ? [] : [i]);
+  if (told.length === 0) return null;
   const inputs = new Float64Array(told.length * space.dimensions);
   told.forEach((i, row) => {
     inputs.set(encode(space, evaluations[i].point), row * space.dimensions);
   });
   const outputs = Float64Array.from(told, (i) => values[i]!);
-  return fitGaussianProcess({ inputs, outputs }, {
-    lengthScalePrior: lengthScale,
+  const observations = { inputs, outputs };
+  if (
+    earlier !== null && told.length > FEW &&
+    told.length < GROWTH * earlier.size
+  ) {
+    const gp = createGaussianProcess(observations, COVARIANCE, {
+      ...earlier,
+      lengthScales: Float64Array.from(earlier.lengthScales),
+    });
+    return { gp, fit: earlier };
+  }
+  const gp = fitGaussianProcess(observations, {
+    covariance: COVARIANCE,
+    lengthScalePrior,
     noisePrior: NOISE_PRIOR,
     outputScalePrior: OUTPUT_SCALE_PRIOR,
   });
-}
-
-/**
- * The points where most improvement is expected, one after the other.
- *
- * @param state The optimisation, with at least one value.
- * @param count How many.
- * @param random Makes the points to try.
- * @returns The proposals with their log (constrained) expected improvement, in
- * standard deviations of the values; fewer when all other points are taken.
- */
-export function proposeByModel(
-  state: BayesState,
-  count: number,
-  random: Prng,
-): Candidate[] {
-  const model = fitModel(state);
-  let belief: Belief = { model, best: bestExpected(state, model) };
-  for (const point of state.pending) belief = believe(belief, point);
-  const taken = takenKeys(model.space, state);
-  const proposals: Candidate[] = [];
-  while (proposals.length < count) {
-    const { best, model: { space, objective, constraints } } = belief;
-    const proposal = propose(
-      space,
-      logConstrainedExpectedImprovement(
-        objective,
-        best?.value ?? null,
-        constraints,
-      ),
-      { around: best === null ? [] : [best.x], taken, random },
-    );
-    if (proposal === null) break;
-    proposals.push(proposal);
-    taken.add(pointKey(space, proposal.point));
-    belief = believe(belief, proposal.point);
-  }
-  return proposals;
-}
-
-/** A model, and the best point if all comes out as it expects. */
-interface Belief {
-  readonly model: BayesModel;
-  readonly best: Expected | null;
-}
-
-/** The belief after a point came out as expected. */
-function believe({ model, best }: Belief, point: Point): Belief {
-  const x = encode(model.space, point);
-  const expected = (gp: GaussianProcess): number =>
-    createPredictor(gp)(x, false).mean;
-  const { objective, constraints } = model;
-  const value = expected(objective);
-  const isBest = (best === null || value > best.value) &&
-    constraints.every(({ gp, limit }) => expected(gp) <= limit);
-  return {
-    model: {
-      ...model,
-      objective: condition(objective, x, value),
-      constraints: constraints.map(({ gp, limit }) => ({
-        gp: condition(gp, x, expected(gp)),
-        limit,
-      })),
-    },
-    best: isBest ? { point, x, value } : best,
-  };
+  const { lengthScales, ...others } = gp.hyperParameters;
+  const fit = { size: gp.size, lengthScales: [...lengthScales], ...others };
+  return { gp, fit };
 }
 
 /** A point that was evaluated, and what the model expects there. */
@@ -228,12 +193,18 @@ export function bestExpected(
   { evaluations }: BayesState,
   { space, objective }: BayesModel,
 ): Expected | null {
-  const predict = createPredictor(objective);
+  const { outputs, outputDeviation, noiseVariances, jitter, weights } =
+    objective;
   let best: Expected | null = null;
-  for (const { point } of evaluations.filter(isFeasible)) {
-    const x = encode(space, point);
-    const { mean } = predict(x, false);
-    if (best === null || mean > best.value) best = { point, x, value: mean };
-  }
+  const told = evaluations.filter(({ value }) => value !== null);
+  told.forEach((evaluation, i) => {
+    // As K α = y − m, what the mean at an observation leaves of it is noise · α.
+    const left = (noiseVariances[i] + jitter) * weights[i];
+    const value = outputs[i] - outputDeviation * left;
+    if (isFeasible(evaluation) && (best === null || value > best.value)) {
+      const { point } = evaluation;
+      best = { point, x: encode(space, point), value };
+    }
+  });
   return best;
 }

@@ -24,6 +24,20 @@ export interface Evaluation {
   readonly constraints: readonly (number | null)[];
 }
 
+/** Hyper-parameters of a Gaussian process, as `HyperParameters` but JSON. */
+export interface Fit {
+  /** How many observations they were fitted to. */
+  readonly size: number;
+  /** Length scale of each coordinate. */
+  readonly lengthScales: readonly number[];
+  /** Prior variance of the function, in standardised outputs. */
+  readonly outputScale: number;
+  /** Noise variance, in standardised outputs. */
+  readonly noise: number;
+  /** The constant mean, in standardised outputs. */
+  readonly mean: number;
+}
+
 /** Where an optimisation stands; JSON-serialisable, never changed in place. */
 export interface BayesState {
   /** The parameters by name. */
@@ -44,6 +58,11 @@ export interface BayesState {
   readonly pending: readonly Point[];
   /** What was told, in that order. */
   readonly evaluations: readonly Evaluation[];
+  /**
+   * The last fits, of the objective, of each constraint and of the failures;
+   * null for what nothing is known of.
+   */
+  readonly fits: readonly (Fit | null)[];
 }
 
 /** `pointKey()` of all points that are evaluated or pending. */

@@ -134,11 +134,13 @@ function sweep(
   space: Space,
   { around, random }: ProposeOptions,
 ): Float64Array {
+  // Without integers and categories any coordinates are those of a point.
+  const isContinuous = continuousCoordinates(space).every(Boolean);
   const sobol = createSobol(countShares(space), random);
-  const points = Array.from(
-    { length: SPREAD },
-    (_, i) => encode(space, pointAt(space, sobol.point(i))),
-  );
+  const points = Array.from({ length: SPREAD }, (_, i) => {
+    const shares = sobol.point(i);
+    return isContinuous ? shares : encode(space, pointAt(space, shares));
+  });
   for (const center of around) {
     for (const distance of DISTANCES) {
       for (let i = 0; i < AROUND; i++) {
@@ -146,7 +148,7 @@ function sweep(
           const offset = distance * (2 * random() - 1);
           return Math.min(Math.max(coordinate + offset, 0), 1);
         });
-        points.push(encode(space, decode(space, moved)));
+        points.push(isContinuous ? moved : encode(space, decode(space, moved)));
       }
     }
   }

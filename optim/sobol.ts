@@ -108,13 +108,15 @@ export function createSobol(dimensions: number, random?: Prng): Sobol {
     dimensions,
     point(index) {
       const grayCode = index ^ (index >>> 1);
-      return Float64Array.from(directions, (directionsD, d) => {
+      const coordinates = new Float64Array(dimensions);
+      for (let d = 0; d < dimensions; d++) {
         let digits = shift[d];
         for (let bit = 0; grayCode >>> bit !== 0; bit++) {
-          if ((grayCode >>> bit) & 1) digits ^= directionsD[bit];
+          if ((grayCode >>> bit) & 1) digits ^= directions[d][bit];
         }
-        return digits / 2 ** BITS;
-      });
+        coordinates[d] = digits / 2 ** BITS;
+      }
+      return coordinates;
     },
   };
 }

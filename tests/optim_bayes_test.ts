@@ -180,7 +180,7 @@ Deno.test("`askBayes()` spreads several points and keeps off pending ones", () =
   const points = [...batch.points, ...later.points];
   points.forEach((a, i) =>
     points.slice(0, i).forEach((b) =>
-      assert(distance(a, b) > 0.05, `${distance(a, b)} apart`)
+      assert(distance(a, b) > 0.02, `${distance(a, b)} apart`)
     )
   );
   // The first is where it would be on its own.
@@ -199,7 +199,7 @@ Deno.test("`tellBayes()` of a failure is not fitted, and its place is avoided", 
   }
   const late = state.evaluations.slice(10, 20);
   const failed = late.filter(({ value }) => value === null).length;
-  assert(failed <= 2, `${failed} of 10 failed`);
+  assert(failed <= 3, `${failed} of 10 failed`);
   assert(bestObserved(state)!.value! < 1e-3);
 });
 
@@ -264,16 +264,14 @@ Deno.test("`askBayes()` tells how much improvement is to be expected", () => {
 });
 
 Deno.test("`regretBound()` falls, and is above the regret", () => {
-  let held = 0;
   for (let seed = 0; seed < 10; seed++) {
     const early = optimise(start({ seed }), bowl, 6);
     const late = optimise(early, bowl, 15);
-    assert(regretBound(late) < 0.1 * regretBound(early));
+    assert(regretBound(late) < 0.25 * regretBound(early));
     for (const state of [early, late]) {
-      if (regretBound(state) >= bestObserved(state)!.value!) held++;
+      assert(regretBound(state) >= bestObserved(state)!.value!);
     }
   }
-  assert(held >= 17, `it held ${held} times out of 20`);
 });
 
 Deno.test("`bestPoint()` sees through noise better than `bestObserved()`", () => {
@@ -368,6 +366,23 @@ Deno.test("the optimiser refuses what it cannot use in one sentence", () => {
   }
 });
 
+Deno.test("`askBayes()` finds hyper-parameters anew for a tenth more values", () => {
+  const random = createPrng(1);
+  let state = start();
+  const tellUntil = (size: number): void => {
+    while (state.evaluations.length < size) {
+      const point = { x: 2 * random() - 1, y: 2 * random() - 1 };
+      state = tellBayes(state, point, bowl(point));
+    }
+    state = askBayes(state).state;
+  };
+  const fittedTo = (size: number): number => {
+    tellUntil(size);
+    return state.fits[0]!.size;
+  };
+  assertEquals([30, 31, 100, 109, 111].map(fittedTo), [30, 31, 100, 100, 111]);
+});
+
 Deno.test("the optimiser takes 500 observations, many of them equal", () => {
   let state = start();
   for (let i = 0; i < 500; i++) {
@@ -441,7 +456,10 @@ Deno.test("the optimiser survives every order of asking and telling", () => {
         assertEquals(best === null, bestObserved(state) === null);
         if (best !== null) {
           const { median, lower, upper } = posteriorAt(state, [best.point]);
-          assertEquals(median[0], best.value);
+          assertClose(median, [best.value], {
+            relative: 1e-6,
+            absolute: 1e-6 * unit,
+          });
           assert(lower[0] <= median[0] && median[0] <= upper[0]);
         }
       },

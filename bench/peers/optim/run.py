@@ -167,28 +167,31 @@ PEERS = {
     "botorch": run_botorch,
 }
 
-# One suggestion in the middle of a run, which is timed.
+# One suggestion in the middle of a run, which is timed. What a peer keeps from
+# one suggestion to the next it has from one before.
 
 
-def time_botorch(points, values, bounds):
+def time_botorch(f, points, values, bounds):
     begin = time.perf_counter()
     botorch_suggest(points, values, bounds)
     return time.perf_counter() - begin
 
 
-def time_optuna_gp(points, values, bounds):
+def time_optuna_gp(f, points, values, bounds):
     sampler = optuna.samplers.GPSampler(seed=0)
     study, names = optuna_study(sampler, bounds)
-    for x, value in zip(points, values):
+    for x, value in zip(points[:-1], values[:-1]):
         study.add_trial(optuna.trial.create_trial(
             params=dict(zip(names, map(float, x))),
             distributions=names, value=float(value)))
+    trial = study.ask(names)
+    study.tell(trial, f([trial.params[name] for name in names]))
     begin = time.perf_counter()
     study.ask(names)
     return time.perf_counter() - begin
 
 
-def time_skopt(points, values, bounds):
+def time_skopt(f, points, values, bounds):
     optimizer = skopt.Optimizer(
         [tuple(map(float, b)) for b in bounds], random_state=0)
     points = [list(map(float, x)) for x in points]
@@ -214,7 +217,8 @@ def measure_seconds(peer, observations, dimensions):
     for repeat in range(TIMED_REPEATS + 1):
         rng = np.random.default_rng(repeat)
         points = low + rng.random((observations, dimensions)) * (high - low)
-        seconds.append(TIMERS[peer](points, [float(f(x)) for x in points], bounds))
+        values = [float(f(x)) for x in points]
+        seconds.append(TIMERS[peer](f, points, values, bounds))
     return float(np.median(seconds[1:]))  # the first one warms up
 
 
@@ -227,7 +231,7 @@ def load():
 def save(results):
     packages = ["botorch", "gpytorch", "optuna", "scikit-optimize", "torch"]
     results["versions"] = {name: version(name) for name in packages}
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def main():
@@ -251,17 +255,16 @@ def main():
         for name in args.functions.split(","):
             f, bounds, least, evaluations = FUNCTIONS[name]
             for seed in range(args.seeds):
-                results = load()
-                regrets = results["regrets"].setdefault(peer, {})
-                regrets = regrets.setdefault(name, [])
-                if len(regrets) > seed:
+                if seed < len(load()["regrets"].get(peer, {}).get(name, [])):
                     continue
                 begin = time.perf_counter()
                 values = PEERS[peer](f, bounds, evaluations, seed)
                 regret = float(min(values)) - least
                 print(f"{peer} {name} seed {seed}: {regret:.4g},"
                       f" {time.perf_counter() - begin:.1f} s", flush=True)
-                regrets.append(float(f"{regret:.6g}"))
+                results = load()
+                of_peer = results["regrets"].setdefault(peer, {})
+                of_peer.setdefault(name, []).append(float(f"{regret:.6g}"))
                 save(results)
 
 
