@@ -50,6 +50,15 @@ const args = parseArgs(Deno.args, {
     split: "heldout",
   },
 });
+const SPLITS = ["heldout", "validation"] as const;
+const split = SPLITS.find((name) => name === args.split);
+if (!split) {
+  throw new RangeError(
+    `Cannot use --split as it must be one of ${
+      SPLITS.join(", ")
+    }: current value is "${args.split}"`,
+  );
+}
 const loaded = await loadModel(null);
 const { visionTokens, decoder: { layers } } = loaded.model.config;
 const { ranking, firstLayer } = settleOptions(
@@ -65,7 +74,7 @@ using pool = await createEvaluatorPool(
 const heldout = await loadQuestions(
   loaded,
   { count: Number(args.heldout) },
-  args.split === "validation" ? "validation" : "heldout",
+  split,
   0,
 );
 const judge = pool.createEvaluator(heldout, { ranking, cache: false });
@@ -79,7 +88,7 @@ const full: Run = {
 console.log(
   `full model: ${
     formatPercent(accuracy(full.evaluation.samples), 2)
-  } of ${args.heldout} ${args.split} questions; ${args.calibration} calibration questions per search, reduced from layer ${firstLayer} on; ratios are full / reduced\n`,
+  } of ${args.heldout} ${split} questions; ${args.calibration} calibration questions per search, reduced from layer ${firstLayer} on; ratios are full / reduced\n`,
 );
 const COLUMNS = [-14, 4, 8, 22, 7, 7, 8, 7, 7] as const;
 const printRow = (...cells: string[]): void =>

@@ -4,77 +4,20 @@
 
 import { assertEquals } from "@std/assert";
 import {
-  type Backend,
   embedImages,
   embedPrompts,
-  fromKeepCounts,
-  type LlavaModel,
-  loadLlava,
   nextTokenLogits,
   runDecoder,
-  type Schedule,
 } from "../core/mod.ts";
 import { createCpuBackend } from "../cpu/mod.ts";
-import { loadModel, loadQuestions } from "../cli/load.ts";
-import { assertClose } from "./_compare.ts";
 import { CPU_BACKENDS } from "./_cpu.ts";
-import { enter, keepAll, loadLlavaFixture, trace } from "./_llava.ts";
-import { reference } from "./_reference.ts";
-import { F32_TOLERANCES } from "./_tolerance.ts";
+import { enter, keepAll, loadLlavaFixture } from "./_llava.ts";
+import { loadTiny, questions, SCHEDULES, testTiny } from "./_tiny.ts";
 
-const { hidden, logits } = F32_TOLERANCES;
-const tiny = await loadModel(null);
-const onTiny = (backend: Backend): Promise<LlavaModel> =>
-  loadLlava(backend, tiny.source);
-const oracle = await onTiny(reference);
-const questions = await loadQuestions(tiny, { count: 6 }, "heldout", 0);
-const N = oracle.config.visionTokens;
-
-const SCHEDULES: Readonly<Record<string, Schedule>> = {
-  "all vision tokens": keepAll(oracle),
-  "fewer and fewer": fromKeepCounts([144, 144, 100, 71, 30, 30, 7, 1], N),
-  "none from layer 3 on": fromKeepCounts([144, 144, 80, 0, 0, 0, 0, 0], N),
-};
-
-for (const backend of CPU_BACKENDS) {
-  const model = await onTiny(backend);
-  for (const [name, schedule] of Object.entries(SCHEDULES)) {
-    Deno.test(`models/tiny computes what the reference does, ${name} (${backend.name})`, async () => {
-      for (const { image, prompt, answer } of questions.samples.slice(0, 3)) {
-        const run = async (model: LlavaModel) => {
-          const tokens = embedImages(model, [questions.images[image]]);
-          const state = embedPrompts(model, tokens, [prompt]);
-          return {
-            tokens: await model.backend.read(tokens),
-            ...await trace(model, state, schedule),
-          };
-        };
-        const expected = await run(oracle);
-        const actual = await run(model);
-        assertClose(actual.tokens, expected.tokens, hidden, "vision tokens");
-        for (const [i, layer] of actual.layers.entries()) {
-          const wanted = expected.layers[i];
-          // Original position ids say which tokens are there.
-          assertEquals(layer.positions, wanted.positions, `layer ${i}`);
-          assertClose(layer.hidden, wanted.hidden, hidden, `layer ${i}`);
-          assertClose(layer.scores, wanted.scores, hidden, `scores of ${i}`);
-        }
-        assertClose(actual.logits, expected.logits, logits, "logits");
-        assertEquals(best(actual.logits), best(expected.logits));
-        if (name === "all vision tokens") {
-          assertEquals(best(actual.logits), answer);
-        }
-      }
-    });
-  }
-}
-
-function best(logits: Float32Array): number {
-  return logits.indexOf(Math.max(...logits));
-}
+for (const backend of CPU_BACKENDS) await testTiny(backend);
 
 Deno.test("a sample's logits have the same bits in every batch", async () => {
-  const model = await onTiny(createCpuBackend());
+  const model = await loadTiny(createCpuBackend());
   const { backend } = model;
   const { images, samples } = questions;
   const length = Math.min(...samples.map(({ prompt }) => prompt.after.length));

@@ -2,15 +2,12 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   askBayes,
-  type BayesOptions,
   type BayesState,
   bestObserved,
   bestPoint,
   createPrng,
   createSpace,
-  drawNormal,
   encode,
-  initBayes,
   type Outcome,
   type Parameter,
   type Point,
@@ -23,38 +20,7 @@ import {
 } from "../optim/mod.ts";
 import { assertClose } from "./_compare.ts";
 
-const SQUARE: Readonly<Record<string, Parameter>> = {
-  x: { kind: "float", low: -1, high: 1 },
-  y: { kind: "float", low: -1, high: 1 },
-};
-
-/** Least value 0 at (0.3, −0.5). */
-function bowl(point: Point): number {
-  const { x, y } = point as { x: number; y: number };
-  return (x - 0.3) ** 2 + 2 * (y + 0.5) ** 2;
-}
-
-/** Asks and tells, one point at a time. */
-function optimise(
-  state: BayesState,
-  evaluate: (point: Point) => number | Outcome,
-  evaluations: number,
-): BayesState {
-  for (let i = 0; i < evaluations; i++) {
-    const { state: asked, points: [point] } = askBayes(state);
-    state = tellBayes(asked, point, evaluate(point));
-  }
-  return state;
-}
-
-function start(options: Partial<BayesOptions> = {}): BayesState {
-  return initBayes({
-    parameters: SQUARE,
-    goal: "minimise",
-    startingPoints: 5,
-    ...options,
-  });
-}
+import { bowl, optimise, SQUARE, start } from "./_bayes.ts";
 
 Deno.test("`askBayes()` finds the minimum of a bowl in a few evaluations", () => {
   for (let seed = 0; seed < 5; seed++) {
@@ -261,82 +227,6 @@ Deno.test("`askBayes()` tells how much improvement is to be expected", () => {
   const late = optimise(early, bowl, 20);
   assertEquals(askBayes(start()).logImprovement, null);
   assert(askBayes(late).logImprovement! < askBayes(early).logImprovement! - 5);
-});
-
-Deno.test("`regretBound()` falls, and is above the regret", () => {
-  for (let seed = 0; seed < 10; seed++) {
-    const early = optimise(start({ seed }), bowl, 6);
-    const late = optimise(early, bowl, 15);
-    assert(regretBound(late) < 0.25 * regretBound(early));
-    for (const state of [early, late]) {
-      assert(regretBound(state) >= bestObserved(state)!.value!);
-    }
-  }
-});
-
-Deno.test("`bestPoint()` sees through noise better than `bestObserved()`", () => {
-  let [expectedError, observedError] = [0, 0];
-  let [expectedRegret, observedRegret] = [0, 0];
-  for (let seed = 0; seed < 10; seed++) {
-    const random = createPrng(seed);
-    const state = optimise(
-      start({ seed, startingPoints: 10 }),
-      (point) => bowl(point) + 0.3 * drawNormal(random),
-      30,
-    );
-    const [expected, observed] = [bestPoint(state)!, bestObserved(state)!];
-    expectedError += Math.abs(expected.value - bowl(expected.point));
-    observedError += Math.abs(observed.value! - bowl(observed.point));
-    expectedRegret += bowl(expected.point);
-    observedRegret += bowl(observed.point);
-  }
-  assert(
-    expectedError < 0.4 * observedError,
-    `errors ${expectedError}, ${observedError}`,
-  );
-  assert(
-    expectedRegret < observedRegret,
-    `regrets ${expectedRegret}, ${observedRegret}`,
-  );
-});
-
-Deno.test("`posteriorAt()` gives intervals that hold the truth", () => {
-  const state = optimise(start(), bowl, 10);
-  const points = [];
-  for (let x = -1; x <= 1; x += 0.1) points.push({ x, y: x * x - 0.5 });
-  const { median, lower, upper } = posteriorAt(state, points);
-  const inside = points.filter((point, i) =>
-    lower[i] <= bowl(point) && bowl(point) <= upper[i]
-  );
-  assert(inside.length >= 0.8 * points.length);
-  points.forEach((_, i) =>
-    assert(lower[i] < median[i] && median[i] < upper[i])
-  );
-});
-
-Deno.test("`posteriorGrid()` crosses the values of its parameters", () => {
-  const parameters: Record<string, Parameter> = {
-    ...SQUARE,
-    c: { kind: "categorical", values: ["a", "b"] },
-  };
-  const state = optimise(start({ parameters }), bowl, 6);
-  const grid = posteriorGrid(state, {
-    along: ["x", "c"],
-    steps: 3,
-    through: { x: 0, y: 0.25, c: "a" },
-  });
-  assertEquals(grid.values, [[-1, 0, 1], ["a", "b"]]);
-  assertEquals(grid.points.map(({ x, c }) => [x, c]), [
-    [-1, "a"],
-    [-1, "b"],
-    [0, "a"],
-    [0, "b"],
-    [1, "a"],
-    [1, "b"],
-  ]);
-  assert(grid.points.every(({ y }) => y === 0.25));
-  assertEquals(grid.median, posteriorAt(state, grid.points).median);
-  assertEquals(posteriorGrid(state, { along: ["y"] }).points.length, 50);
 });
 
 Deno.test("the optimiser refuses what it cannot use in one sentence", () => {
