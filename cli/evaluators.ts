@@ -3,9 +3,9 @@
  */
 
 import {
-  createEvaluator,
   createEvaluatorPool,
-  type EvaluatorPool,
+  createEvaluators,
+  type Evaluators,
 } from "../eval/mod.ts";
 import type { LoadedModel } from "./load.ts";
 
@@ -15,15 +15,12 @@ import type { LoadedModel } from "./load.ts";
  */
 export async function openEvaluators(
   { model, source, device }: LoadedModel,
-): Promise<EvaluatorPool> {
+): Promise<Evaluators> {
   if (device !== "webgpu") {
     const cores = navigator.hardwareConcurrency;
     return await createEvaluatorPool(source, cores, { device });
   }
-  return {
-    createEvaluator: (set, options) => createEvaluator(model, set, options),
-    [Symbol.dispose]: () => {},
-  };
+  return createEvaluators(model);
 }
 
 /**

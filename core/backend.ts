@@ -180,8 +180,14 @@ export interface Backend {
   /** Rows of the sequence: x [B, S, D] → [B, span.length, D]. */
   sliceRows(x: Tensor, span: Span): Tensor;
 
-  /** Joins tensors [B, S, D] along the batch (0) or the sequence (1). */
+  /**
+   * Joins tensors along the batch (0) or the sequence (1).
+   *
+   * @param parts shapes [B, S, D], at least one
+   */
   concat(parts: readonly Tensor[], axis: 0 | 1): Tensor;
+  /** The same for integers of shape [B, S]. */
+  concat(parts: readonly Indices[], axis: 0 | 1): Indices;
 
   /** x + y, where y may lack x's leading dimensions and is then repeated. */
   add(x: Tensor, y: Tensor): Tensor;

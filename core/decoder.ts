@@ -133,7 +133,7 @@ export function decoderLayer(
 ): DecoderState {
   const reduced = sortAndReduce(backend, state, keep, rule);
   const { positions, vision, scores } = reduced;
-  const { hidden, q, k } = transform(backend, decoder, index, reduced, reduced);
+  const { hidden, q, k } = transform(backend, decoder, index, reduced);
 
   // scores for the next layer's Sort & Reduce
   const nextScores = ranking === "random"
@@ -170,25 +170,55 @@ export function decoderLayerLastToken(
     hidden: backend.gatherRows(all.hidden, none, others),
     positions: backend.gatherRows(all.positions, none, others),
   };
-  return transform(backend, decoder, index, last, all).hidden;
+  return transform(backend, decoder, index, last, { seen: all }).hidden;
 }
 
 /** Tokens that enter a layer. */
-interface Tokens {
+export interface Tokens {
   /** Shape [B, S, D]. */
   readonly hidden: Tensor;
   /** Shape [B, S]. */
   readonly positions: Indices;
 }
 
+/** What tokens that went through a layer left there for later ones to see. */
+export interface KeyValues {
+  /** Rotated keys, shape [B, S, K·E]. */
+  readonly keys: Tensor;
+  /** Shape [B, S, K·E]. */
+  readonly values: Tensor;
+  /** Position ids, shape [B, S]. */
+  readonly positions: Indices;
+}
+
+/** Whom tokens see in a layer, besides those that went through it before. */
+export interface TransformOptions {
+  /** Tokens that give keys and values. Default: those that ask. */
+  readonly seen?: Tokens;
+  /** What stands in front of them. Default: nothing. */
+  readonly past?: KeyValues;
+}
+
+/** What a layer makes of tokens. */
+export interface Transformed {
+  /** Of the tokens that ask, shape [B, S, D]. */
+  readonly hidden: Tensor;
+  /** Their rotated queries, shape [B, S, H·E]. */
+  readonly q: Tensor;
+  /** Rotated keys of all that they see, shape [B, P + S, K·E]. */
+  readonly k: Tensor;
+  /** Values of all that they see, shape [B, P + S, K·E]. */
+  readonly v: Tensor;
+}
+
 /** A decoder layer's attention and MLP: tokens that ask, and those they see. */
-function transform(
+export function transform(
   backend: Backend,
   decoder: Decoder,
   index: number,
   asking: Tokens,
-  seen: Tokens,
-): { hidden: Tensor; q: Tensor; k: Tensor } {
+  { seen = asking, past }: TransformOptions = {},
+): Transformed {
   const { headWidth, normEpsilon } = decoder.config;
   const layer = decoder.layers[index];
 
@@ -197,12 +227,17 @@ function transform(
     backend.rmsNorm(tokens.hidden, layer.attentionNorm, normEpsilon);
   const rotated = (x: Tensor, weight: Weight, positions: Indices): Tensor =>
     backend.rope(backend.linear(x, weight), positions, decoder.frequencies);
+  const after = (before: Tensor | undefined, x: Tensor): Tensor =>
+    before ? backend.concat([before, x], 1) : x;
   const normedSeen = normed(seen);
   const normedAsking = asking === seen ? normedSeen : normed(asking);
   const q = rotated(normedAsking, layer.query, asking.positions);
-  const k = rotated(normedSeen, layer.key, seen.positions);
-  const v = backend.linear(normedSeen, layer.value);
-  const causal = { queries: asking.positions, keys: seen.positions };
+  const k = after(past?.keys, rotated(normedSeen, layer.key, seen.positions));
+  const v = after(past?.values, backend.linear(normedSeen, layer.value));
+  const keys = past
+    ? backend.concat([past.positions, seen.positions], 1)
+    : seen.positions;
+  const causal = { queries: asking.positions, keys };
   const attended = backend.attention(q, k, v, { headWidth, causal });
   const middle = backend.linear(attended, layer.out, {
     residual: asking.hidden,
@@ -213,5 +248,5 @@ function transform(
   const gate = backend.linear(mlpIn, layer.gate);
   const mlp = backend.linear(mlpIn, layer.up, { gate });
   const hidden = backend.linear(mlp, layer.down, { residual: middle });
-  return { hidden, q, k };
+  return { hidden, q, k, v };
 }

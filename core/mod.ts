@@ -23,6 +23,7 @@ export * from "./decoder.ts";
 export * from "./half.ts";
 export * from "./image.ts";
 export * from "./model.ts";
+export * from "./prefix.ts";
 export * from "./projector.ts";
 export * from "./random.ts";
 export * from "./reduce.ts";

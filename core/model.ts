@@ -129,25 +129,21 @@ export function embedImages(
  * @param randomRanking with the random ranking, a number for each sample
  */
 export function embedPrompts(
-  { backend, config, decoder }: LlavaModel,
+  model: LlavaModel,
   visionTokens: Tensor,
   prompts: readonly Prompt[],
   randomRanking?: readonly number[],
 ): DecoderState {
+  const { backend } = model;
   const B = prompts.length;
   const [{ before, after }] = prompts;
-  checkPrompts(prompts, config.decoder.vocabulary);
-  const embed = (ids: number[], count: number): Tensor =>
-    backend.embed(
-      decoder.embedding,
-      backend.upload(Int32Array.from(ids), [B, count]),
-    );
+  checkPrompts(model, prompts);
   const N = visionTokens.shape[1];
   return backend.scope(() => ({
     hidden: backend.concat([
-      embed(prompts.flatMap((prompt) => prompt.before), before.length),
+      embedWords(model, prompts.map(({ before }) => before)),
       visionTokens,
-      embed(prompts.flatMap((prompt) => prompt.after), after.length),
+      embedWords(model, prompts.map(({ after }) => after)),
     ], 1),
     positions: countUp(backend, B, before.length + N + after.length),
     vision: { start: before.length, length: N },
@@ -155,8 +151,28 @@ export function embedPrompts(
   }));
 }
 
-/** One shape per batch, and no token outside the embedding table. */
-function checkPrompts(prompts: readonly Prompt[], vocabulary: number): void {
+/** B lists of T token ids → shape [B, T, D]. */
+export function embedWords(
+  { backend, decoder }: LlavaModel,
+  ids: readonly (readonly number[])[],
+): Tensor {
+  return backend.scope(() => {
+    const shape = [ids.length, ids[0].length];
+    const uploaded = backend.upload(Int32Array.from(ids.flat()), shape);
+    return backend.embed(decoder.embedding, uploaded);
+  });
+}
+
+/**
+ * Checks that prompts can be run together.
+ *
+ * @throws {TypeError} they differ in length
+ * @throws {RangeError} a token is outside the embedding table
+ */
+export function checkPrompts(
+  { config: { decoder: { vocabulary } } }: LlavaModel,
+  prompts: readonly Prompt[],
+): void {
   const [first] = prompts;
   for (const { before, after } of prompts) {
     if (

@@ -88,12 +88,15 @@ export function scoringRows(
   return { start, length: S - start };
 }
 
-/** Position ids 0 … S − 1 for every sample, shape [B, S]. */
-export function countUp(backend: Backend, B: number, S: number): Indices {
-  return backend.upload(Int32Array.from({ length: B * S }, (_, i) => i % S), [
-    B,
-    S,
-  ]);
+/** Position ids first … first + S − 1 for every sample, shape [B, S]. */
+export function countUp(
+  backend: Backend,
+  B: number,
+  S: number,
+  first: number = 0,
+): Indices {
+  const ids = Int32Array.from({ length: B * S }, (_, i) => first + i % S);
+  return backend.upload(ids, [B, S]);
 }
 
 /**

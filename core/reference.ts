@@ -281,16 +281,22 @@ function sliceRows(x: Tensor, { start, length }: Span): Tensor {
   return out;
 }
 
-function concat(parts: readonly Tensor[], axis: 0 | 1): Tensor {
+function concat(parts: readonly Tensor[], axis: 0 | 1): Tensor;
+function concat(parts: readonly Indices[], axis: 0 | 1): Indices;
+function concat(
+  parts: readonly (Tensor | Indices)[],
+  axis: 0 | 1,
+): Tensor | Indices {
   const shape = [...parts[0].shape];
   shape[axis] = parts.reduce((sum, part) => sum + part.shape[axis], 0);
-  const out = tensor(shape);
+  const out = parts[0].type === "float" ? tensor(shape) : indices(shape);
   const blocks = axis === 0 ? 1 : shape[0];
   let to = 0;
   for (let b = 0; b < blocks; b++) {
     for (const part of parts) {
-      const size = floats(part).length / blocks;
-      out.data.set(floats(part).subarray(b * size, (b + 1) * size), to);
+      const data = part.type === "float" ? floats(part) : integers(part);
+      const size = data.length / blocks;
+      out.data.set(data.subarray(b * size, (b + 1) * size), to);
       to += size;
     }
   }

@@ -10,6 +10,10 @@ import type { Evaluate, SampleResult } from "../search/evaluate.ts";
 import {
   type BatchOptions,
   createBatchRunner,
+  type RunBatch,
+} from "./batch_runner.ts";
+import {
+  type Batch,
   hardestFirst,
   makeBatches,
   meanLoss,
@@ -33,7 +37,7 @@ export const DEFAULT_BATCH_SIZE = 8;
 
 /**
  * Prepares a sample set for evaluation under any number of schedules. Vision
- * tokens are computed on the first call.
+ * tokens are computed when first needed.
  *
  * @example Accuracy of a schedule
  * ```ts ignore
@@ -43,21 +47,76 @@ export const DEFAULT_BATCH_SIZE = 8;
  */
 export function createEvaluator(
   model: LlavaModel,
-  { images, samples }: SampleSet,
-  { batchSize = DEFAULT_BATCH_SIZE, onProgress, ...options }: EvaluatorOptions =
-    {},
+  set: SampleSet,
+  options: EvaluatorOptions = {},
 ): Evaluate {
-  const batches = makeBatches(samples, batchSize);
-  const runBatch = createBatchRunner(model, { images, batches }, options);
-  const total = samples.length;
+  return createEvaluators(model).createEvaluator(set, options);
+}
+
+/** Makes evaluators of one model. */
+export interface Evaluators extends Disposable {
+  /**
+   * As the function of this name. Evaluators of the same set and batch size
+   * share what they compute of its images, whatever their other options.
+   */
+  createEvaluator(set: SampleSet, options?: EvaluatorOptions): Evaluate;
+  /** Ends what they run on. Evaluations that are going on reject. */
+  [Symbol.dispose](): void;
+}
+
+/** A sample set that is ready to be run. */
+interface PreparedSet {
+  readonly batches: readonly Batch[];
+  readonly runBatch: RunBatch;
+}
+
+/** Makes evaluators of a model that run on this thread. */
+export function createEvaluators(model: LlavaModel): Evaluators {
+  const prepared = new PerSet<PreparedSet>();
+  return {
+    createEvaluator(set, options = {}) {
+      const { batchSize = DEFAULT_BATCH_SIZE, ...rest } = options;
+      const own = prepared.get(set, batchSize, () => {
+        const { images, samples } = set;
+        const batches = makeBatches(samples, batchSize);
+        const runBatch = createBatchRunner(model, { images, batches });
+        return { batches, runBatch };
+      });
+      return evaluateOn(own, rest);
+    },
+    [Symbol.dispose]: () => {},
+  };
+}
+
+/** What evaluators of the same set and batch size share. */
+export class PerSet<T> {
+  readonly #shared = new Map<SampleSet, Map<number, T>>();
+
+  /** What was made for this set, or else is made now. */
+  get(set: SampleSet, batchSize: number, make: () => T): T {
+    const ofSet = this.#shared.get(set) ?? new Map<number, T>();
+    this.#shared.set(set, ofSet);
+    const shared = ofSet.get(batchSize) ?? make();
+    ofSet.set(batchSize, shared);
+    return shared;
+  }
+}
+
+function evaluateOn(
+  { batches, runBatch }: PreparedSet,
+  { onProgress, ...reduction }: Omit<EvaluatorOptions, "batchSize">,
+): Evaluate {
+  const total = batches.reduce((sum, batch) => sum + batch.length, 0);
   let order = [...batches.keys()];
   const losses: number[] = [];
 
   return async (schedule, { fixedLayers = 0, stop, signal } = {}) => {
     const results: SampleResult[] = [];
-    for (const batch of order) {
+    // Neighbouring batches ask about the same images.
+    for (const batch of stop ? order : batches.keys()) {
       signal?.throwIfAborted();
-      const scored = await runBatch(batch, schedule, fixedLayers);
+      const run = { ...reduction, schedule, fixedLayers };
+      const scored = await runBatch(batch, run);
       losses[batch] = meanLoss(scored);
       results.push(...scored);
       onProgress?.(results.length, total);

@@ -4,9 +4,10 @@
  * This module is browser compatible.
  */
 
-import type { LlavaConfig, Normalization, Schedule } from "../core/mod.ts";
+import type { LlavaConfig, Normalization } from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
-import type { BatchOptions, BatchSet } from "./batches.ts";
+import type { BatchRun } from "./batch_runner.ts";
+import type { BatchSet } from "./batches.ts";
 import type { Device } from "./device.ts";
 
 /** A tensor of a checkpoint, in memory. */
@@ -33,7 +34,6 @@ export interface AddRequest {
   /** The set's number. */
   readonly set: number;
   readonly share: BatchSet;
-  readonly options: BatchOptions;
 }
 
 /** One batch to run. Answered by one reply, and asked one at a time. */
@@ -43,9 +43,8 @@ export interface RunRequest {
   readonly set: number;
   /** Its place in the worker's share of that set. */
   readonly batch: number;
-  readonly schedule: Schedule;
-  /** As in `EvaluateOptions`. */
-  readonly fixedLayers: number;
+  /** How. */
+  readonly run: BatchRun;
 }
 
 /** What a worker is told. */

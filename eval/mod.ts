@@ -17,9 +17,15 @@
  */
 
 export * from "./attention.ts";
-export type { BatchOptions, Sample, SampleSet } from "./batches.ts";
+export type { BatchOptions } from "./batch_runner.ts";
+export type { Sample, SampleSet } from "./batches.ts";
 export { createBackend, type Device } from "./device.ts";
-export { createEvaluator, type EvaluatorOptions } from "./evaluator.ts";
+export {
+  createEvaluator,
+  createEvaluators,
+  type EvaluatorOptions,
+  type Evaluators,
+} from "./evaluator.ts";
 export * from "./metrics.ts";
 export * from "./pool.ts";
 export * from "./questions.ts";

@@ -12,11 +12,11 @@
 
 import type { LlavaSource, Schedule } from "../core/mod.ts";
 import type {
-  Evaluate,
   EvaluateOptions,
   Evaluation,
   SampleResult,
 } from "../search/evaluate.ts";
+import type { BatchOptions } from "./batch_runner.ts";
 import {
   type Batch,
   type BatchSet,
@@ -26,21 +26,14 @@ import {
   type SampleSet,
 } from "./batches.ts";
 import type { Device } from "./device.ts";
-import { DEFAULT_BATCH_SIZE, type EvaluatorOptions } from "./evaluator.ts";
+import {
+  DEFAULT_BATCH_SIZE,
+  type EvaluatorOptions,
+  type Evaluators,
+  PerSet,
+} from "./evaluator.ts";
 import { LastingWorker } from "./lasting_worker.ts";
 import type { LoadRequest, StoredTensor } from "./messages.ts";
-
-/** Workers that evaluate one model. */
-export interface EvaluatorPool extends Disposable {
-  /**
-   * Hands a sample set to the workers; else as `createEvaluator` of this
-   * module's neighbour. Evaluations may overlap: workers then take their
-   * batches in turns.
-   */
-  createEvaluator(set: SampleSet, options?: EvaluatorOptions): Evaluate;
-  /** Ends the workers. Evaluations that are going on reject. */
-  [Symbol.dispose](): void;
-}
 
 /** How a pool runs the model. */
 export interface PoolOptions {
@@ -53,12 +46,25 @@ export interface PoolOptions {
   readonly createWorker?: () => Worker;
 }
 
-/** A worker and the batches that it runs of one sample set. */
+/** A worker and its share of a sample set. */
 interface Share {
   readonly worker: LastingWorker;
+  /** Batches of the share. */
+  readonly count: number;
+}
+
+/** A sample set that the workers hold. */
+interface SharedSet {
+  readonly set: number;
+  readonly shares: readonly Share[];
+  readonly total: number;
+}
+
+/** A share, and what an evaluator knows of it. */
+interface OrderedShare extends Share {
   /** Mean loss of each batch when last run, in nats. */
   readonly losses: number[];
-  /** The batches by their place in the share, in the order to run them. */
+  /** The batches by their place in the share, the hardest first. */
   order: number[];
 }
 
@@ -67,6 +73,7 @@ interface Run {
   readonly set: number;
   readonly schedule: Schedule;
   readonly total: number;
+  readonly reduction: BatchOptions;
   readonly options: EvaluateOptions;
   readonly onProgress: EvaluatorOptions["onProgress"];
 }
@@ -81,7 +88,7 @@ export async function createEvaluatorPool(
   { config, normalization, tensors }: LlavaSource,
   count: number,
   { device = "cpu", createWorker = startWorker }: PoolOptions = {},
-): Promise<EvaluatorPool> {
+): Promise<Evaluators> {
   const stored = new Map<string, StoredTensor>();
   for (const [name, { shape }] of tensors.tensors) {
     stored.set(name, { shape, data: await tensors.read(name) });
@@ -97,23 +104,41 @@ export async function createEvaluatorPool(
     { length: count },
     () => new LastingWorker(load, createWorker),
   );
+  const shared = new PerSet<SharedSet>();
   let sets = 0;
+
+  function share(all: SampleSet, batchSize: number): SharedSet {
+    const set = sets++;
+    const batches = makeBatches(all.samples, batchSize);
+    const shares = workers.flatMap((worker, i): Share[] => {
+      // Neighbouring batches ask about the same images.
+      const own = slice(batches, i, count);
+      if (own.length === 0) return [];
+      worker.add({ kind: "add", set, share: selectImages(all, own) });
+      return [{ worker, count: own.length }];
+    });
+    return { set, shares, total: all.samples.length };
+  }
+
   return {
     createEvaluator(all, options = {}) {
-      const { batchSize = DEFAULT_BATCH_SIZE, onProgress, ...rest } = options;
-      const set = sets++;
-      const batches = makeBatches(all.samples, batchSize);
-      const shares = workers.flatMap((worker, i): Share[] => {
-        // Neighbouring batches ask about the same images.
-        const own = slice(batches, i, count);
-        if (own.length === 0) return [];
-        const share = selectImages(all, own);
-        worker.add({ kind: "add", set, share, options: rest });
-        return [{ worker, losses: [], order: [...own.keys()] }];
-      });
-      const total = all.samples.length;
+      const { batchSize = DEFAULT_BATCH_SIZE, onProgress, ...reduction } =
+        options;
+      const { set, shares, total } = shared.get(
+        all,
+        batchSize,
+        () => share(all, batchSize),
+      );
+      const ordered = shares.map((share): OrderedShare => ({
+        ...share,
+        losses: [],
+        order: [...Array(share.count).keys()],
+      }));
       return (schedule, options = {}) =>
-        evaluate(shares, { set, schedule, total, options, onProgress });
+        evaluate(ordered, {
+          ...{ set, schedule, total },
+          ...{ reduction, options, onProgress },
+        });
     },
     [Symbol.dispose]: () =>
       workers.forEach((worker) => worker[Symbol.dispose]()),
@@ -152,8 +177,8 @@ function selectImages(
 
 /** Runs all shares until all are done or the run is ended. */
 async function evaluate(
-  shares: readonly Share[],
-  { set, schedule, total, options, onProgress }: Run,
+  shares: readonly OrderedShare[],
+  { set, schedule, total, reduction, options, onProgress }: Run,
 ): Promise<Evaluation> {
   const { fixedLayers = 0, stop, signal } = options;
   signal?.throwIfAborted();
@@ -165,14 +190,13 @@ async function evaluate(
     reject(signal!.reason);
   };
 
-  async function runShare({ worker, order, losses }: Share): Promise<void> {
-    for (const batch of order) {
+  async function runShare(
+    { worker, count, order, losses }: OrderedShare,
+  ): Promise<void> {
+    for (const batch of stop ? order : Array(count).keys()) {
       const results = await worker.run({
-        kind: "run",
-        set,
-        batch,
-        schedule,
-        fixedLayers,
+        ...{ kind: "run", set, batch },
+        run: { ...reduction, schedule, fixedLayers },
       });
       // What comes in after the outcome was certain is not counted any more.
       if (ended) return;

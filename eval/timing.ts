@@ -5,9 +5,15 @@
  * This module is browser compatible.
  */
 
-import type { LlavaModel, ReductionOptions, Schedule } from "../core/mod.ts";
+import {
+  embedImages,
+  embedPrompts,
+  type LlavaModel,
+  predictNextToken,
+  type ReductionOptions,
+  type Schedule,
+} from "../core/mod.ts";
 import type { SampleSet } from "./batches.ts";
-import { createEvaluator } from "./evaluator.ts";
 
 /** A way to run the model. */
 export interface TimedRun {
@@ -39,21 +45,35 @@ export async function timePrefill(
   runs: readonly TimedRun[],
   { now, repeats = 5, signal }: TimingOptions,
 ): Promise<number[]> {
-  const options = signal ? { signal } : {};
-  const evaluators = runs.map(({ reduction }) =>
-    createEvaluator(model, set, { ...reduction, cache: false })
+  const { backend } = model;
+  const prompts = set.samples.map(({ prompt }) => prompt);
+  const visionTokens = set.samples.map(({ image }) =>
+    embedImages(model, [set.images[image]])
   );
-  // Not counted: computes the vision tokens and warms up the compiler.
-  for (const [i, evaluate] of evaluators.entries()) {
-    await evaluate(runs[i].schedule, options);
-  }
-  const times: number[][] = runs.map(() => []);
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    for (const [i, evaluate] of evaluators.entries()) {
-      const start = now();
-      await evaluate(runs[i].schedule, options);
-      times[i].push((now() - start) / set.samples.length);
+  /** Prefills each sample by itself. */
+  async function prefill({ schedule, reduction }: TimedRun): Promise<void> {
+    for (const [i, prompt] of prompts.entries()) {
+      signal?.throwIfAborted();
+      const logits = backend.scope(() => {
+        const numbers = reduction.ranking === "random" ? [i] : undefined;
+        const state = embedPrompts(model, visionTokens[i], [prompt], numbers);
+        return predictNextToken(model, state, schedule, reduction);
+      });
+      await backend.read(logits);
+      backend.free([logits]);
     }
   }
+
+  // Not counted: warms up the compiler.
+  for (const run of runs) await prefill(run);
+  const times: number[][] = runs.map(() => []);
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    for (const [i, run] of runs.entries()) {
+      const start = now();
+      await prefill(run);
+      times[i].push((now() - start) / prompts.length);
+    }
+  }
+  backend.free(visionTokens);
   return times.map((t) => t.sort((a, b) => a - b)[repeats >> 1]);
 }

@@ -6,7 +6,7 @@
  */
 
 import { type LlavaModel, loadLlava } from "../core/mod.ts";
-import { createBatchRunner, type RunBatch } from "./batches.ts";
+import { createBatchRunner, type RunBatch } from "./batch_runner.ts";
 import { createBackend } from "./device.ts";
 import { holdForLife } from "./life.ts";
 import type {
@@ -40,7 +40,7 @@ scope.onmessage = ({ data }) => {
       add(data);
       break;
     case "run":
-      run(data).then(scope.postMessage.bind(scope));
+      answer(data).then(scope.postMessage.bind(scope));
   }
 };
 
@@ -63,20 +63,18 @@ async function load(
   });
 }
 
-function add({ set, share, options }: AddRequest): void {
-  const runner = model.then((model) =>
-    createBatchRunner(model, share, options)
-  );
+function add({ set, share }: AddRequest): void {
+  const runner = model.then((model) => createBatchRunner(model, share));
   runner.catch(() => {});
   runners.set(set, runner);
 }
 
-async function run(
-  { set, batch, schedule, fixedLayers }: RunRequest,
+async function answer(
+  { set, batch, run }: RunRequest,
 ): Promise<WorkerReply> {
   try {
     const runBatch = await runners.get(set)!;
-    const results = await runBatch(batch, schedule, fixedLayers);
+    const results = await runBatch(batch, run);
     return { kind: "results", results };
   } catch (error) {
     return { kind: "error", error };

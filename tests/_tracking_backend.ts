@@ -97,7 +97,7 @@ export function createTrackingBackend(inner: Backend): TrackingBackend {
     attentionScores: tracked(inner.attentionScores),
     topK: tracked(inner.topK),
     sliceRows: tracked(inner.sliceRows),
-    concat: tracked(inner.concat),
+    concat: tracked(inner.concat) as Backend["concat"],
     add: tracked(inner.add),
     embed: tracked(inner.embed),
   };

@@ -115,17 +115,20 @@ for (const backend of CPU_BACKENDS) {
         size(4),
         fc.array(size(6), { minLength: 1, maxLength: 4 }),
         size(40),
-        fc.constantFrom(0, 1),
+        fc.constantFrom(0 as const, 1 as const),
+        fc.boolean(),
         fc.nat(),
       ),
-      ([other, sizes, D, axis, seed]) =>
-        assertSame(backend, seed, (inputs) =>
-          inputs.backend.concat(
-            sizes.map((size) =>
-              inputs.floats(axis === 0 ? [size, other, D] : [other, size, D])
-            ),
-            axis as 0 | 1,
-          ), {}),
+      ([other, sizes, D, axis, integers, seed]) =>
+        assertSame(backend, seed, (inputs) => {
+          const { backend } = inputs;
+          const shapes = sizes.map((size) =>
+            axis === 0 ? [size, other] : [other, size]
+          );
+          return integers
+            ? backend.concat(shapes.map((s) => inputs.integers(s, 9)), axis)
+            : backend.concat(shapes.map((s) => inputs.floats([...s, D])), axis);
+        }, {}),
     ));
 
   Deno.test(`add() agrees with the reference (${backend.name})`, () =>

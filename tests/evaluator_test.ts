@@ -179,46 +179,86 @@ Deno.test("createEvaluator()'s cache survives trials that end early", async () =
   }
 });
 
-Deno.test("createEvaluator() runs no layer before the fixed ones again", async () => {
+/** Fixture llava_a, and how many rows went through each of its layers. */
+async function countingModel(): Promise<
+  { model: LlavaModel; rows: number[] }
+> {
   const reference = createReferenceBackend();
-  let ran = 0;
-  const model = await smallModel({
+  const rows: number[] = Array(L).fill(0);
+  const model: LlavaModel = await smallModel({
     ...reference,
-    attention(q, k, v, spec) {
-      // The vision tower's attention is not causal.
-      if (spec.causal) ran++;
-      return reference.attention(q, k, v, spec);
+    rmsNorm(x, weight, epsilon) {
+      const layer = model.decoder.layers.findIndex(({ attentionNorm }) =>
+        attentionNorm === weight
+      );
+      if (layer >= 0) rows[layer] += x.shape[0] * x.shape[1];
+      return reference.rmsNorm(x, weight, epsilon);
     },
   });
-  const BATCHES = 3;
+  return { model, rows };
+}
+
+Deno.test("createEvaluator() runs no layer before the fixed ones again", async () => {
+  const { model, rows } = await countingModel();
   const layersRun = async (
     evaluate: Evaluate,
     keep: number[],
     fixedLayers: number,
-  ): Promise<number> => {
-    ran = 0;
+  ): Promise<number[]> => {
+    rows.fill(0);
     await evaluate(schedule(...keep), { fixedLayers });
-    return ran / BATCHES;
+    return [...rows.keys()].filter((layer) => rows[layer] > 0);
   };
 
   const evaluate = createEvaluator(model, set);
-  assertEquals(await layersRun(evaluate, [16, 16, 16, 16], 0), L);
+  assertEquals(await layersRun(evaluate, [16, 16, 16, 16], 0), [0, 1, 2, 3]);
   // The first trial at a layer runs all layers once, to fill the cache there.
-  assertEquals(await layersRun(evaluate, [16, 8, 8, 8], 1), L);
-  assertEquals(await layersRun(evaluate, [16, 4, 4, 4], 1), L - 1);
-  assertEquals(await layersRun(evaluate, [16, 6, 6, 6], 1), L - 1);
-  assertEquals(await layersRun(evaluate, [16, 6, 3, 3], 2), L - 1);
-  assertEquals(await layersRun(evaluate, [16, 6, 1, 1], 2), L - 2);
-  assertEquals(await layersRun(evaluate, [16, 6, 2, 0], 3), L - 2);
-  assertEquals(await layersRun(evaluate, [16, 6, 2, 1], 3), L - 3);
+  assertEquals(await layersRun(evaluate, [16, 8, 8, 8], 1), [0, 1, 2, 3]);
+  assertEquals(await layersRun(evaluate, [16, 4, 4, 4], 1), [1, 2, 3]);
+  assertEquals(await layersRun(evaluate, [16, 6, 6, 6], 1), [1, 2, 3]);
+  assertEquals(await layersRun(evaluate, [16, 6, 3, 3], 2), [1, 2, 3]);
+  assertEquals(await layersRun(evaluate, [16, 6, 1, 1], 2), [2, 3]);
+  assertEquals(await layersRun(evaluate, [16, 6, 2, 0], 3), [2, 3]);
+  assertEquals(await layersRun(evaluate, [16, 6, 2, 1], 3), [3]);
   // The last layer is never cached.
-  assertEquals(await layersRun(evaluate, [16, 6, 2, 1], 4), 1);
-  // Deeper than what is fixed, the cache is of no use.
-  assertEquals(await layersRun(evaluate, [16, 6, 1, 1], 2), L);
+  assertEquals(await layersRun(evaluate, [16, 6, 2, 1], 4), [3]);
+  // Deeper than what is fixed, the cache is of no use; prefixes are.
+  assertEquals(await layersRun(evaluate, [16, 6, 1, 1], 2), [0, 1, 2, 3]);
 
   const uncached = createEvaluator(model, set, { cache: false });
-  assertEquals(await layersRun(uncached, [16, 6, 2, 1], 3), L);
-  assertEquals(await layersRun(uncached, [16, 6, 2, 1], 3), L);
+  assertEquals(await layersRun(uncached, [16, 6, 2, 1], 3), [0, 1, 2, 3]);
+  assertEquals(await layersRun(uncached, [16, 6, 2, 1], 3), [0, 1, 2, 3]);
+});
+
+Deno.test("createEvaluator() runs unreduced layers once per image, and else only the words", async () => {
+  const { model, rows } = await countingModel();
+  const before = [1, 2];
+  const shared = {
+    images: set.images,
+    samples: set.samples.map((sample) => ({
+      ...sample,
+      prompt: { before, after: sample.prompt.after },
+    })),
+  };
+  const prefix = shared.images.length * (before.length + N);
+  const words = set.samples.reduce((sum, s) => sum + s.prompt.after.length, 0);
+  const joint = (keep: number) => 21 * (before.length + keep) + words;
+
+  for (const batchSize of [1, 8]) {
+    const evaluate = createEvaluator(model, shared, { batchSize });
+    rows.fill(0);
+    await evaluate(schedule(16, 16, 5, 5));
+    // In the last layer, the last token's norm is taken twice.
+    assertEquals(rows, [
+      prefix + words,
+      prefix + words,
+      joint(5),
+      joint(5) + 21,
+    ]);
+    rows.fill(0);
+    await evaluate(schedule(16, 16, 4, 4));
+    assertEquals(rows, [words, words, joint(4), joint(4) + 21]);
+  }
 });
 
 Deno.test("createEvaluator() computes the vision tokens of an image once", async () => {
@@ -264,7 +304,7 @@ Deno.test("createEvaluator() begins with the batches that were hardest in the la
   const model = await smallModel();
   const evaluate = createEvaluator(model, set, { batchSize: 1 });
   const first = await evaluate(schedule(16, 5, 5, 5));
-  const second = await evaluate(keepAll(model));
+  const second = await evaluate(keepAll(model), { stop: () => false });
   assertEquals(
     second.samples.map(({ index }) => index),
     first.samples.toSorted((a, b) => b.loss - a.loss)
@@ -392,18 +432,26 @@ Deno.test("createEvaluator() frees what it makes and uses nothing that was freed
       const model = await smallModel(backend);
       const weights = backend.live();
       const calls = await searchCalls(1);
+      const beginnings = new Set(
+        set.samples.map(({ image, prompt }) => `${image} ${prompt.before}`),
+      );
 
-      // Without a cache, one tensor of vision tokens per image remains.
+      // Without a cache, vision tokens remain, and what samples begin with:
+      // hidden states, position ids, and keys and values of each layer.
       const reduction = { ranking, positions };
       const bare = createEvaluator(model, set, { ...reduction, cache: false });
       const afterBare = await liveAfterEach(backend, bare, calls);
-      const expected = weights + set.images.length;
-      assertEquals(new Set(afterBare), new Set([expected]));
+      calls.forEach(({ schedule: { keep } }, i) => {
+        const depth = Math.min(keep.filter((k) => k === N).length, L - 1);
+        const expected = weights + set.images.length +
+          beginnings.size * (2 + 2 * depth);
+        assertEquals(afterBare[i], expected);
+      });
 
       // With one, a state of at most 3 tensors for each of 3 batches as well.
       const cached = createEvaluator(model, set, reduction);
       const afterCached = await liveAfterEach(backend, cached, calls);
-      const most = expected + set.images.length + 3 * 3;
+      const most = 2 * Math.max(...afterBare) - weights + 3 * 3;
       assert(Math.max(...afterCached) <= most, `${afterCached}`);
     }
   }

@@ -87,14 +87,17 @@ Deno.test("concat() on a GPU agrees with the reference", () =>
     SHAPE,
     fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 1, maxLength: 4 }),
     fc.constantFrom(0 as const, 1 as const),
-    ([other, , D, seed], sizes, axis) =>
-      assertSame(gpu, seed, (inputs) =>
-        inputs.backend.concat(
-          sizes.map((size) =>
-            inputs.floats(axis === 0 ? [size, other, D] : [other, size, D])
-          ),
-          axis,
-        ), {}),
+    fc.boolean(),
+    ([other, , D, seed], sizes, axis, integers) =>
+      assertSame(gpu, seed, (inputs) => {
+        const { backend } = inputs;
+        const shapes = sizes.map((size) =>
+          axis === 0 ? [size, other] : [other, size]
+        );
+        return integers
+          ? backend.concat(shapes.map((s) => inputs.integers(s, 9)), axis)
+          : backend.concat(shapes.map((s) => inputs.floats([...s, D])), axis);
+      }, {}),
   )));
 
 Deno.test("add() on a GPU agrees with the reference", () =>

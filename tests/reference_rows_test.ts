@@ -113,6 +113,14 @@ Deno.test("concat() joins along the sequence, sample by sample", async () => {
   });
 });
 
+Deno.test("concat() joins integers", async () => {
+  const parts = [indices([2, 1], [1, 4]), indices([2, 2], [2, 3, 5, 6])];
+  assertEquals(await contents(backend.concat(parts, 1)), {
+    shape: [2, 3],
+    values: [1, 2, 3, 4, 5, 6],
+  });
+});
+
 Deno.test("embed() looks up rows of the table", async () => {
   const table = tensor([3, 2], [0, 1, 10, 11, 20, 21]);
   const ids = indices([2, 2], [2, 0, 1, 2]);

@@ -80,10 +80,18 @@ export function movementOperations(
     return out;
   }
 
-  function concat(parts: readonly Tensor[], axis: 0 | 1): Tensor {
+  function concat(parts: readonly Tensor[], axis: 0 | 1): Tensor;
+  function concat(parts: readonly Indices[], axis: 0 | 1): Indices;
+  function concat(
+    parts: readonly (Tensor | Indices)[],
+    axis: 0 | 1,
+  ): Tensor | Indices {
+    const [{ type }] = parts;
     const shape = [...parts[0].shape];
     shape[axis] = parts.reduce((sum, part) => sum + part.shape[axis], 0);
-    const out = pool.make("float", shape);
+    const out = type === "float"
+      ? pool.make(type, shape)
+      : pool.make(type, shape);
     const blocks = axis === 0 ? 1 : shape[0];
     let to = out.address;
     for (let b = 0; b < blocks; b++) {

@@ -71,13 +71,19 @@ export function movementOperations(
     return y;
   }
 
-  function concat(parts: readonly Tensor[], axis: 0 | 1): Tensor {
+  function concat(parts: readonly Tensor[], axis: 0 | 1): Tensor;
+  function concat(parts: readonly Indices[], axis: 0 | 1): Indices;
+  function concat(
+    parts: readonly (Tensor | Indices)[],
+    axis: 0 | 1,
+  ): Tensor | Indices {
+    const [{ type }] = parts;
     const shape = [...parts[0].shape];
     shape[axis] = parts.reduce((sum, part) => sum + part.shape[axis], 0);
-    const y = tensors.make("float", shape);
+    const y = tensors.make(type, shape) as GpuTensor<"float" | "index">;
     // Joined along the batch, they are rows of one sample.
     const samples = axis === 0 ? 1 : shape[0];
-    const D = shape[2];
+    const D = shape[2] ?? 1;
     const rowsOf = (shape: readonly number[]): number =>
       axis === 0 ? shape[0] * shape[1] : shape[1];
     const lanes = lanesOf(D);
@@ -86,7 +92,7 @@ export function movementOperations(
       const rows = rowsOf(x.shape);
       runner.run(COPY_ROWS[lanes], {
         inputs: [x],
-        outputs: [y],
+        outputs: [y as Tensor | Indices],
         sizes: {
           ...{ samples, rows, width: D / lanes },
           ...{ first: 0, oldRows: rows, newFirst, newRows: rowsOf(shape) },
@@ -95,7 +101,7 @@ export function movementOperations(
       });
       newFirst += rows;
     }
-    return y;
+    return y as Tensor | Indices;
   }
 
   function add(x: Tensor, y: Tensor): Tensor {

@@ -1,0 +1,156 @@
+/**
+ * What questions about the same image share. A token sees only what stands
+ * before it, so, as long as no layer has reduced, system and vision tokens go
+ * through the decoder in the same way whatever is asked after them: once per
+ * image is enough. What a layer does with the words is the same computation as
+ * in `runDecoder`.
+ *
+ * This module is browser compatible.
+ */
+
+import type { Indices, Span, Tensor } from "./backend.ts";
+import { type KeyValues, transform } from "./decoder.ts";
+import {
+  checkPrompts,
+  embedWords,
+  type LlavaModel,
+  type Prompt,
+} from "./model.ts";
+import {
+  countUp,
+  type DecoderState,
+  randomScores,
+  type Ranking,
+  scoringRows,
+} from "./reduce.ts";
+
+/** System and vision tokens of one image, as they enter a layer. */
+export interface Prefix {
+  /** Token ids before the image. */
+  readonly before: readonly number[];
+  /** Shape [1, P, D]. */
+  readonly hidden: Tensor;
+  /** 0 … P − 1, shape [1, P]. */
+  readonly positions: Indices;
+  /** Where the N vision tokens are. */
+  readonly vision: Span;
+  /** What they left in each layer before this one. */
+  readonly past: readonly KeyValues[];
+}
+
+/**
+ * Runs system and vision tokens of one image, unreduced, up to layer `depth`.
+ *
+ * @param visionTokens shape [1, N, D]
+ * @param before token ids before the image
+ */
+export function runPrefix(
+  model: LlavaModel,
+  visionTokens: Tensor,
+  before: readonly number[],
+  depth: number,
+): Prefix {
+  const { backend, decoder } = model;
+  const [, N] = visionTokens.shape;
+  return backend.scope(() => {
+    let hidden = backend.concat([embedWords(model, [before]), visionTokens], 1);
+    const positions = countUp(backend, 1, before.length + N);
+    const past: KeyValues[] = [];
+    for (let layer = 0; layer < depth; layer++) {
+      const left = backend.scope(() => {
+        const tokens = { hidden, positions };
+        const { q: _, ...rest } = transform(backend, decoder, layer, tokens);
+        return rest;
+      });
+      hidden = left.hidden;
+      past.push({ keys: left.k, values: left.v, positions });
+    }
+    const vision = { start: before.length, length: N };
+    return { before, hidden, positions, vision, past };
+  });
+}
+
+/** What a prefix holds, to be freed when it is not needed any more. */
+export function prefixTensors(
+  { hidden, positions, past }: Prefix,
+): (Tensor | Indices)[] {
+  const kept = past.flatMap(({ keys, values }) => [keys, values]);
+  return [hidden, positions, ...kept];
+}
+
+/** How questions are asked. */
+export interface AskOptions {
+  /** How vision tokens are ranked. Default "instruction". */
+  readonly ranking?: Ranking;
+  /** With the random ranking, a number for each sample. */
+  readonly samples?: readonly number[];
+}
+
+/**
+ * Asks a question after each prefix: the batch as it enters the layer that the
+ * prefixes are at, as `runDecoder` leaves it there when nothing was removed.
+ *
+ * @param prefixes B of them, of equal length, at the same layer
+ * @param prompts B prompts that begin with them, with equally many tokens after
+ *   the image
+ * @throws {TypeError} the prompts differ in length
+ * @throws {RangeError} a token is not in the vocabulary
+ */
+export function askPrefixes(
+  model: LlavaModel,
+  prefixes: readonly Prefix[],
+  prompts: readonly Prompt[],
+  { ranking = "instruction", samples = [] }: AskOptions = {},
+): DecoderState {
+  const { backend, decoder } = model;
+  checkPrompts(model, prompts);
+  const [{ vision, past, positions: { shape: [, P] } }] = prefixes;
+  const depth = past.length;
+  const join = (part: (prefix: Prefix) => Tensor): Tensor =>
+    backend.concat(prefixes.map(part), 0);
+
+  return backend.scope(() => {
+    let hidden = embedWords(model, prompts.map(({ after }) => after));
+    const [B, T] = hidden.shape;
+    const positions = countUp(backend, B, P + T);
+    const words = countUp(backend, B, T, P);
+    const before = countUp(backend, B, P);
+    let scores: Tensor | null = ranking === "random"
+      ? randomScores(backend, samples, vision.length)
+      : null;
+    for (let layer = 0; layer < depth; layer++) {
+      ({ hidden, scores } = backend.scope(() => {
+        const left = transform(backend, decoder, layer, {
+          hidden,
+          positions: words,
+        }, {
+          past: {
+            keys: join(({ past }) => past[layer].keys),
+            values: join(({ past }) => past[layer].values),
+            positions: before,
+          },
+        });
+        // for the layer that the batch enters; those before keep all tokens
+        if (ranking === "random" || layer < depth - 1) {
+          return { hidden: left.hidden, scores };
+        }
+        const { start, length } = scoringRows(ranking, vision, P + T);
+        return {
+          hidden: left.hidden,
+          scores: backend.attentionScores(left.q, left.k, {
+            headWidth: decoder.config.headWidth,
+            causal: { queries: words, keys: positions },
+            queryRows: { start: start - P, length },
+            keyColumns: vision,
+          }),
+        };
+      }));
+    }
+    return {
+      hidden: backend.concat([join(({ hidden }) => hidden), hidden], 1),
+      positions,
+      vision,
+      scores,
+    };
+  });
+}

@@ -1,0 +1,196 @@
+/**
+ * What it takes to run one batch of samples under a schedule. What a schedule
+ * cannot change is computed once: the layers before the first that reduces,
+ * per image; and, for G-Search, the hidden states that enter the layer under
+ * search (all layers before it are decided), so that a trial runs only the
+ * layers from there on.
+ *
+ * This module is browser compatible.
+ */
+
+import {
+  askPrefixes,
+  type DecoderState,
+  type Indices,
+  type LlavaModel,
+  predictNextToken,
+  type ReductionOptions,
+  runDecoder,
+  type Schedule,
+  type Tensor,
+} from "../core/mod.ts";
+import type { SampleResult } from "../search/evaluate.ts";
+import type { Batch, BatchSet } from "./batches.ts";
+import { createImageStore } from "./images.ts";
+import { scoreAnswer } from "./metrics.ts";
+
+/** How batches are run. */
+export interface BatchOptions extends ReductionOptions {
+  /**
+   * Whether to cache the hidden states entering the first layer that may
+   * change. Costs B·S·D floats per sample; worth it in a search. Default true.
+   */
+  readonly cache?: boolean;
+}
+
+/** How one batch is run. */
+export interface BatchRun extends BatchOptions {
+  /** Keep counts. */
+  readonly schedule: Schedule;
+  /**
+   * As in `EvaluateOptions`, but never relied on: what was cached for another
+   * schedule is not used. Default 0.
+   */
+  readonly fixedLayers?: number;
+}
+
+/**
+ * Runs one batch, given by its place in the set.
+ *
+ * @returns one result per sample, in their order
+ */
+export type RunBatch = (
+  batch: number,
+  run: BatchRun,
+) => Promise<SampleResult[]>;
+
+/** A batch as it enters some layer. */
+interface EnteringState {
+  readonly state: DecoderState;
+  /** Keep counts of the layers before that one. */
+  readonly keep: readonly number[];
+  /** How it was reduced there. */
+  readonly reduction: ReductionOptions;
+}
+
+/**
+ * Prepares batches to be run on a model, in any order and under any number of
+ * schedules.
+ */
+export function createBatchRunner(
+  model: LlavaModel,
+  { images, batches }: BatchSet,
+): RunBatch {
+  const { backend } = model;
+  const store = createImageStore(model, images);
+  /** How far each batch was run last, where that is kept. */
+  const cached = new Map<Batch, EnteringState>();
+  const last = model.decoder.layers.length - 1;
+
+  /** The batch as it enters layer `to`. */
+  function enter(
+    batch: Batch,
+    schedule: Schedule,
+    to: number,
+    reduction: ReductionOptions,
+  ): EnteringState {
+    const depth = Math.min(to, unreducedLayers(schedule));
+    const prefixes = store.prefixes(
+      batch.map(({ image }) => image),
+      batch.map(({ prompt }) => prompt.before),
+      depth,
+    );
+    const state = backend.scope(() =>
+      runDecoder(
+        model,
+        askPrefixes(model, prefixes, batch.map(({ prompt }) => prompt), {
+          ...reduction,
+          samples: batch.map(({ number }) => number),
+        }),
+        schedule,
+        { ...reduction, from: depth, to },
+      )
+    );
+    return { state, keep: schedule.keep.slice(0, to), reduction };
+  }
+
+  /** Has the batch enter layer `to`, from where it was run to if possible. */
+  function advanceCache(
+    batch: Batch,
+    schedule: Schedule,
+    to: number,
+    reduction: ReductionOptions,
+  ): void {
+    const known = cached.get(batch);
+    if (
+      known && known.keep.length <= to &&
+      sameRules(known.reduction, reduction) &&
+      known.keep.every((keep, i) => keep === schedule.keep[i])
+    ) {
+      const from = known.keep.length;
+      if (from === to) return;
+      const state = runDecoder(model, known.state, schedule, {
+        ...reduction,
+        from,
+        to,
+      });
+      replaceCache(batch, {
+        state,
+        keep: schedule.keep.slice(0, to),
+        reduction,
+      });
+    } else {
+      replaceCache(batch, enter(batch, schedule, to, reduction));
+    }
+  }
+
+  function replaceCache(batch: Batch, entering: EnteringState): void {
+    // Layers hand on position ids and random scores as they are.
+    const kept = tensorsOf(entering.state);
+    const old = cached.get(batch);
+    if (old) {
+      backend.free(
+        tensorsOf(old.state).filter((tensor) => !kept.includes(tensor)),
+      );
+    }
+    cached.set(batch, entering);
+  }
+
+  /** Logits of the batch's samples, shape [B, 1, V]. */
+  function computeLogits(
+    batch: Batch,
+    { schedule, fixedLayers = 0, cache = true, ...reduction }: BatchRun,
+  ): Tensor {
+    // The last layer computes less than a state holds: it is always run.
+    const fixed = Math.min(fixedLayers, last);
+    const cacheable = cache && fixed > 0;
+    if (cacheable) advanceCache(batch, schedule, fixed, reduction);
+    const depth = Math.min(unreducedLayers(schedule), last);
+    const { state, keep } = cacheable
+      ? cached.get(batch)!
+      : enter(batch, schedule, depth, reduction);
+    try {
+      const from = keep.length;
+      return predictNextToken(model, state, schedule, { ...reduction, from });
+    } finally {
+      if (!cacheable) backend.free(tensorsOf(state));
+    }
+  }
+
+  return async (place, run) => {
+    const batch = batches[place];
+    const logits = computeLogits(batch, run);
+    const values = await backend.read(logits);
+    backend.free([logits]);
+    return batch.map(({ number, answer }, b) => ({
+      index: number,
+      ...scoreAnswer(values, b, model.config.decoder.vocabulary, answer),
+    }));
+  };
+}
+
+/** Layers before the first that reduces. */
+function unreducedLayers({ keep, visionTokens }: Schedule): number {
+  const first = keep.findIndex((count) => count < visionTokens);
+  return first === -1 ? keep.length : first;
+}
+
+function sameRules(a: ReductionOptions, b: ReductionOptions): boolean {
+  return a.ranking === b.ranking && a.positions === b.positions;
+}
+
+function tensorsOf(
+  { hidden, positions, scores }: DecoderState,
+): (Tensor | Indices)[] {
+  return scores ? [hidden, positions, scores] : [hidden, positions];
+}

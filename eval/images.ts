@@ -1,0 +1,133 @@
+/**
+ * What evaluations know of each image: its vision tokens, and what becomes of
+ * them in the decoder before the first layer that reduces. Neither depends on
+ * what is asked.
+ *
+ * This module is browser compatible.
+ */
+
+import {
+  type Backend,
+  embedImages,
+  type Indices,
+  type LlavaModel,
+  type Prefix,
+  prefixTensors,
+  type RgbImage,
+  runPrefix,
+  type Tensor,
+} from "../core/mod.ts";
+
+/** Bytes of vision tokens, and of prefixes, that are kept for later use. */
+const MOST_BYTES = 2 ** 28;
+
+/** Images, and what was computed of them. */
+export interface ImageStore {
+  /**
+   * System and vision tokens as they enter layer `depth`, to be used before the
+   * next call.
+   *
+   * @param images by their places in the store
+   * @param before token ids before each image
+   */
+  prefixes(
+    images: readonly number[],
+    before: readonly (readonly number[])[],
+    depth: number,
+  ): Prefix[];
+}
+
+/** Starts with nothing computed. */
+export function createImageStore(
+  model: LlavaModel,
+  images: readonly RgbImage[],
+): ImageStore {
+  const { backend } = model;
+  const visionTokens = new Recent<number, Tensor>(
+    backend,
+    (tokens) => [tokens],
+  );
+  const prefixes = new Recent<string, Prefix>(backend, prefixTensors);
+
+  function visionTokensOf(image: number): Tensor {
+    return visionTokens.get(image) ??
+      visionTokens.set(image, embedImages(model, [images[image]]));
+  }
+
+  function prefixOf(
+    image: number,
+    before: readonly number[],
+    depth: number,
+  ): Prefix {
+    const key = `${image} after ${before}`;
+    const known = prefixes.get(key);
+    if (known?.past.length === depth) return known;
+    const tokens = visionTokensOf(image);
+    return prefixes.set(key, runPrefix(model, tokens, before, depth));
+  }
+
+  return {
+    prefixes(places, before, depth) {
+      // Not later, for what is asked for now must stay.
+      visionTokens.trim(MOST_BYTES);
+      prefixes.trim(MOST_BYTES);
+      return places.map((image, i) => prefixOf(image, before[i], depth));
+    },
+  };
+}
+
+/** Values by key; those used least lately are the first to go. */
+class Recent<K, T> {
+  readonly #backend: Backend;
+  readonly #tensorsOf: (value: T) => readonly (Tensor | Indices)[];
+  /** In the order of their last use. */
+  readonly #values = new Map<K, T>();
+  #bytes = 0;
+
+  constructor(
+    backend: Backend,
+    tensorsOf: (value: T) => readonly (Tensor | Indices)[],
+  ) {
+    this.#backend = backend;
+    this.#tensorsOf = tensorsOf;
+  }
+
+  get(key: K): T | undefined {
+    const value = this.#values.get(key);
+    if (value !== undefined) {
+      this.#values.delete(key);
+      this.#values.set(key, value);
+    }
+    return value;
+  }
+
+  set(key: K, value: T): T {
+    this.#drop(key);
+    this.#values.set(key, value);
+    this.#bytes += this.#bytesOf(value);
+    return value;
+  }
+
+  /** Frees values until the rest takes no more than so many bytes. */
+  trim(most: number): void {
+    for (const key of this.#values.keys()) {
+      if (this.#bytes <= most) return;
+      this.#drop(key);
+    }
+  }
+
+  #drop(key: K): void {
+    const value = this.#values.get(key);
+    if (value === undefined) return;
+    this.#values.delete(key);
+    this.#bytes -= this.#bytesOf(value);
+    this.#backend.free(this.#tensorsOf(value));
+  }
+
+  #bytesOf(value: T): number {
+    return this.#tensorsOf(value).reduce(
+      (sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1),
+      0,
+    );
+  }
+}
