@@ -41,13 +41,25 @@ Deno.test("Arena gives out blocks that do not overlap and takes them back", () =
   );
 });
 
-Deno.test("Arena takes the smallest free block that fits", () => {
+Deno.test("Arena gives out again what was given back last, to a request of its size", () => {
   const arena = new Arena();
-  const [large, , small] = [1000, 10, 500, 10].map((n) => arena.allocate(n));
+  const [a, b, c] = [500, 500, 1000].map((n) => arena.allocate(n));
+  arena.free(a, 500);
+  arena.free(c, 1000);
+  arena.free(b, 500);
+  assertEquals([500, 500, 1000].map((n) => arena.allocate(n)), [b, a, c]);
+});
+
+Deno.test("Arena takes the smallest free block that fits before it grows", () => {
+  const arena = new Arena();
+  const [large, , small] = [1000, 10, 700, 10].map((n) => arena.allocate(n));
+  const { size } = arena;
+  arena.allocate(size - arena.used - 64 - 28);
   arena.free(large, 1000);
-  arena.free(small, 500);
+  arena.free(small, 700);
   assertEquals(arena.allocate(490), small);
   assertEquals(arena.allocate(490), large);
+  assertEquals(arena.size, size);
 });
 
 Deno.test("Arena keeps what is in it when it grows, and its views follow", () => {
