@@ -115,6 +115,14 @@ export interface ReductionOptions {
   readonly positions?: PositionRule;
 }
 
+/** What comes of a layer. */
+export interface LayerResult<T> {
+  /** What leaves it. */
+  readonly leaving: T;
+  /** What all tokens that it kept left there, for later tokens to see. */
+  readonly past: KeyValues;
+}
+
 /**
  * One decoder layer.
  *
@@ -130,21 +138,21 @@ export function decoderLayer(
   keep: number,
   { ranking = "instruction", positions: rule = "original" }: ReductionOptions =
     {},
-): DecoderState {
+): LayerResult<DecoderState> {
   const reduced = sortAndReduce(backend, state, keep, rule);
   const { positions, vision, scores } = reduced;
-  const { hidden, q, k } = transform(backend, decoder, index, reduced);
+  const { hidden, q, past } = transform(backend, decoder, index, reduced);
 
   // scores for the next layer's Sort & Reduce
   const nextScores = ranking === "random"
     ? scores
-    : backend.attentionScores(q, k, {
+    : backend.attentionScores(q, past.keys, {
       headWidth: decoder.config.headWidth,
       causal: { queries: positions, keys: positions },
       queryRows: scoringRows(ranking, vision, hidden.shape[1]),
       keyColumns: vision,
     });
-  return { hidden, positions, vision, scores: nextScores };
+  return { leaving: { hidden, positions, vision, scores: nextScores }, past };
 }
 
 /**
@@ -161,7 +169,7 @@ export function decoderLayerLastToken(
   state: DecoderState,
   keep: number,
   { positions: rule = "original" }: ReductionOptions = {},
-): Tensor {
+): LayerResult<Tensor> {
   const all = sortAndReduce(backend, state, keep, rule);
   const [B, S] = all.positions.shape;
   const none = backend.upload(new Int32Array(0), [B, 0]);
@@ -170,7 +178,10 @@ export function decoderLayerLastToken(
     hidden: backend.gatherRows(all.hidden, none, others),
     positions: backend.gatherRows(all.positions, none, others),
   };
-  return transform(backend, decoder, index, last, { seen: all }).hidden;
+  const { hidden: leaving, past } = transform(backend, decoder, index, last, {
+    seen: all,
+  });
+  return { leaving, past };
 }
 
 /** Tokens that enter a layer. */
@@ -205,10 +216,8 @@ export interface Transformed {
   readonly hidden: Tensor;
   /** Their rotated queries, shape [B, S, H·E]. */
   readonly q: Tensor;
-  /** Rotated keys of all that they see, shape [B, P + S, K·E]. */
-  readonly k: Tensor;
-  /** Values of all that they see, shape [B, P + S, K·E]. */
-  readonly v: Tensor;
+  /** All that they see. */
+  readonly past: KeyValues;
 }
 
 /** A decoder layer's attention and MLP: tokens that ask, and those they see. */
@@ -227,18 +236,19 @@ export function transform(
     backend.rmsNorm(tokens.hidden, layer.attentionNorm, normEpsilon);
   const rotated = (x: Tensor, weight: Weight, positions: Indices): Tensor =>
     backend.rope(backend.linear(x, weight), positions, decoder.frequencies);
-  const after = (before: Tensor | undefined, x: Tensor): Tensor =>
-    before ? backend.concat([before, x], 1) : x;
   const normedSeen = normed(seen);
   const normedAsking = asking === seen ? normedSeen : normed(asking);
   const q = rotated(normedAsking, layer.query, asking.positions);
-  const k = after(past?.keys, rotated(normedSeen, layer.key, seen.positions));
-  const v = after(past?.values, backend.linear(normedSeen, layer.value));
-  const keys = past
-    ? backend.concat([past.positions, seen.positions], 1)
-    : seen.positions;
-  const causal = { queries: asking.positions, keys };
-  const attended = backend.attention(q, k, v, { headWidth, causal });
+  const own: KeyValues = {
+    keys: rotated(normedSeen, layer.key, seen.positions),
+    values: backend.linear(normedSeen, layer.value),
+    positions: seen.positions,
+  };
+  const all = past ? joinKeyValues(backend, past, own) : own;
+  const attended = backend.attention(q, all.keys, all.values, {
+    headWidth,
+    causal: { queries: asking.positions, keys: all.positions },
+  });
   const middle = backend.linear(attended, layer.out, {
     residual: asking.hidden,
   });
@@ -248,5 +258,18 @@ export function transform(
   const gate = backend.linear(mlpIn, layer.gate);
   const mlp = backend.linear(mlpIn, layer.up, { gate });
   const hidden = backend.linear(mlp, layer.down, { residual: middle });
-  return { hidden, q, k, v };
+  return { hidden, q, past: all };
+}
+
+/** One after the other. */
+function joinKeyValues(
+  backend: Backend,
+  a: KeyValues,
+  b: KeyValues,
+): KeyValues {
+  return {
+    keys: backend.concat([a.keys, b.keys], 1),
+    values: backend.concat([a.values, b.values], 1),
+    positions: backend.concat([a.positions, b.positions], 1),
+  };
 }

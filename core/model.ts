@@ -230,18 +230,25 @@ export function runDecoder(
           entering,
           schedule.keep[layer],
           reduction,
-        )
+        ).leaving
       );
     }
     return next;
   });
 }
 
-function checkSchedule(
+/**
+ * Checks that a schedule can be run.
+ *
+ * @param state what enters layer `from`
+ * @throws {RangeError} it does not fit the model, or removes tokens before there
+ *   are scores to rank them by
+ */
+export function checkSchedule(
   { decoder }: LlavaModel,
   state: DecoderState,
   { keep }: Schedule,
-  from: number,
+  from: number = 0,
 ): void {
   if (keep.length !== decoder.layers.length) {
     throw new RangeError(
@@ -283,7 +290,7 @@ export function predictNextToken(
       from,
       to: last,
     });
-    const hidden = decoderLayerLastToken(
+    const { leaving } = decoderLayerLastToken(
       backend,
       decoder,
       last,
@@ -291,7 +298,7 @@ export function predictNextToken(
       schedule.keep[last],
       reduction,
     );
-    return headLogits(model, hidden);
+    return headLogits(model, leaving);
   });
 }
 
@@ -311,7 +318,7 @@ export function nextTokenLogits(
 }
 
 /** Hidden states that left the last layer → logits [B, S, V]. */
-function headLogits(
+export function headLogits(
   { backend, decoder }: LlavaModel,
   hidden: Tensor,
 ): Tensor {

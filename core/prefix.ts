@@ -63,7 +63,7 @@ export function runPrefix(
         return rest;
       });
       hidden = left.hidden;
-      past.push({ keys: left.k, values: left.v, positions });
+      past.push(left.past);
     }
     const vision = { start: before.length, length: N };
     return { before, hidden, positions, vision, past };
@@ -137,7 +137,7 @@ export function askPrefixes(
         const { start, length } = scoringRows(ranking, vision, P + T);
         return {
           hidden: left.hidden,
-          scores: backend.attentionScores(left.q, left.k, {
+          scores: backend.attentionScores(left.q, left.past.keys, {
             headWidth: decoder.config.headWidth,
             causal: { queries: words, keys: positions },
             queryRows: { start: start - P, length },

@@ -351,7 +351,14 @@ Deno.test("createEvaluator() rejects with the signal's reason, before and betwee
   const model = await smallModel();
   const reason = new Error("enough");
   let batches = 0;
-  const evaluate = createEvaluator(model, set, { onProgress: () => batches++ });
+  const evaluate = createEvaluator(model, set, {
+    onProgress() {
+      batches++;
+      // a batch that takes its time
+      const end = performance.now() + 30;
+      while (performance.now() < end);
+    },
+  });
   await assertRejects(
     () => evaluate(keepAll(model), { signal: AbortSignal.abort(reason) }),
     Error,

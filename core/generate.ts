@@ -1,0 +1,184 @@
+/**
+ * Generation: prefill under a schedule, then one token after the other. Each
+ * layer's cache holds the keys and values of the tokens that it kept in the
+ * prefill, frozen there (paper section 1): layers see different sets of vision
+ * tokens, and decoding is cheaper by all that were removed.
+ *
+ * A conversation goes on from the same caches: later turns see the vision
+ * tokens that the first question kept, and no others.
+ *
+ * This module is browser compatible.
+ */
+
+import type { Indices, Tensor } from "./backend.ts";
+import {
+  decoderLayer,
+  decoderLayerLastToken,
+  type KeyValues,
+  type ReductionOptions,
+  transform,
+} from "./decoder.ts";
+import {
+  checkSchedule,
+  embedWords,
+  headLogits,
+  type LlavaModel,
+} from "./model.ts";
+import { countUp, type DecoderState } from "./reduce.ts";
+import { sampleToken, type SamplingOptions } from "./sampling.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** Where a text stands: what the next token depends on. */
+export interface Context {
+  /** Logits of the next token, shape [B, 1, V]. */
+  readonly logits: Tensor;
+  /** What each layer has seen. */
+  readonly past: readonly KeyValues[];
+  /**
+   * Position id of the next token in each layer. With original ids it is the
+   * same in all; with those numbered anew it follows the layer's own tokens.
+   */
+  readonly next: readonly number[];
+}
+
+/**
+ * Runs a prompt under a schedule, and keeps what decoding needs.
+ *
+ * @param state a batch as it enters layer 0
+ * @throws {RangeError} the schedule does not fit the model, as for `runDecoder`
+ */
+export function prefill(
+  model: LlavaModel,
+  state: DecoderState,
+  schedule: Schedule,
+  reduction: ReductionOptions = {},
+): Context {
+  checkSchedule(model, state, schedule);
+  const { backend, decoder } = model;
+  const { keep } = schedule;
+  const last = decoder.layers.length - 1;
+  const S = state.positions.shape[1];
+  return backend.scope(() => {
+    let entering = state;
+    const past: KeyValues[] = [];
+    for (let layer = 0; layer < last; layer++) {
+      const result = backend.scope(() =>
+        decoderLayer(backend, decoder, layer, entering, keep[layer], reduction)
+      );
+      entering = result.leaving;
+      past.push(result.past);
+    }
+    const result = decoderLayerLastToken(
+      backend,
+      decoder,
+      last,
+      entering,
+      keep[last],
+      reduction,
+    );
+    past.push(result.past);
+    return {
+      logits: headLogits(model, result.leaving),
+      past,
+      next: past.map(({ positions }) =>
+        reduction.positions === "reindexed" ? positions.shape[1] : S
+      ),
+    };
+  });
+}
+
+/** A context further on, and what was likely on the way there. */
+export interface Extension {
+  /** After the last of the tokens. */
+  readonly context: Context;
+  /** Logits of what follows each of the tokens, shape [B, T, V]. */
+  readonly logits: Tensor;
+}
+
+/**
+ * Adds tokens to texts. The given context is not consumed.
+ *
+ * @param ids for each of the B texts T token ids, at least one: a generated
+ *   token, or the words of the next turn
+ */
+export function extend(
+  model: LlavaModel,
+  { past, next }: Context,
+  ids: readonly (readonly number[])[],
+): Extension {
+  const { backend, decoder } = model;
+  const B = ids.length;
+  const T = ids[0].length;
+  return backend.scope(() => {
+    let hidden = embedWords(model, ids);
+    const longer: KeyValues[] = [];
+    for (const [layer, seen] of past.entries()) {
+      const result = backend.scope(() => {
+        const positions = countUp(backend, B, T, next[layer]);
+        const tokens = { hidden, positions };
+        const { q: _, ...rest } = transform(backend, decoder, layer, tokens, {
+          past: seen,
+        });
+        return rest;
+      });
+      hidden = result.hidden;
+      longer.push(result.past);
+    }
+    const logits = headLogits(model, hidden);
+    return {
+      logits,
+      context: {
+        logits: T === 1
+          ? logits
+          : backend.sliceRows(logits, { start: T - 1, length: 1 }),
+        past: longer,
+        next: next.map((position) => position + T),
+      },
+    };
+  });
+}
+
+/** What a context holds, to be freed when it is not needed any more. */
+export function contextTensors(
+  { logits, past }: Context,
+): (Tensor | Indices)[] {
+  return [
+    logits,
+    ...past.flatMap(({ keys, values, positions }) => [keys, values, positions]),
+  ];
+}
+
+/** How text is generated. */
+export interface GenerateOptions extends SamplingOptions {
+  /** Tokens that end the text; they are not part of it. */
+  readonly stopTokens: readonly number[];
+  /** The most tokens that are generated. */
+  readonly maxTokens: number;
+  /** When aborted, the function rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Generates a text, token by token.
+ *
+ * @param context of one text, where to begin; freed on the way
+ * @returns a generator of token ids, which returns the context after the last
+ *   of them, for a next turn
+ */
+export async function* generate(
+  model: LlavaModel,
+  context: Context,
+  { stopTokens, maxTokens, signal, ...sampling }: GenerateOptions,
+): AsyncGenerator<number, Context, void> {
+  const { backend } = model;
+  for (let count = 0; count < maxTokens; count++) {
+    signal?.throwIfAborted();
+    const id = sampleToken(await backend.read(context.logits), sampling);
+    if (stopTokens.includes(id)) break;
+    yield id;
+    const longer = extend(model, context, [[id]]).context;
+    backend.free(contextTensors(context));
+    context = longer;
+  }
+  return context;
+}

@@ -1,0 +1,182 @@
+// Generation on fixtures llava_a and llava_b, against transformers and, where
+// tokens are removed, an implementation without a cache (fixtures/make_generated.py).
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  type Backend,
+  contextTensors,
+  createReferenceBackend,
+  embedImages,
+  embedPrompts,
+  extend,
+  fromKeepCounts,
+  generate,
+  type GenerateOptions,
+  type LlavaModel,
+  nextTokenLogits,
+  prefill,
+  runDecoder,
+} from "../core/mod.ts";
+import { createCpuBackend } from "../cpu/mod.ts";
+import { createGpuBackend } from "../gpu/mod.ts";
+import { assertClose } from "./_compare.ts";
+import generated from "./fixtures/generated.json" with { type: "json" };
+import { device } from "./_gpu.ts";
+import { LLAVA_FIXTURES, loadLlavaFixture } from "./_llava.ts";
+import { F32_TOLERANCES } from "./_tolerance.ts";
+import { createTrackingBackend } from "./_tracking_backend.ts";
+
+const { logits: TOLERANCE } = F32_TOLERANCES;
+
+/** All ids that are generated, and what comes after the last. */
+async function collect(
+  model: LlavaModel,
+  start: Parameters<typeof generate>[1],
+  options: GenerateOptions,
+): Promise<{ ids: number[]; context: typeof start }> {
+  const ids: number[] = [];
+  const steps = generate(model, start, options);
+  while (true) {
+    const step = await steps.next();
+    if (step.done) return { ids, context: step.value };
+    ids.push(step.value);
+  }
+}
+
+const BACKENDS: readonly (() => Backend)[] = [
+  createReferenceBackend,
+  createCpuBackend,
+  () => createGpuBackend(device),
+];
+
+for (const createBackend of BACKENDS) {
+  const backend = createBackend();
+  for (const name of LLAVA_FIXTURES) {
+    const fixture = await loadLlavaFixture(name, backend);
+    const { model, prompts, images } = fixture;
+    const N = model.config.visionTokens;
+
+    const enter = (sample: number) =>
+      embedPrompts(model, embedImages(model, [images[sample]]), [
+        prompts[sample],
+      ]);
+
+    Deno.test(`generate() says what other implementations say (${name}, ${backend.name})`, async (t) => {
+      for (const run of generated[name]) {
+        await t.step(`${run.label}, sample ${run.sample}`, async () => {
+          const { ids, context } = await collect(
+            model,
+            prefill(
+              model,
+              enter(run.sample),
+              fromKeepCounts(run.keep, N),
+              run as Pick<typeof fixture.pruned[0], "ranking" | "positions">,
+            ),
+            { stopTokens: [], maxTokens: run.ids.length },
+          );
+          assertEquals(ids, run.ids);
+          const logits = await backend.read(context.logits);
+          assertClose(logits, run.logits, TOLERANCE, "logits after the last");
+          // Each layer holds what it kept, the words, and what was generated.
+          const { before, after } = prompts[run.sample];
+          assertEquals(
+            context.past.map(({ keys }) => keys.shape[1]),
+            run.keep.map((keep) =>
+              before.length + keep + after.length + ids.length
+            ),
+          );
+        });
+      }
+    });
+
+    Deno.test(`extend() by several tokens is extend() by each of them (${name}, ${backend.name})`, async () => {
+      const keep = generated[name].find(({ label }) => label === "steps")!.keep;
+      for (const positions of ["original", "reindexed"] as const) {
+        const start = prefill(model, enter(0), fromKeepCounts(keep, N), {
+          positions,
+        });
+        const ids = [5, 9, 7];
+        const together = extend(model, start, [ids]);
+        const singly: number[] = [];
+        let context = start;
+        for (const id of ids) {
+          const step = extend(model, context, [[id]]);
+          singly.push(...await backend.read(step.logits));
+          context = step.context;
+        }
+        assertClose(await backend.read(together.logits), singly, TOLERANCE);
+        assertEquals(together.context.next, context.next);
+      }
+    });
+  }
+}
+
+Deno.test("prefill() gives the logits of a run without a cache", async () => {
+  const { model, prompts, images } = await loadLlavaFixture("llava_a");
+  const state = embedPrompts(model, embedImages(model, [images[0]]), [
+    prompts[0],
+  ]);
+  const schedule = fromKeepCounts([16, 12, 8, 3], 16);
+  const left = runDecoder(model, state, schedule);
+  assertEquals(
+    await model.backend.read(prefill(model, state, schedule).logits),
+    await model.backend.read(nextTokenLogits(model, left)),
+  );
+});
+
+Deno.test("generate() ends before a stop token, and goes on in a next turn", async () => {
+  const { model, prompts, images } = await loadLlavaFixture("llava_a");
+  const [{ ids, keep }] = generated.llava_a;
+  const start = () =>
+    prefill(
+      model,
+      embedPrompts(model, embedImages(model, [images[0]]), [prompts[0]]),
+      fromKeepCounts(keep, 16),
+    );
+  const stop = ids[4];
+  const first = ids.indexOf(stop);
+  const { ids: said, context } = await collect(model, start(), {
+    stopTokens: [30, stop],
+    maxTokens: 20,
+  });
+  assertEquals(said, ids.slice(0, first));
+
+  const { context: next } = extend(model, context, [ids.slice(first, 9)]);
+  const rest = await collect(model, next, { stopTokens: [], maxTokens: 6 });
+  assertEquals(rest.ids, ids.slice(9, 15));
+});
+
+Deno.test("generate() frees what it makes but the context that it returns", async () => {
+  const backend = createTrackingBackend(createReferenceBackend());
+  const { model, prompts, images } = await loadLlavaFixture("llava_a", backend);
+  const before = backend.live();
+  const context = backend.scope(() =>
+    prefill(
+      model,
+      embedPrompts(model, embedImages(model, [images[0]]), [prompts[0]]),
+      fromKeepCounts([16, 12, 8, 3], 16),
+    )
+  );
+  const options = { stopTokens: [], maxTokens: 5 };
+  const { context: end } = await collect(model, context, options);
+  backend.free(contextTensors(end));
+  assertEquals(backend.live(), before);
+});
+
+Deno.test("generate() rejects with the signal's reason", async () => {
+  const { model, prompts, images } = await loadLlavaFixture("llava_a");
+  const context = prefill(
+    model,
+    embedPrompts(model, embedImages(model, [images[0]]), [prompts[0]]),
+    fromKeepCounts([16, 16, 16, 16], 16),
+  );
+  const controller = new AbortController();
+  const steps = generate(model, context, {
+    stopTokens: [],
+    maxTokens: 5,
+    signal: controller.signal,
+  });
+  assert(!(await steps.next()).done);
+  controller.abort(new Error("enough"));
+  await assertRejects(() => steps.next(), Error, "enough");
+});
