@@ -36,11 +36,15 @@
  * @module
  */
 
+export * from "./budget.ts";
 export * from "./cost.ts";
 export * from "./criterion.ts";
 export * from "./evaluate.ts";
+export * from "./families.ts";
+export * from "./fitprune.ts";
 export * from "./gsearch.ts";
 export * from "./gsearch_run.ts";
 export * from "./ranking.ts";
+export * from "./sigmoid.ts";
 export * from "./statistics.ts";
 export type { Schedule } from "../core/schedule.ts";
