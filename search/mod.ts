@@ -36,6 +36,7 @@
  * @module
  */
 
+export * from "./baselines.ts";
 export * from "./budget.ts";
 export * from "./cost.ts";
 export * from "./criterion.ts";
