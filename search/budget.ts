@@ -116,7 +116,7 @@ export function solveBudget(family: ScheduleFamily, budget: Budget): Solution {
       }, what the least schedule costs: current value is ${budget.limit}`,
     );
   }
-  if (meets(high)) low = high;
+  if (meets(high)) return { t: high, schedule: family.at(high) };
   for (let i = 0; i < HALVINGS; i++) {
     const middle = low + (high - low) / 2;
     if (meets(middle)) low = middle;

@@ -44,6 +44,16 @@ Deno.test("`solveBudget()` takes the largest step within the limit when a family
   assertEquals(keepAt(1), [10, 10, 10, 10]);
 });
 
+Deno.test("`solveBudget()` takes the largest schedule when that alone is the last step", () => {
+  // No halving of [0, ⅓] rounds to ⅓, whose last bit is odd.
+  const high = 1 / 3;
+  const at = (t: number) => fromKeepCounts([2, t === high ? 2 : 0], 2);
+  const budget = { kind: "rate", limit: 1 } as const;
+  const { t, schedule } = solveBudget({ low: 0, high, at }, budget);
+  assertEquals(t, high);
+  assertEquals(schedule.keep, [2, 2]);
+});
+
 Deno.test("`solveBudget()` meets every kind of budget of LLaVA-1.5-7B to within one token per layer", () => {
   const shape = { layers: 32, visionTokens: 576 };
   const kv = { model, textTokens: 72, bytesPerElement: 2 };
