@@ -84,6 +84,8 @@ export * from "./objective.ts";
 export * from "./psigmoid.ts";
 export * from "./psigmoid_run.ts";
 export * from "./ranking.ts";
+export * from "./refine.ts";
+export * from "./refine_run.ts";
 export * from "./sigmoid.ts";
 export * from "./statistics.ts";
 export type { TrialOptions } from "./trials.ts";
