@@ -136,7 +136,11 @@ function methods(options: BaselineOptions): Method[] {
     fastv(options),
     {
       name: "PyramidDrop",
-      family: stagedFamily(layers, visionTokens, pyramidDropStages(layers)),
+      family: stagedFamily({
+        layers,
+        visionTokens,
+        stages: pyramidDropStages(layers),
+      }),
       ranking: "next",
       positions: "reindexed",
     },
@@ -157,7 +161,11 @@ function methods(options: BaselineOptions): Method[] {
     ],
     {
       name: "SparseVLM",
-      family: stagedFamily(layers, visionTokens, sparseVlmStages(layers)),
+      family: stagedFamily({
+        layers,
+        visionTokens,
+        stages: sparseVlmStages(layers),
+      }),
       ranking: "raters",
       positions: "reindexed",
     },

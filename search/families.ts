@@ -46,19 +46,25 @@ export function constantFamily(shape: FamilyShape): ScheduleFamily {
   };
 }
 
+/** Options of {@linkcode stagedFamily}. */
+export interface StagedOptions {
+  /** L, an integer ≥ 1. */
+  readonly layers: number;
+  /** N, an integer ≥ 0. */
+  readonly visionTokens: number;
+  /** The first layer of each stage, rising, each in [1, L − 1]. */
+  readonly stages: readonly number[];
+}
+
 /**
  * PyramidDrop's counts (CVPR 2025), by λ: from its s-th stage on (s = 1, 2, …)
  * a layer keeps int(λ^s · N).
  *
- * @param layers L, an integer ≥ 1.
- * @param visionTokens N, an integer ≥ 0.
- * @param stages The first layer of each stage, rising, each in [1, L − 1].
+ * @param options Depth, vision tokens and stages.
  * @returns The family; λ = .5 is PyramidDrop's own.
  */
 export function stagedFamily(
-  layers: number,
-  visionTokens: number,
-  stages: readonly number[],
+  { layers, visionTokens, stages }: StagedOptions,
 ): ScheduleFamily {
   return {
     low: 0,

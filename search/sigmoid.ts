@@ -25,7 +25,10 @@ export interface Sigmoid extends SigmoidForm {
   readonly b: number;
 }
 
-/** Beyond so many units of 1 / a from b, a sigmoid is 0 or k in floating point. */
+/**
+ * So many units of 1 / a before b a sigmoid is k in floating point; as far after
+ * b it keeps no token.
+ */
 const SATURATED = 40;
 
 /**

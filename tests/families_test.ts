@@ -11,14 +11,20 @@ import {
 import { type AttentionByRank, fitPruneFamily } from "../search/fitprune.ts";
 
 Deno.test("`stagedFamily()` gives PyramidDrop's counts when λ is a half", () => {
-  const { keep } = stagedFamily(32, 575, [8, 16, 24]).at(.5);
+  const { keep } = stagedFamily({
+    layers: 32,
+    visionTokens: 575,
+    stages: [8, 16, 24],
+  }).at(.5);
   // 287.5, 143.75 and 71.875, truncated.
   const expected = [575, 287, 143, 71].flatMap((count) => Array(8).fill(count));
   assertEquals(keep, expected);
 });
 
 Deno.test("`stagedFamily()` takes several steps at once when stages fall on one layer", () => {
-  assertEquals(stagedFamily(3, 100, [1, 1, 2]).at(.5).keep, [100, 25, 12]);
+  const shape = { layers: 3, visionTokens: 100 };
+  const { at } = stagedFamily({ ...shape, stages: [1, 1, 2] });
+  assertEquals(at(.5).keep, [100, 25, 12]);
 });
 
 Deno.test("`vtwFamily()` drops all tokens at the layer, rounded down", () => {
