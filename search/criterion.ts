@@ -10,6 +10,7 @@
 // This module is browser compatible.
 
 import type { Evaluation, SampleResult } from "./evaluate.ts";
+import { answerProbability } from "./objective.ts";
 
 /**
  * How much worse than the full model a trial may be. n is the number of
@@ -145,8 +146,9 @@ export function meanDrop(
   for (const { full: f, trial: t } of pair(full, trial)) {
     if (t === undefined) continue;
     if (kind === "loss") sum += t.loss - f.loss;
-    else if (kind === "bound") sum += 100 * (probability(f) - probability(t));
-    else sum += 100 * (Number(f.correct) - Number(t.correct));
+    else if (kind === "bound") {
+      sum += 100 * (answerProbability(f) - answerProbability(t));
+    } else sum += 100 * (Number(f.correct) - Number(t.correct));
   }
   return sum / trial.samples.length;
 }
@@ -188,7 +190,8 @@ function judgeBound(epsilon: number, pairs: readonly Pair[]): Verdict | "open" {
   const seen: number[] = [];
   let sum = 0;
   for (const { full, trial } of pairs) {
-    const drop = probability(full) - (trial ? probability(trial) : 1);
+    const drop = answerProbability(full) -
+      (trial ? answerProbability(trial) : 1);
     sum += drop;
     if (trial !== undefined) seen.push(drop);
   }
@@ -215,10 +218,6 @@ function upperBound(sum: number, known: readonly number[], n: number): number {
   const count = n + 1;
   const s = Math.sqrt(squares / (count - 1));
   return 100 * ((sum + 1) / count + z95 * s / Math.sqrt(count));
-}
-
-function probability(sample: SampleResult): number {
-  return Math.exp(-sample.loss);
 }
 
 /** Pairs by index, always in the order of `full`, whatever the trial's. */

@@ -10,6 +10,7 @@
 // This module is browser compatible.
 
 import { fromKeepCounts, type Schedule } from "../core/schedule.ts";
+import { checkIntegers } from "./checks.ts";
 import type { Verdict } from "./criterion.ts";
 
 /** What G-Search searches over. */
@@ -71,10 +72,12 @@ export interface Proposal {
 export function initGSearch(
   { layers, visionTokens, firstLayer = 3, minKeep = 0 }: GSearchSpace,
 ): GSearchState {
-  checkInteger("layers", layers, 2, Infinity);
-  checkInteger("visionTokens", visionTokens, 0, Infinity);
-  checkInteger("firstLayer", firstLayer, 1, layers - 1);
-  checkInteger("minKeep", minKeep, 0, visionTokens);
+  checkIntegers("start a search", {
+    layers: { value: layers, least: 2, most: Infinity },
+    visionTokens: { value: visionTokens, least: 0, most: Infinity },
+    firstLayer: { value: firstLayer, least: 1, most: layers - 1 },
+    minKeep: { value: minKeep, least: 0, most: visionTokens },
+  });
   return settle({
     visionTokens,
     layers,
@@ -176,17 +179,4 @@ function settle(state: GSearchState): GSearchState {
     low = state.minKeep;
   }
   return { ...state, decided, layer, low, high };
-}
-
-function checkInteger(
-  name: string,
-  value: number,
-  least: number,
-  most: number,
-): void {
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new RangeError(
-      `Cannot start a search as ${name} must be an integer in [${least}, ${most}]: current value is ${value}`,
-    );
-  }
 }

@@ -7,6 +7,7 @@
 // This module is browser compatible.
 
 import { fullSchedule, type Schedule } from "../core/schedule.ts";
+import { commonLayers } from "./calls.ts";
 import {
   checkEpsilon,
   type Criterion,
@@ -175,10 +176,4 @@ function matches(trial: Trial, { layer, keep, schedule }: Proposal): boolean {
     trial.schedule.length === schedule.keep.length &&
     trial.schedule.every((count, i) => count === schedule.keep[i]) &&
     (trial.verdict === "pass" || trial.verdict === "fail");
-}
-
-/** Number of leading layers that keep the same counts. */
-function commonLayers(a: Schedule, b: Schedule): number {
-  const first = a.keep.findIndex((keep, layer) => keep !== b.keep[layer]);
-  return first === -1 ? a.keep.length : first;
 }

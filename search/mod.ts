@@ -1,6 +1,7 @@
 /**
- * Searching how few vision tokens each layer needs: G-Search, the criteria it
- * judges by, what a schedule costs, and how sure the result is.
+ * Searching how few vision tokens each layer needs: G-Search, which gives up no
+ * performance; P-Sigmoid, which makes the best of a budget, and the methods it
+ * has to beat there; what a schedule costs, and how sure a result is.
  *
  * A search never sees a model, only a function from a schedule to per-sample
  * results. Here a toy in its place, whose layers 1 and 2 need 5 and 3 of 8
@@ -33,14 +34,59 @@
  * assertEquals(step.value.schedule.keep, [8, 5, 3]);
  * ```
  *
+ * @example Make the best of a budget
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import {
+ *   type Budget,
+ *   costOf,
+ *   type Evaluate,
+ *   pSigmoid,
+ * } from "@tokensieve/tokensieve/search";
+ *
+ * const needs = [100, 80, 60, 10, 0, 0];
+ * const evaluate: Evaluate = ({ keep }) => {
+ *   const lacking = needs.map((need, i) => Math.max(0, need - keep[i]) / 100);
+ *   const loss = 0.1 + lacking.reduce((sum, share) => sum + share);
+ *   const samples = [{ index: 0, correct: loss < 0.5, loss }];
+ *   return Promise.resolve({ samples, total: 1 });
+ * };
+ *
+ * const budget: Budget = { kind: "rate", limit: 0.45 };
+ * const search = pSigmoid(evaluate, {
+ *   layers: 6,
+ *   visionTokens: 100,
+ *   firstLayer: 1,
+ *   budget,
+ *   evaluations: 20,
+ * });
+ * let step = await search.next();
+ * while (!step.done) step = await search.next();
+ * const { schedule, k, a, b } = step.value;
+ * console.log(`k ${k}, a ${a}, b ${b}: ${schedule.keep}`);
+ * assert(costOf(schedule, budget) <= 0.45);
+ * assert(schedule.keep[2] > 50 && schedule.keep[5] < 20);
+ * ```
+ *
  * @module
  */
 
+export * from "./baselines.ts";
+export * from "./budget.ts";
 export * from "./cost.ts";
 export * from "./criterion.ts";
 export * from "./evaluate.ts";
+export * from "./families.ts";
+export * from "./fitprune.ts";
 export * from "./gsearch.ts";
 export * from "./gsearch_run.ts";
+export * from "./objective.ts";
+export * from "./psigmoid.ts";
+export * from "./psigmoid_run.ts";
 export * from "./ranking.ts";
+export * from "./refine.ts";
+export * from "./refine_run.ts";
+export * from "./sigmoid.ts";
 export * from "./statistics.ts";
+export type { TrialOptions } from "./trials.ts";
 export type { Schedule } from "../core/schedule.ts";

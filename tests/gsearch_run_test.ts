@@ -7,6 +7,7 @@ import {
   type Trial,
 } from "../search/gsearch_run.ts";
 import { leastEpsilon } from "../search/criterion.ts";
+import { finish, type Finished } from "./_search.ts";
 
 interface Call {
   keep: readonly number[];
@@ -39,15 +40,11 @@ const options: GSearchOptions = {
   criterion: { kind: "accuracy", epsilon: 0 },
 };
 
-async function run(
+function run(
   evaluate: Evaluate,
   options: GSearchOptions,
-): Promise<{ yielded: Trial[]; result: GSearchResult }> {
-  const search = gSearch(evaluate, options);
-  const yielded = [];
-  let step = await search.next();
-  for (; !step.done; step = await search.next()) yielded.push(step.value);
-  return { yielded, result: step.value };
+): Promise<Finished<Trial, GSearchResult>> {
+  return finish(gSearch(evaluate, options));
 }
 
 Deno.test("`gSearch()` finds the greatest need of any sample when ε is the least, by every criterion", async () => {

@@ -1,0 +1,226 @@
+/**
+ * What a search has to beat at the same budget: each method of paper section 6
+ * that reduces tokens inside the decoder, and the controls, as a schedule solved
+ * for the budget plus the rule that ranks the tokens.
+ *
+ * Only how many and by which rule. SparseVLM's merging of removed tokens into
+ * new ones ("recycling") is left out: a schedule has no place for it.
+ */
+
+// This module is browser compatible.
+
+import type { Schedule } from "../core/schedule.ts";
+import {
+  type Budget,
+  costOf,
+  type ScheduleFamily,
+  solveBudget,
+} from "./budget.ts";
+import { settleShape } from "./checks.ts";
+import {
+  constantFamily,
+  type FamilyShape,
+  rescaledFamily,
+  stagedFamily,
+  vtwFamily,
+} from "./families.ts";
+import { type AttentionByRank, fitPruneFamily } from "./fitprune.ts";
+
+/**
+ * By what vision tokens are ranked:
+ * - `"instruction"`: attention from the instruction tokens, mean over heads (the
+ *   paper's rule); `"instruction_max"`: largest of the heads;
+ * - `"last"`: attention from the last token alone (FastV);
+ * - `"raters"`: from the text tokens that attend to the image most (SparseVLM);
+ * - `"self_cross"`: attention from the vision tokens × that from the instruction
+ *   tokens (FitPrune);
+ * - `"next"`: attention of the last token in the layer to come (PyramidDrop);
+ * - `"random"`, and `"uniform"`: evenly over the image (controls).
+ */
+export type RankingRule =
+  | "instruction"
+  | "instruction_max"
+  | "last"
+  | "raters"
+  | "self_cross"
+  | "next"
+  | "random"
+  | "uniform";
+
+/** A method to compare with: what the decoder is to do. */
+export interface Contender {
+  /** The method. */
+  readonly name: string;
+  /** Keep counts that meet the budget. */
+  readonly schedule: Schedule;
+  /** By what tokens are ranked. */
+  readonly ranking: RankingRule;
+  /** Whether survivors keep their position ids or are numbered anew. */
+  readonly positions: "original" | "reindexed";
+}
+
+/** A method that cannot meet the budget. */
+export interface LeftOut {
+  /** The method. */
+  readonly name: string;
+  /** What its least schedule costs, in the unit of the budget. */
+  readonly leastCost: number;
+}
+
+/** Options of {@linkcode baselines}. */
+export interface BaselineOptions extends FamilyShape {
+  /** What each schedule may cost. */
+  readonly budget: Budget;
+  /** Attention of the unreduced model, for FitPrune. */
+  readonly attention?: AttentionByRank;
+  /** G-Search's schedule, to be rescaled. */
+  readonly gSearch?: Schedule;
+  /** P-Sigmoid's schedule at this budget, to be ranked at random and evenly. */
+  readonly pSigmoid?: Schedule;
+}
+
+/** All methods at one budget. */
+export interface Baselines {
+  /** Those that meet it. */
+  readonly contenders: readonly Contender[];
+  /** Those whose least schedule costs more. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** A method before its schedule is solved. */
+interface Method extends Omit<Contender, "schedule"> {
+  readonly family: ScheduleFamily;
+}
+
+/**
+ * Every method that there is something known for, solved for a budget.
+ *
+ * @param options Depth, vision tokens, first layer, budget, and what some of the
+ * methods start from.
+ * @returns Those that meet the budget, in a fixed order, and the others.
+ * @throws {RangeError} If a number is out of range.
+ * @throws {TypeError} If `attention` is not of the shape [L][N].
+ */
+export function baselines(options: BaselineOptions): Baselines {
+  const { budget, pSigmoid } = options;
+  const contenders: Contender[] = [];
+  const leftOut: LeftOut[] = [];
+  for (const { family, ...method } of methods(options)) {
+    const leastCost = costOf(family.at(family.low), budget);
+    if (leastCost > budget.limit) {
+      leftOut.push({ name: method.name, leastCost });
+    } else {
+      const { schedule } = solveBudget(family, budget);
+      contenders.push({ ...method, schedule });
+    }
+  }
+  if (pSigmoid !== undefined) {
+    for (const ranking of ["random", "uniform"] as const) {
+      contenders.push({
+        name: `P-Sigmoid, ${ranking}`,
+        schedule: pSigmoid,
+        ranking,
+        positions: "original",
+      });
+    }
+  }
+  return { contenders, leftOut };
+}
+
+function methods(options: BaselineOptions): Method[] {
+  const { attention, gSearch } = options;
+  const { layers, visionTokens, firstLayer } = settleShape(options);
+  const positions = "original";
+  const constant = constantFamily(options);
+  return [
+    fastv(options),
+    {
+      name: "PyramidDrop",
+      family: stagedFamily({
+        layers,
+        visionTokens,
+        stages: pyramidDropStages(layers),
+      }),
+      ranking: "next",
+      positions: "reindexed",
+    },
+    {
+      // Where all tokens go at once there is nothing to rank.
+      name: "VTW",
+      family: vtwFamily(layers, visionTokens),
+      ranking: "instruction",
+      positions,
+    },
+    ...attention === undefined ? [] : [
+      {
+        name: "FitPrune",
+        family: fitPruneFamily(attention),
+        ranking: "self_cross",
+        positions,
+      } as const,
+    ],
+    {
+      name: "SparseVLM",
+      family: stagedFamily({
+        layers,
+        visionTokens,
+        stages: sparseVlmStages(layers),
+      }),
+      ranking: "raters",
+      positions: "reindexed",
+    },
+    ...gSearch === undefined ? [] : [
+      {
+        name: "G-Search, rescaled",
+        family: rescaledFamily(gSearch, firstLayer),
+        ranking: "instruction",
+        positions,
+      } as const,
+    ],
+    ...(["instruction", "random", "uniform"] as const).map((ranking) => ({
+      name: ranking === "instruction"
+        ? "constant rate"
+        : `constant rate, ${ranking}`,
+      family: constant,
+      ranking,
+      positions,
+    } as const)),
+  ];
+}
+
+/**
+ * FastV with K = 2 and R solved; with K = 1 where two full layers alone cost too
+ * much (our decision: its K is what it is known for, so R gives way first).
+ */
+function fastv({ budget, ...shape }: BaselineOptions): Method {
+  const withK = (K: number): Method => ({
+    name: `FastV K=${K}`,
+    family: constantFamily({ ...shape, firstLayer: K }),
+    ranking: "last",
+    positions: "original",
+  });
+  if (shape.layers === 2) return withK(1);
+  const { family } = withK(2);
+  const meets = costOf(family.at(family.low), budget) <= budget.limit;
+  return withK(meets ? 2 : 1);
+}
+
+/**
+ * After a quarter, half and three quarters of the layers. A budget moves the
+ * ratio λ between stages, .5 in PyramidDrop, and never the stages.
+ */
+function pyramidDropStages(layers: number): number[] {
+  return [1, 2, 3].map((s) => Math.max(1, Math.floor(s * layers / 4)));
+}
+
+/**
+ * After the layers 2, 6 and 15 of 32, scaled to the depth. How many tokens
+ * SparseVLM keeps depends on the rank of each sample's attention; a schedule is
+ * the same for all, so one ratio per stage is solved instead (our decision; the
+ * 300, 200 and 110 of 576 tokens in its code are nearly such a sequence).
+ */
+function sparseVlmStages(layers: number): number[] {
+  return [2, 6, 15].map((last) =>
+    Math.max(1, Math.round((last + 1) * layers / 32))
+  );
+}

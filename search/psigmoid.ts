@@ -1,0 +1,216 @@
+/**
+ * P-Sigmoid: the best performance within a budget (paper section 4). b follows
+ * from the budget, k and a are left to Bayesian optimisation (`optim/`).
+ *
+ * The search is a plain record and four pure functions: `initPSigmoid()`,
+ * `askPSigmoid()`, `tellPSigmoid()`, `bestPSigmoid()`. The record goes through
+ * JSON unharmed. Nothing here runs a model; that is `pSigmoid()` in
+ * psigmoid_run.ts.
+ */
+
+// This module is browser compatible.
+
+import type { Schedule } from "../core/schedule.ts";
+import { askBayes, initBayes, tellBayes } from "../optim/bayes.ts";
+import { bestPoint } from "../optim/bayes_result.ts";
+import type { BayesState } from "../optim/bayes_state.ts";
+import type { Point } from "../optim/space.ts";
+import { type Budget, solveBudget } from "./budget.ts";
+import { checkIntegers, settleShape } from "./checks.ts";
+import { constantFamily, type FamilyShape } from "./families.ts";
+import { type Sigmoid, type SigmoidForm, solveSigmoid } from "./sigmoid.ts";
+
+/** Range of k, the lower end of which a generous budget moves up. */
+const K_RANGE = { low: .2, high: 1 };
+/** Range of a. */
+const A_RANGE = { low: .05, high: 2 };
+
+/** Scrambled Sobol points before the model is asked, besides warm starts. */
+const SOBOL_POINTS = 5;
+
+/**
+ * So many suggestions in a row that round to known schedules end a search: what
+ * the model would still like to know, rounding does not let it see.
+ */
+const MOST_REPEATS = 40;
+
+/** What to search. */
+export interface PSigmoidSpace extends FamilyShape {
+  /** What a schedule may cost. */
+  readonly budget: Budget;
+  /**
+   * Forms to begin with, such as that of `fitSigmoid()` on G-Search's schedule;
+   * moved into the ranges of k and a. Default none.
+   */
+  readonly warmStart?: readonly SigmoidForm[];
+  /** Schedules to evaluate at most, an integer ≥ 1. Default 30. */
+  readonly evaluations?: number;
+  /** Integer from which all randomness comes. Default 0. */
+  readonly seed?: number;
+}
+
+/** A sigmoid within the budget. */
+export interface PSigmoidProposal extends Sigmoid {
+  /** Its keep counts. */
+  readonly schedule: Schedule;
+}
+
+/** A schedule that was evaluated. */
+export interface KnownSchedule {
+  /** Keep counts, shape [L]. */
+  readonly keep: readonly number[];
+  /** Its objective. */
+  readonly value: number;
+}
+
+/** Where a search stands; JSON-serialisable, never changed in place. */
+export interface PSigmoidState extends Required<FamilyShape> {
+  /** What a schedule may cost. */
+  readonly budget: Budget;
+  /** Schedules to evaluate at most. */
+  readonly evaluations: number;
+  /** The optimisation of k and a. */
+  readonly bayes: BayesState;
+  /** What was evaluated, each schedule once. */
+  readonly known: readonly KnownSchedule[];
+  /** What to evaluate next; null when the search is done. */
+  readonly proposal: PSigmoidProposal | null;
+}
+
+/** The result of a search. */
+export interface PSigmoidBest extends PSigmoidProposal {
+  /** Its objective as the model expects it, without noise. */
+  readonly value: number;
+}
+
+/**
+ * Starts a search.
+ *
+ * k is searched in (.2, 1] and a in [.05, 2], the latter by ratios (paper
+ * section 4, our decision). A k below the constant rate that spends the budget
+ * would leave some of it, so k begins there where that is more than .2; at this
+ * end the sigmoid is that constant rate.
+ *
+ * @param space What to search.
+ * @returns The first state.
+ * @throws {RangeError} If a number is out of range, or no schedule meets the
+ * budget.
+ */
+export function initPSigmoid(space: PSigmoidSpace): PSigmoidState {
+  const { budget, warmStart = [], evaluations = 30, seed = 0 } = space;
+  const shape = settleShape(space);
+  checkIntegers("start a search", {
+    evaluations: { value: evaluations, least: 1, most: Infinity },
+  });
+  const constant = solveBudget(constantFamily(shape), budget);
+  const k = { ...K_RANGE, low: Math.max(K_RANGE.low, constant.t) };
+  const points = warmStart.map((form) => ({
+    k: clamp(form.k, k),
+    a: clamp(form.a, A_RANGE),
+  }));
+  const bayes = initBayes({
+    parameters: {
+      k: { kind: "float", ...k },
+      a: { kind: "logFloat", ...A_RANGE },
+    },
+    goal: "maximise",
+    warmStart: points,
+    startingPoints: SOBOL_POINTS + points.length,
+    seed,
+  });
+  return propose({
+    ...shape,
+    budget,
+    evaluations,
+    bayes,
+    known: [],
+    proposal: null,
+  });
+}
+
+/**
+ * What to evaluate next: never a schedule that was evaluated before.
+ *
+ * @param state The search.
+ * @returns The proposal, or null when the search is done.
+ */
+export function askPSigmoid(state: PSigmoidState): PSigmoidProposal | null {
+  return state.proposal;
+}
+
+/**
+ * Takes the objective of what `askPSigmoid()` proposes.
+ *
+ * @param state The search.
+ * @param value The objective, large being good.
+ * @returns The next state.
+ * @throws {RangeError} If the search is done, or the value is not finite.
+ */
+export function tellPSigmoid(
+  state: PSigmoidState,
+  value: number,
+): PSigmoidState {
+  const { proposal, bayes, known } = state;
+  if (proposal === null) {
+    throw new RangeError("Cannot take a value as the search is done");
+  }
+  if (!Number.isFinite(value)) {
+    throw new RangeError(
+      `Cannot take a value as it must be finite: current value is ${value}`,
+    );
+  }
+  const { k, a, schedule: { keep } } = proposal;
+  return propose({
+    ...state,
+    bayes: tellBayes(bayes, { k, a }, value),
+    known: [...known, { keep, value }],
+  });
+}
+
+/**
+ * The best schedule so far: of those evaluated, the one of which the Gaussian
+ * process expects most. Luck with the calibration samples makes a schedule look
+ * better than it is, and the model discounts what its neighbours do not share.
+ *
+ * @param state The search.
+ * @returns The sigmoid, its schedule and its value; null before any evaluation.
+ */
+export function bestPSigmoid(state: PSigmoidState): PSigmoidBest | null {
+  const best = bestPoint(state.bayes);
+  return best && { ...solve(state, best.point), value: best.value };
+}
+
+/**
+ * Asks the optimiser for the next schedule to evaluate. Points that round to a
+ * known schedule are told its value and asked no more.
+ */
+function propose(state: PSigmoidState): PSigmoidState {
+  let { bayes } = state;
+  if (state.known.length === state.evaluations) {
+    return { ...state, proposal: null };
+  }
+  for (let repeats = 0; repeats < MOST_REPEATS; repeats++) {
+    const { state: asked, points: [point] } = askBayes(bayes);
+    const proposal = solve(state, point);
+    const known = state.known.find(({ keep }) =>
+      keep.every((count, layer) => count === proposal.schedule.keep[layer])
+    );
+    if (known === undefined) return { ...state, bayes: asked, proposal };
+    bayes = tellBayes(asked, point, known.value);
+  }
+  return { ...state, bayes, proposal: null };
+}
+
+/** The sigmoid at a point of the optimiser's space, within the budget. */
+function solve(state: PSigmoidState, point: Point): PSigmoidProposal {
+  const { k, a } = point as { k: number; a: number };
+  const { sigmoid, schedule } = solveSigmoid({ k, a }, state);
+  return { ...sigmoid, schedule };
+}
+
+function clamp(
+  value: number,
+  { low, high }: { readonly low: number; readonly high: number },
+): number {
+  return Math.max(low, Math.min(high, value));
+}
