@@ -102,8 +102,8 @@ interface Parts {
 
 /** What this module reads of a tokenizer.json. */
 interface Description {
-  readonly added_tokens?: unknown;
-  readonly model?: { readonly unk_token?: unknown };
+  readonly "added_tokens"?: unknown;
+  readonly model?: { readonly "unk_token"?: unknown };
   readonly decoder?: DecoderDescription | null;
 }
 
