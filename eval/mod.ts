@@ -16,6 +16,7 @@
  * @module
  */
 
+export * from "./answers.ts";
 export * from "./attention.ts";
 export type { BatchOptions, Sample, SampleSet } from "./batches.ts";
 export { createBackend, type Device } from "./device.ts";
@@ -26,6 +27,7 @@ export * from "./questions.ts";
 export * from "./scenes.ts";
 export * from "./task.ts";
 export * from "./timing.ts";
+export * from "./vqa.ts";
 export type {
   Evaluate,
   EvaluateOptions,
