@@ -98,7 +98,8 @@ function removePunctuation(text: string): string {
  * VQA accuracy of one answer: for each person, whether at least three of the
  * others said the same (one or two of them count a third each), averaged over
  * all persons. With ten persons, 1, 2, 3 and 4 equal answers give 0.3, 0.6, 0.9
- * and 1. People's answers are normalised too, as VQAv2's already are.
+ * and 1. All answers are normalised first; VQAEval does so only where people
+ * disagree, and relies on answers that have been normalised before.
  *
  * @param answer the model's
  * @param references people's answers, usually ten; a single one must be equal

@@ -15,10 +15,11 @@
  */
 
 export * from "./conversations.ts";
+export * from "./dataset.ts";
 export * from "./files.ts";
 export * from "./hf.ts";
 export * from "./images.ts";
 export * from "./prompts.ts";
-export * from "./questions.ts";
+
 export * from "./templates.ts";
 export * from "./tokenizer.ts";
