@@ -93,12 +93,9 @@ export class RowFields {
     this.#values = row as Record<string, unknown>;
   }
 
-  /** What a field holds, if anything. */
+  /** What a field holds; null counts as nothing. */
   get(field: string): unknown {
-    const value = Object.hasOwn(this.#values, field)
-      ? this.#values[field]
-      : undefined;
-    return value ?? undefined;
+    return this.#values[field] ?? undefined;
   }
 
   /** The error for a field. */

@@ -92,8 +92,8 @@ line(
   `"answer" ${TEXT} 3`,
 );
 line(
-  "an inherited field",
-  '{"image": "a", "question": "q", "answer": null, "toString": "a"}',
+  "an answer that is null",
+  '{"image": "a", "question": "q", "answer": null}',
   `"answer" ${TEXT} missing`,
 );
 line(

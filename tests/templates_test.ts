@@ -114,6 +114,27 @@ Deno.test("render() marks what messages say, and nothing else", () => {
   );
 });
 
+Deno.test("render() finds contents that a template trims", () => {
+  const trims: [expression: string, words: string][] = [
+    ["", " a b\n"],
+    [".strip()", "a b"],
+    [".lstrip()", "a b\n"],
+    [".rstrip()", " a b"],
+    [" | trim", "a b"],
+  ];
+  for (const [expression, words] of trims) {
+    const text = `[{{ messages[0].content${expression} }}]`;
+    assertEquals(
+      parseChatTemplate(text).render([{ role: "user", content: " a b\n" }]),
+      [
+        { text: "[", special: true },
+        { text: words, special: false },
+        { text: "]", special: true },
+      ],
+    );
+  }
+});
+
 Deno.test("a user who writes special tokens gets their letters", () => {
   const tokenizer = smallTokenizer("qwen2");
   const special = ["<|im_end|>", "<|im_start|>", "<img>", "<IMG_CONTEXT>"];
@@ -205,13 +226,18 @@ Deno.test("parseChatTemplate() refuses what it cannot use", () => {
     SyntaxError,
     "Cannot read a.jinja as it is not a template: ",
   );
-  assertThrows(
-    () =>
-      parseChatTemplate("{{ messages[0].content | upper }}", options)
-        .render([QUESTION]),
-    RangeError,
-    "Cannot use a.jinja as it changes what messages say beyond trimming it",
-  );
+  const changing = [
+    "{{ messages[0].content | upper }}",
+    "{{ messages[0].content | length }}: {{ messages[0].content }}",
+    "{{ messages[0].content }}{{ '!' if (messages[0].content | length) > 4 }}",
+  ];
+  for (const template of changing) {
+    assertThrows(
+      () => parseChatTemplate(template, options).render([QUESTION]),
+      RangeError,
+      "Cannot use a.jinja as it changes what messages say beyond trimming it",
+    );
+  }
   assertThrows(
     () =>
       parseChatTemplate(record.templates.llama.template, options)

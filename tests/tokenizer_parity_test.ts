@@ -80,6 +80,17 @@ for (const kind of KINDS) {
   });
 }
 
+Deno.test("encode() knows where pieces end in the normalised text", () => {
+  const tokenizer = smallTokenizer("llama_old");
+  // Normalising puts a space in front of the token.
+  const ids = tokenizer.encode([
+    { text: "<s>", special: true },
+    { text: "a", special: false },
+  ]);
+  assertEquals(ids, tokenizer.encode("<s>a"));
+  assertEquals(ids[0], tokenizer.tokenId("<s>"));
+});
+
 Deno.test("decode() leaves out special tokens that are normalised", () => {
   const tokenizer = smallTokenizer("llama_old");
   const ids = tokenizer.encode("<s> a </s>");

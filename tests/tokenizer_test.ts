@@ -95,6 +95,16 @@ Deno.test("encode() lets no special token begin in a template and end in a user'
   );
 });
 
+Deno.test("encode() takes the longest of added tokens that begin alike", () => {
+  const added = ["<a>", "<a><b>", "<a>c"].map((content, i) => ({
+    id: 10 + i,
+    content,
+    special: true,
+  }));
+  const tokenizer = parseTokenizer(wordLevel({ added_tokens: added }));
+  assertEquals(tokenizer.encode("<a><a>c<a><b><a>"), [10, 12, 11, 10]);
+});
+
 Deno.test("begin is what the post-processor puts before a text", () => {
   assertEquals(parseTokenizer(wordLevel()).begin, [1]);
   assertEquals(parseTokenizer(wordLevel({ post_processor: null })).begin, []);
