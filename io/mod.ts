@@ -21,5 +21,6 @@ export * from "./hf.ts";
 export * from "./images.ts";
 export * from "./prompts.ts";
 
+export * from "./question_text.ts";
 export * from "./templates.ts";
 export * from "./tokenizer.ts";

@@ -84,8 +84,7 @@ export function encodePrompt(
       `Cannot encode an image as the tokenizer must have a token ${format.token}`,
     );
   }
-  const image = format.before + format.token.repeat(visionTokens) +
-    format.after;
+  const image = format.before + format.token + format.after;
   const encoded = tokenizer.encode(
     pieces.map(({ text, special }) => ({
       text: special ? text.replace(format.marker, () => image) : text,
@@ -94,16 +93,19 @@ export function encodePrompt(
   );
   // Some templates write the first token out, as processors also notice.
   const begun = tokenizer.begin.every((id, i) => encoded[i] === id);
-  const ids = begun ? encoded : [...tokenizer.begin, ...encoded];
-  const prompt = splitPrompt(ids, imageToken);
-  const start = prompt.before.length;
-  const end = start + visionTokens;
+  const prompt = splitPrompt(
+    begun ? encoded : [...tokenizer.begin, ...encoded],
+    imageToken,
+  );
+  const { before, after } = prompt;
+  const vision = { start: before.length, length: visionTokens };
+  const placeholders = Array<number>(visionTokens).fill(imageToken);
   return {
     ...prompt,
-    ids,
-    system: { start: 0, length: start },
-    vision: { start, length: visionTokens },
-    instruction: { start: end, length: prompt.after.length },
+    ids: [...before, ...placeholders, ...after],
+    system: { start: 0, length: before.length },
+    vision,
+    instruction: { start: vision.start + visionTokens, length: after.length },
   };
 }
 
