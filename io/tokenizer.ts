@@ -140,7 +140,9 @@ function makeEncoder(
 ): Tokenizer["encode"] {
   const { normalizer, pre_tokenizer: preTokenizer, model } = tokenizer;
   const normalize = (text: string) => normalizer?.normalize(text) ?? text;
-  const contents = new Set(added.map(({ content }) => content));
+  const specials = new Set(
+    added.filter(({ special }) => special).map(({ content }) => content),
+  );
   const asWritten = added.filter(({ normalized }) => !normalized);
   const asNormalized = added.filter(({ normalized }) => normalized);
   const cut = makeCutter(
@@ -157,8 +159,8 @@ function makeEncoder(
       section_index: start ? 0 : 1,
     }) ?? [text];
     return model!.encode(words).map((token) => {
-      // A vocabulary of whole words also has the added tokens.
-      const word = contents.has(token)
+      // A vocabulary of whole words has the special tokens, too.
+      const word = specials.has(token)
         ? undefined
         : tokenizer.token_to_id(token);
       const id = word ?? model!.unk_token_id;
