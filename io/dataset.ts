@@ -208,7 +208,9 @@ function isRow(value: unknown): boolean {
 
 function rowsOfJson(value: unknown, split: string | undefined): Rows {
   if (Array.isArray(value)) {
-    if (!hasField(value[0], "imgname")) throw new SyntaxError(UNKNOWN);
+    if (!value.some((item) => hasField(item, "imgname"))) {
+      throw new SyntaxError(UNKNOWN);
+    }
     return { format: "chartqa", rows: chartQaRows(value) };
   }
   const file = value as Record<string, unknown>;
@@ -216,7 +218,7 @@ function rowsOfJson(value: unknown, split: string | undefined): Rows {
     return rowsOfVqa([file]);
   }
   if (Array.isArray(file.data)) {
-    return hasField(file.data[0], "questionId")
+    return file.data.some((item) => hasField(item, "questionId"))
       ? { format: "docvqa", rows: docVqaRows(file.data) }
       : { format: "textvqa", rows: textVqaRows(file.data) };
   }
@@ -260,14 +262,18 @@ function rowsOfFiles(files: readonly DataFile[]): Rows {
 }
 
 function rowsOfVqa(files: readonly Record<string, unknown>[]): Rows {
-  const listOf = (field: string) =>
-    files.map((file) => file?.[field]).find(Array.isArray);
-  const [questions, annotations] = [listOf("questions"), listOf("annotations")];
-  if (!questions || !annotations) {
+  const listsOf = (field: string) =>
+    files.map((file) => file?.[field]).filter(Array.isArray);
+  const [questions, ...others] = listsOf("questions");
+  const [annotations, ...more] = listsOf("annotations");
+  if (!questions && !annotations) {
     throw new SyntaxError(
-      questions || annotations
-        ? "VQAv2 takes two files, its questions and its annotations: one is missing"
-        : "several files must be VQAv2's questions and annotations, or AI2D's",
+      "several files must be VQAv2's questions and annotations, or AI2D's",
+    );
+  }
+  if (!questions || !annotations || others.length + more.length > 0) {
+    throw new SyntaxError(
+      "VQAv2 takes two files, one with its questions and one with its annotations",
     );
   }
   const subset = files.map((file) => file.data_subtype)

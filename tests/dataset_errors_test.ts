@@ -239,7 +239,7 @@ CASES.push({
 file(
   "VQAv2 without annotations",
   { data_subtype: "val2014", questions: [] },
-  "VQAv2 takes two files, its questions and its annotations: one is missing",
+  "VQAv2 takes two files, one with its questions and one with its annotations",
 );
 
 for (const { name, text, reason, options } of CASES) {
@@ -309,6 +309,12 @@ Deno.test("parseDataset() names what is wrong with several files", () => {
     () => parse("{}", "{}"),
     SyntaxError,
     "Cannot read f0 and f1 as several files must be VQAv2's questions and annotations, or AI2D's",
+  );
+  assertThrows(
+    () =>
+      parse('{"questions": []}', '{"annotations": []}', '{"questions": []}'),
+    SyntaxError,
+    "Cannot read f0 and f1 and f2 as VQAv2 takes two files, one with its questions and one with its annotations",
   );
   assertThrows(
     () => parse('{"questions": []}', '{"annotations": []}'),
