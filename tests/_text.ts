@@ -1,4 +1,4 @@
-/** Small tokenizers of each published kind, and what made_text.py says of them. */
+/** Small tokenizers of each published kind, and from make_text.py. */
 
 import { parseTokenizer, type Tokenizer } from "../io/tokenizer.ts";
 import tokenizers from "./fixtures/text_tokenizers.json" with { type: "json" };
