@@ -25,7 +25,7 @@ import {
   loadCheckpoint,
   parseTokenizer,
   readBytes,
-  readQuestions,
+  readDataset,
   type Tokenizer,
 } from "../io/mod.ts";
 import { type ModelShape, visionFlops } from "../search/mod.ts";
@@ -138,15 +138,21 @@ async function loadQuestionFile(
   { model: { config }, tokenizer }: LoadedModel,
   file: string,
 ): Promise<QuestionSet> {
-  const texts = await readQuestions(file);
-  const paths = [...new Set(texts.map(({ image }) => image))];
+  const { questions } = await readDataset([file]);
+  const texts = questions.map(({ question, answers: [answer] }) => ({
+    question,
+    answer,
+  }));
+  const files = [...new Set(questions.map(({ image }) => image))];
   const images: RgbImage[] = [];
-  for (const path of paths) {
-    const image = await decodeImage(await readBytes(path), path);
-    checkSize(image, config, path);
+  for (const source of files) {
+    const label = typeof source === "string" ? source : `an image of ${file}`;
+    const image = await decodeImage(await bytesOfImage(source, file), label);
+    checkSize(image, config, label);
     images.push(image);
   }
-  const samples = texts.map(({ image, question, answer }, index) => {
+  const samples = questions.map(({ image, question }, index) => {
+    const { answer } = texts[index];
     const ids = tokenizer.encode(answer);
     if (ids.length !== 1 || ids[0] === tokenizer.tokenId("<unk>")) {
       throw new RangeError(
@@ -156,7 +162,7 @@ async function loadQuestionFile(
       );
     }
     return {
-      image: paths.indexOf(image),
+      image: files.indexOf(image),
       prompt: splitPrompt(
         tokenizer.encode(promptText(question)),
         config.imageToken,
@@ -165,6 +171,18 @@ async function loadQuestionFile(
     };
   });
   return { images, samples, texts, kinds: texts.map(() => "all") };
+}
+
+async function bytesOfImage(
+  source: string | Uint8Array | null,
+  file: string,
+): Promise<Uint8Array> {
+  if (source === null) {
+    throw new RangeError(
+      `Cannot use ${file} as all its questions must have an image`,
+    );
+  }
+  return typeof source === "string" ? await readBytes(source) : source;
 }
 
 function checkSize(

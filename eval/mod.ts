@@ -16,6 +16,7 @@
  * @module
  */
 
+export * from "./answers.ts";
 export * from "./attention.ts";
 export type { BatchOptions } from "./batch_runner.ts";
 export type { Sample, SampleSet } from "./batches.ts";
@@ -32,6 +33,7 @@ export * from "./questions.ts";
 export * from "./scenes.ts";
 export * from "./task.ts";
 export * from "./timing.ts";
+export * from "./vqa.ts";
 export type {
   Evaluate,
   EvaluateOptions,

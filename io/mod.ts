@@ -1,6 +1,7 @@
 /**
- * What comes from outside: Hugging Face model folders, tokenizers, image files,
- * question files. Only `files.ts` touches Deno; the rest takes bytes or text.
+ * What comes from outside: Hugging Face model folders, tokenizers and chat
+ * templates, image files, question files. Only `files.ts` touches Deno; the rest
+ * takes bytes or text.
  *
  * @example Open a model's folder
  * ```ts ignore
@@ -14,8 +15,12 @@
  * @module
  */
 
+export * from "./conversations.ts";
+export * from "./dataset.ts";
 export * from "./files.ts";
 export * from "./hf.ts";
 export * from "./images.ts";
-export * from "./questions.ts";
+export * from "./prompts.ts";
+export * from "./question_text.ts";
+export * from "./templates.ts";
 export * from "./tokenizer.ts";

@@ -315,7 +315,7 @@ testIn(
       ],
       [
         [...small, "--calibration=data/malformed.jsonl"],
-        /^Cannot read data\/malformed.jsonl, line 2, as it is not JSON: .*$/,
+        /^Cannot read data\/malformed.jsonl as line 2 is wrong: it is not JSON: .*$/,
       ],
       [
         [...small, "--calibration=data/long.jsonl"],

@@ -64,6 +64,52 @@ Deno.test("encode() keeps special tokens that stand in the text", () => {
   );
 });
 
+Deno.test("encode() makes no special token of what a user wrote", () => {
+  const tokenizer = parseTokenizer(wordLevel());
+  assertEquals(
+    tokenizer.encode([
+      { text: "<bos><image> what ", special: true },
+      { text: "<image> <eos><bos>", special: false },
+      { text: "?<eos>", special: true },
+    ]),
+    // The words are in the vocabulary, but as added tokens.
+    [1, 4, 5, 3, 3, 2],
+  );
+});
+
+Deno.test("encode() lets no special token begin in a template and end in a user's words", () => {
+  const tokenizer = parseTokenizer(wordLevel());
+  assertEquals(
+    tokenizer.encode([
+      { text: "<ima", special: true },
+      { text: "ge>", special: false },
+    ]),
+    [3],
+  );
+  assertEquals(
+    tokenizer.encode([
+      { text: "<ima", special: true },
+      { text: "ge>", special: true },
+    ]),
+    [4],
+  );
+});
+
+Deno.test("encode() takes the longest of added tokens that begin alike", () => {
+  const added = ["<a>", "<a><b>", "<a>c"].map((content, i) => ({
+    id: 10 + i,
+    content,
+    special: true,
+  }));
+  const tokenizer = parseTokenizer(wordLevel({ added_tokens: added }));
+  assertEquals(tokenizer.encode("<a><a>c<a><b><a>"), [10, 12, 11, 10]);
+});
+
+Deno.test("begin is what the post-processor puts before a text", () => {
+  assertEquals(parseTokenizer(wordLevel()).begin, [1]);
+  assertEquals(parseTokenizer(wordLevel({ post_processor: null })).begin, []);
+});
+
 Deno.test("encode() splits punctuation when the pre-tokenizer is Whitespace", () => {
   const tokenizer = parseTokenizer(
     wordLevel({ pre_tokenizer: { type: "Whitespace" } }),
@@ -116,6 +162,24 @@ Deno.test("parseTokenizer() merges byte pairs as a BPE model asks", () => {
     },
   }));
   assertEquals(tokenizer.encode("aba ba"), [3, 1, 0]);
+});
+
+Deno.test("parseTokenizer() refuses added tokens that it cannot find as asked", () => {
+  const cases: [token: unknown, message: string][] = [
+    [{ id: 1 }, '"added_tokens", item 0, has no id or no content'],
+    [{ content: "<a>" }, '"added_tokens", item 0, has no id or no content'],
+    [
+      { id: 1, content: "<a>", single_word: true },
+      'added tokens must not be "single_word": "<a>"',
+    ],
+  ];
+  for (const [token, message] of cases) {
+    assertThrows(
+      () => parseTokenizer(wordLevel({ added_tokens: [token] })),
+      SyntaxError,
+      message,
+    );
+  }
 });
 
 Deno.test("parseTokenizer() names the file that is not a tokenizer", () => {

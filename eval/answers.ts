@@ -1,0 +1,204 @@
+/**
+ * Metrics of answers in words, each as its benchmark's own evaluation has it.
+ * VQA accuracy is in vqa.ts.
+ *
+ * This module is browser compatible.
+ */
+
+/**
+ * GQA: the same word or phrase, whatever its case and without a full stop, as
+ * LLaVA prepares answers for GQA's eval.py.
+ */
+export function gqaCorrect(answer: string, reference: string): boolean {
+  const clean = (text: string) => text.trim().replace(/\.+$/, "").toLowerCase();
+  return clean(answer) === clean(reference);
+}
+
+/** An answer to a question about whether something is so, and the right one. */
+export interface YesNoResult {
+  /** The model's words. */
+  readonly answer: string;
+  /** The right answer. */
+  readonly label: "yes" | "no";
+}
+
+/** POPE's scores, each in [0, 1]; 0 where there is nothing to divide by. */
+export interface PopeScores {
+  /** Share of right answers. */
+  readonly accuracy: number;
+  /** Of those answered "yes", the share that are. */
+  readonly precision: number;
+  /** Of those that are "yes", the share answered so. */
+  readonly recall: number;
+  /** Harmonic mean of precision and recall. */
+  readonly f1: number;
+  /** Share answered "yes". */
+  readonly yesRatio: number;
+}
+
+/**
+ * What an answer says, as POPE's evaluate.py reads it: "no" if its first
+ * sentence has the word no or not, else "yes".
+ */
+export function popeYesNo(answer: string): "yes" | "no" {
+  const [sentence] = answer.split(".");
+  const words = sentence.replaceAll(",", "").split(/\s+/);
+  return words.some((word) => ["No", "no", "not"].includes(word))
+    ? "no"
+    : "yes";
+}
+
+/** POPE's scores; "yes" is the positive class. */
+export function popeScores(results: readonly YesNoResult[]): PopeScores {
+  const said = results.map(({ answer }) => popeYesNo(answer));
+  const count = (answer: string, label: string) =>
+    results.filter((result, i) => said[i] === answer && result.label === label)
+      .length;
+  const truePositives = count("yes", "yes");
+  const falsePositives = count("yes", "no");
+  const falseNegatives = count("no", "yes");
+  const share = (part: number, whole: number) => whole === 0 ? 0 : part / whole;
+  return {
+    accuracy: share(truePositives + count("no", "no"), results.length),
+    precision: share(truePositives, truePositives + falsePositives),
+    recall: share(truePositives, truePositives + falseNegatives),
+    f1: share(
+      2 * truePositives,
+      2 * truePositives + falsePositives + falseNegatives,
+    ),
+    yesRatio: share(truePositives + falsePositives, results.length),
+  };
+}
+
+/** An answer to one of MME's two questions about each image. */
+export interface MmeResult extends YesNoResult {
+  /** Which image. */
+  readonly image: string;
+}
+
+/** MME's scores of one of its tasks. */
+export interface MmeScores {
+  /** Share of right answers. */
+  readonly accuracy: number;
+  /** Share of images with both answers right. */
+  readonly accuracyPlus: number;
+  /** 100 times the sum of both: at most 200. */
+  readonly score: number;
+}
+
+/**
+ * MME's scores, as its eval_tool computes them: an answer counts by the "yes" or
+ * "no" among its first four letters.
+ *
+ * @throws {RangeError} an image does not have two answers
+ */
+export function mmeScores(results: readonly MmeResult[]): MmeScores {
+  const byImage = new Map<string, boolean[]>();
+  for (const { image, answer, label } of results) {
+    const start = answer.trim().toLowerCase().slice(0, 4);
+    const said = ["yes", "no"].find((word) => start.includes(word));
+    byImage.set(image, [...byImage.get(image) ?? [], said === label]);
+  }
+  for (const [image, correct] of byImage) {
+    if (correct.length !== 2) {
+      throw new RangeError(
+        `Cannot compute MME's scores as each image must have 2 answers: ${image} has ${correct.length}`,
+      );
+    }
+  }
+  const pairs = [...byImage.values()];
+  const accuracy = pairs.flat().filter((correct) => correct).length /
+    results.length;
+  const accuracyPlus = pairs.filter((pair) => pair.every((correct) => correct))
+    .length / pairs.length;
+  return { accuracy, accuracyPlus, score: 100 * (accuracy + accuracyPlus) };
+}
+
+/**
+ * Which choice an answer names (ScienceQA, AI2D, MMBench): a letter alone or
+ * at the start ("B", "(b)", "B. the cat"), "the answer is B" (both as LLaVA's
+ * eval_science_qa.py), or the words of one choice (our decision).
+ *
+ * @param choices their texts, A first
+ * @returns the letter in upper case, or null where none is named
+ */
+export function choiceLetter(
+  answer: string,
+  choices: readonly string[],
+): string | null {
+  const text = answer.trim();
+  const letter = /^[("[]?([A-Za-z])[)"\].:,]*$/.exec(text)?.[1] ??
+    /^\(?([A-Z])[).:,]/.exec(text)?.[1] ??
+    /\b[Aa]nswer(?: is|:)\s*\(?([A-Z])\b/.exec(text)?.[1];
+  if (letter !== undefined) {
+    const index = letter.toUpperCase().charCodeAt(0) - "A".charCodeAt(0);
+    if (index < choices.length) return letter.toUpperCase();
+  }
+  const matching = [...choices.keys()]
+    .filter((i) => gqaCorrect(text, choices[i]));
+  return matching.length === 1
+    ? String.fromCharCode("A".charCodeAt(0) + matching[0])
+    : null;
+}
+
+/**
+ * ChartQA's relaxed correctness (as pix2struct's metrics.py): numbers may be 5 %
+ * off, anything else must be the same but for its case. "12%" is 0.12.
+ */
+export function relaxedCorrect(answer: string, reference: string): boolean {
+  const said = parseNumber(answer);
+  const right = parseNumber(reference);
+  if (said !== null && right !== null && right !== 0) {
+    return Math.abs(said - right) / Math.abs(right) <= 0.05;
+  }
+  return answer.trim().toLowerCase() === reference.trim().toLowerCase();
+}
+
+/** A decimal number, perhaps in percent. */
+function parseNumber(text: string): number | null {
+  const match = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(%?)$/i
+    .exec(text.trim());
+  return match && Number(match[1]) / (match[2] === "%" ? 100 : 1);
+}
+
+/**
+ * DocVQA's score of one answer, the average of which is ANLS: 1 − the edit
+ * distance to the nearest reference, relative to the longer of the two; 0 where
+ * that falls below one half (the evaluation of the Robust Reading Competition).
+ * Case and runs of spaces do not count.
+ *
+ * @param references at least one
+ * @returns in [0, 1]
+ */
+export function anls(answer: string, references: readonly string[]): number {
+  const score = Math.max(...references.map((reference) => {
+    const longer = Math.max([...answer].length, [...reference].length);
+    if (longer === 0) return 1;
+    const edits = editDistance(toComparable(answer), toComparable(reference));
+    return 1 - edits / longer;
+  }));
+  return score < 0.5 ? 0 : score;
+}
+
+/** Characters in lower case, single spaces between words. */
+function toComparable(text: string): string[] {
+  return [...text.trim().toLowerCase().replaceAll(/\s+/g, " ")];
+}
+
+/** Levenshtein's distance: insertions, deletions and substitutions. */
+function editDistance(a: readonly string[], b: readonly string[]): number {
+  // row[j]: distance between a's first i characters and b's first j.
+  let row = [...Array(b.length + 1).keys()];
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(
+        row[j] + 1,
+        next[j - 1] + 1,
+        row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1),
+      );
+    }
+    row = next;
+  }
+  return row[b.length];
+}

@@ -1,0 +1,252 @@
+// Chat templates: Jinja texts in a model's folder that turn a conversation into
+// a prompt. They are run by the npm package @huggingface/jinja, and what users
+// wrote is found again in the result, so that no special token is made of it.
+
+import { Template } from "@huggingface/jinja";
+import type { TextPiece } from "./added_tokens.ts";
+import { isFile, readJson, readText } from "./files.ts";
+
+/** One message of a conversation. */
+export interface Message {
+  /** Who says it. */
+  readonly role: "system" | "user" | "assistant";
+  /** What is said. Special tokens written out in it stay mere letters. */
+  readonly content: string;
+  /** How many images stand before the text. Default 0. */
+  readonly images?: number;
+}
+
+/** How a model wants a conversation written. */
+export interface ChatTemplate {
+  /**
+   * The prompt, up to where the model's answer begins. An image is written as
+   * the template's marker, in a piece that is special.
+   *
+   * @throws {RangeError} If the conversation is not one the template allows.
+   */
+  render(messages: readonly Message[]): TextPiece[];
+  /** Tokens that end an answer, besides those of generation_config.json. */
+  readonly stop: readonly string[];
+}
+
+/** What a Jinja template needs to know. */
+export interface ChatTemplateOptions {
+  /** What errors call the template. Default "the chat template". */
+  readonly label?: string;
+  /** Written for an image where the template takes text only. */
+  readonly marker?: string;
+  /** Variables such as `bos_token` and `eos_token`. Default none. */
+  readonly tokens?: Readonly<Record<string, string>>;
+}
+
+/** Stands for message i in a prompt; private use, so that no template has it. */
+const standIn = (i: number): string => `\uE000${i}\uE001`;
+const STAND_IN = /\uE000(\d+)\uE001/;
+
+/**
+ * Makes a chat template of a Jinja text.
+ *
+ * @example
+ * ```ts
+ * import { parseChatTemplate } from "@tokensieve/tokensieve/io";
+ *
+ * const { render } = parseChatTemplate(
+ *   "{% for m in messages %}[{{ m.content }}]{% endfor %}",
+ * );
+ * console.log(render([{ role: "user", content: "hello" }])[1].text); // "hello"
+ * ```
+ *
+ * @param template The text.
+ * @param options Variables and names.
+ * @returns The template.
+ * @throws {SyntaxError} If the text is not a template.
+ */
+export function parseChatTemplate(
+  template: string,
+  { label = "the chat template", marker = "", tokens = {} }:
+    ChatTemplateOptions = {},
+): ChatTemplate {
+  let parsed: Template;
+  try {
+    parsed = new Template(template);
+  } catch (error) {
+    throw new SyntaxError(
+      `Cannot read ${label} as it is not a template: ${
+        (error as Error).message
+      }`,
+      { cause: error },
+    );
+  }
+  const run = (messages: readonly Message[], parts: boolean): string =>
+    parsed.render({
+      ...tokens,
+      messages: messages.map((message) => toVariable(message, parts, marker)),
+      "add_generation_prompt": true,
+    });
+  const parts = takesParts(run);
+
+  return {
+    stop: [],
+    render(messages): TextPiece[] {
+      let text: string;
+      let pattern: string;
+      try {
+        text = run(messages, parts);
+        // An empty content may change what the template does, so it stays.
+        pattern = run(
+          messages.map((message, i) => ({
+            ...message,
+            content: message.content === "" ? "" : standIn(i),
+          })),
+          parts,
+        );
+      } catch (error) {
+        throw new RangeError(
+          `Cannot use ${label} for this conversation: ${
+            (error as Error).message
+          }`,
+          { cause: error },
+        );
+      }
+      const pieces = alignContents(text, pattern, messages);
+      if (pieces === null) {
+        throw new RangeError(
+          `Cannot use ${label} as it changes what messages say beyond trimming it`,
+        );
+      }
+      return pieces;
+    },
+  };
+}
+
+/** A message as templates know it. */
+function toVariable(
+  { role, content, images = 0 }: Message,
+  parts: boolean,
+  marker: string,
+): unknown {
+  if (!parts) return { role, content: `${marker}\n`.repeat(images) + content };
+  return {
+    role,
+    content: [
+      ...Array.from({ length: images }, () => ({ type: "image" })),
+      { type: "text", text: content },
+    ],
+  };
+}
+
+/** Whether a template reads contents as lists of parts, and not as text. */
+function takesParts(
+  run: (messages: readonly Message[], parts: boolean) => string,
+): boolean {
+  try {
+    const text = run([{ role: "user", content: standIn(0) }], true);
+    // Written out as a list it shows its fields.
+    return STAND_IN.test(text) && !/["']type["']/.test(text);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Finds contents in a rendered text. Templates may trim them.
+ *
+ * @param pattern The same text with a stand-in for each content.
+ * @returns The text in pieces; null where it is not the pattern filled in.
+ */
+function alignContents(
+  text: string,
+  pattern: string,
+  messages: readonly Message[],
+): TextPiece[] | null {
+  // Template, number, template, number, …, template.
+  const split = pattern.split(STAND_IN);
+  if (!text.startsWith(split[0])) return null;
+  const pieces: TextPiece[] = [{ text: split[0], special: true }];
+  let at = split[0].length;
+  for (let i = 1; i < split.length; i += 2) {
+    const { content } = messages[Number(split[i])];
+    const after = split[i + 1];
+    const written = [
+      content,
+      content.trim(),
+      content.trimEnd(),
+      content.trimStart(),
+    ]
+      .find((written) => text.startsWith(written + after, at));
+    if (written === undefined) return null;
+    pieces.push({ text: written, special: false });
+    pieces.push({ text: after, special: true });
+    at += written.length + after.length;
+  }
+  return at === text.length ? pieces : null;
+}
+
+/**
+ * Reads the chat template of a model's folder: chat_template.jinja,
+ * chat_template.json, or the one in tokenizer_config.json.
+ *
+ * @param directory The folder.
+ * @param marker Written for an image where the template takes text only.
+ * @returns The template, or null where there is none.
+ * @throws {Error} If a file cannot be read.
+ * @throws {SyntaxError} If a file is not what its name says.
+ */
+export async function readChatTemplate(
+  directory: string,
+  marker: string,
+): Promise<ChatTemplate | null> {
+  const path = `${directory}/tokenizer_config.json`;
+  const config = await isFile(path) ? asRecord(await readJson(path)) : {};
+  const found = await findTemplate(directory, config);
+  if (found === null) return null;
+  const { text, label } = found;
+  return parseChatTemplate(text, { label, marker, tokens: tokensOf(config) });
+}
+
+interface FoundTemplate {
+  readonly text: string;
+  readonly label: string;
+}
+
+async function findTemplate(
+  directory: string,
+  config: Readonly<Record<string, unknown>>,
+): Promise<FoundTemplate | null> {
+  const jinja = `${directory}/chat_template.jinja`;
+  if (await isFile(jinja)) return { text: await readText(jinja), label: jinja };
+  const json = `${directory}/chat_template.json`;
+  const [label, template] = await isFile(json)
+    ? [json, asRecord(await readJson(json)).chat_template]
+    : [`${directory}/tokenizer_config.json`, config.chat_template];
+  if (template === undefined && label !== json) return null;
+  const text = Array.isArray(template)
+    ? template.find((entry) => entry?.name === "default")?.template
+    : template;
+  if (typeof text !== "string") {
+    throw new SyntaxError(
+      `Cannot read ${label} as "chat_template" must be a text, or a list with one named "default"`,
+    );
+  }
+  return { text, label };
+}
+
+/** Variables such as `bos_token`: texts, or objects with a `content`. */
+function tokensOf(
+  config: Readonly<Record<string, unknown>>,
+): Record<string, string> {
+  const tokens: Record<string, string> = {};
+  for (const [name, value] of Object.entries(config)) {
+    const text = typeof value === "string" ? value : asRecord(value).content;
+    if (name.endsWith("_token") && typeof text === "string") {
+      tokens[name] = text;
+    }
+  }
+  return tokens;
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null
+    ? value as Record<string, unknown>
+    : {};
+}
