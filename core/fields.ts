@@ -50,10 +50,10 @@ export class Fields {
     return new Fields(value, this.#label, `${this.#path}${field}.`);
   }
 
-  /** An integer in [low, high]. */
+  /** An integer in [low, high]; required where the fallback is undefined. */
   integer(
     field: string,
-    fallback: number,
+    fallback: number | undefined,
     low: number = 1,
     high: number = MAX_INTEGER,
   ): number {
@@ -125,9 +125,10 @@ export class Fields {
     return meanings[value];
   }
 
-  /** Unchecked, for a field of several forms; undefined where it is missing. */
+  /** Unchecked, for a field of several forms; undefined for null as well. */
   get(field: string): unknown {
-    return Object.hasOwn(this.#values, field) ? this.#values[field] : undefined;
+    const has = Object.hasOwn(this.#values, field);
+    return has ? this.#values[field] ?? undefined : undefined;
   }
 }
 

@@ -19,6 +19,7 @@
 export * from "./backend.ts";
 export * from "./bytes.ts";
 export * from "./config.ts";
+export * from "./crop.ts";
 export * from "./decoder.ts";
 export * from "./half.ts";
 export * from "./image.ts";

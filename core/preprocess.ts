@@ -5,13 +5,14 @@
  * This module is browser compatible.
  */
 
+import { type CenterCrop, cropCenter } from "./crop.ts";
 import { Fields } from "./fields.ts";
 import {
   type Normalization,
   parseNormalization,
   type RgbImage,
 } from "./image.ts";
-import { type ResampleFilter, resizeImage, type Size } from "./resize.ts";
+import type { ResampleFilter, Size } from "./resize.ts";
 import { tileImage, type Tiling } from "./tiles.ts";
 
 /** What is done to a picture before the model sees it. */
@@ -29,21 +30,7 @@ export type Framing =
   | { readonly kind: "crop" } & CenterCrop
   | { readonly kind: "tiles" } & Tiling;
 
-/** CLIP's way: resize, then keep the middle. */
-export interface CenterCrop {
-  /** The new size, or of the shorter side alone; null leaves the picture. */
-  readonly resize: Size | { readonly shortestEdge: number } | null;
-  /** What is kept, with black added where less is there; null keeps all. */
-  readonly crop: Size | null;
-}
-
-/** The values of Pillow's `Image.Resampling`. */
-const FILTERS: Readonly<Record<number, ResampleFilter>> = {
-  2: "bilinear",
-  3: "bicubic",
-};
-
-/** A file that asks for more is wrong, and would take the memory of a day. */
+/** A file that asks for more is mistaken. */
 const MAX_SIDE = 8192;
 const MAX_TILES = 1024;
 
@@ -78,7 +65,10 @@ export function parseImageProcessor(
   };
 }
 
-/** What each type of processor does; "Fast" ones round otherwise only. */
+/**
+ * What each type of processor does. "Fast" ones, which resample by torchvision,
+ * are taken for their namesakes, which resample as the original models do.
+ */
 const FRAMINGS: Readonly<Record<string, (fields: Fields) => Framing>> = {
   CLIPFeatureExtractor: parseClip,
   CLIPImageProcessor: parseClip,
@@ -114,7 +104,9 @@ function parseClipSize(fields: Fields): Size | { shortestEdge: number } {
       size,
     );
   }
-  return { shortestEdge: sides.integer("shortest_edge", 0, 1, MAX_SIDE) };
+  return {
+    shortestEdge: sides.integer("shortest_edge", undefined, 1, MAX_SIDE),
+  };
 }
 
 function parseGotOcr2(fields: Fields): Framing {
@@ -176,21 +168,16 @@ function parseSize(fields: Fields, field: string, fallback: number): Size {
     return { width: side, height: side };
   }
   const sides = fields.record(field);
-  const side = (name: string) => sides.integer(name, 0, 1, MAX_SIDE);
+  const side = (name: string) => sides.integer(name, undefined, 1, MAX_SIDE);
   return { width: side("width"), height: side("height") };
 }
 
 function parseFilter(fields: Fields): ResampleFilter {
+  // The values of Pillow's `Image.Resampling`.
   const value = fields.get("resample") ?? 3;
-  const filter = FILTERS[value as number];
-  if (filter === undefined) {
-    throw fields.error(
-      "resample",
-      "must be 2 (bilinear) or 3 (bicubic)",
-      value,
-    );
-  }
-  return filter;
+  if (value === 2) return "bilinear";
+  if (value === 3) return "bicubic";
+  throw fields.error("resample", "must be 2 (bilinear) or 3 (bicubic)", value);
 }
 
 /**
@@ -210,73 +197,4 @@ export function preprocessImage(
     case "tiles":
       return tileImage(image, framing, filter);
   }
-}
-
-/** Computes no more of the resized picture than is kept. */
-function cropCenter(
-  image: RgbImage,
-  framing: CenterCrop,
-  filter: ResampleFilter,
-): RgbImage {
-  const canvas = resizedSize(image, framing.resize);
-  const crop = framing.crop ?? canvas;
-  const across = keptSpan(canvas.width, crop.width);
-  const down = keptSpan(canvas.height, crop.height);
-  const part = resizeImage(image, {
-    ...canvas,
-    filter,
-    region: {
-      left: across.start,
-      top: down.start,
-      width: across.length,
-      height: down.length,
-    },
-  });
-  return addBorder(part, crop, { left: across.border, top: down.border });
-}
-
-/** Rounds the longer side down, as CLIP does. */
-function resizedSize(
-  { width, height }: Size,
-  resize: CenterCrop["resize"],
-): Size {
-  if (resize === null) return { width, height };
-  if (!("shortestEdge" in resize)) return resize;
-  const { shortestEdge } = resize;
-  const long = Math.floor(
-    shortestEdge * Math.max(width, height) / Math.min(width, height),
-  );
-  return width <= height
-    ? { width: shortestEdge, height: long }
-    : { width: long, height: shortestEdge };
-}
-
-/** The middle of a side: what is kept of it, and the border before that. */
-function keptSpan(
-  side: number,
-  crop: number,
-): { start: number; length: number; border: number } {
-  const start = Math.floor((side - crop) / 2);
-  return {
-    start: Math.max(start, 0),
-    length: Math.min(side, crop),
-    border: Math.max(-start, 0),
-  };
-}
-
-/** Puts a picture onto a black one. */
-function addBorder(
-  image: RgbImage,
-  { width, height }: Size,
-  { left, top }: { left: number; top: number },
-): RgbImage {
-  const data = new Uint8Array(width * height * 3);
-  const stride = image.width * 3;
-  for (let y = 0; y < image.height; y++) {
-    data.set(
-      image.data.subarray(y * stride, (y + 1) * stride),
-      ((top + y) * width + left) * 3,
-    );
-  }
-  return { width, height, data };
 }
