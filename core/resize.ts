@@ -64,8 +64,18 @@ export function resizeImage(
   checkImage(image);
   const part = region ?? { left: 0, top: 0, width, height };
   checkRegion(part, { width, height });
-  const across = planPass(image.width, width, filter, part.left, part.width);
-  const down = planPass(image.height, height, filter, part.top, part.height);
+  const across = planPass(filter, {
+    from: image.width,
+    to: width,
+    offset: part.left,
+    length: part.width,
+  });
+  const down = planPass(filter, {
+    from: image.height,
+    to: height,
+    offset: part.top,
+    length: part.height,
+  });
   const source: Pixels = {
     ...image,
     width: across.span,
@@ -74,8 +84,8 @@ export function resizeImage(
     stride: image.width * 3,
   };
   const { data } = shrinksMostlyDown(image, { width, height })
-    ? resampleAcross(resampleDown(source, down), across)
-    : resampleDown(resampleAcross(source, across), down);
+    ? resample(resample(source, down, "down"), across, "across")
+    : resample(resample(source, across, "across"), down, "down");
   return { width: part.width, height: part.height, data };
 }
 
@@ -100,13 +110,17 @@ interface Pass {
   readonly taps: number;
 }
 
-/** Weights for `length` result pixels from `offset` on, of `to` in all. */
+/** A side of an image, and which part of its new length is wanted. */
+interface Side {
+  readonly from: number;
+  readonly to: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
 function planPass(
-  from: number,
-  to: number,
   filter: ResampleFilter,
-  offset: number,
-  length: number,
+  { from, to, offset, length }: Side,
 ): Pass {
   const { support, weight } = FILTERS[filter];
   const scale = from / to;
@@ -154,69 +168,41 @@ interface Pixels extends Size {
   readonly stride: number;
 }
 
-function resampleAcross(
-  { data, start, stride, height }: Pixels,
+/** One pass over the pixels. */
+function resample(
+  { data, start, stride, ...size }: Pixels,
   { first, count, weights, taps }: Pass,
+  direction: "across" | "down",
 ): Pixels {
-  const result = emptyPixels(first.length, height);
-  const bytes = new Uint8ClampedArray(result.data.buffer);
+  const across = direction === "across";
+  const width = across ? first.length : size.width;
+  const height = across ? size.height : first.length;
+  const bytes = new Uint8ClampedArray(height * width * 3);
+  const along = across ? 3 : stride;
+  const beside = across ? stride : 3;
   let out = 0;
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < first.length; x++) {
-      let at = start + y * stride + first[x] * 3;
+    for (let x = 0; x < width; x++) {
+      const i = across ? x : y;
+      let at = start + first[i] * along + (across ? y : x) * beside;
       let red = HALF;
       let green = HALF;
       let blue = HALF;
-      const end = x * taps + count[x];
-      for (let t = x * taps; t < end; t++) {
+      const end = i * taps + count[i];
+      for (let t = i * taps; t < end; t++) {
         const weight = weights[t];
-        red += Math.imul(weight, data[at++]);
-        green += Math.imul(weight, data[at++]);
-        blue += Math.imul(weight, data[at++]);
+        red += Math.imul(weight, data[at]);
+        green += Math.imul(weight, data[at + 1]);
+        blue += Math.imul(weight, data[at + 2]);
+        at += along;
       }
       bytes[out++] = red >> PRECISION_BITS;
       bytes[out++] = green >> PRECISION_BITS;
       bytes[out++] = blue >> PRECISION_BITS;
     }
   }
-  return result;
-}
-
-function resampleDown(
-  { data, start, stride, width }: Pixels,
-  { first, count, weights, taps }: Pass,
-): Pixels {
-  const result = emptyPixels(width, first.length);
-  const bytes = new Uint8ClampedArray(result.data.buffer);
-  const sums = new Int32Array(result.stride);
-  for (let y = 0; y < first.length; y++) {
-    sums.fill(HALF);
-    for (let t = 0; t < count[y]; t++) {
-      const weight = weights[y * taps + t];
-      const row = start + (first[y] + t) * stride;
-      for (let i = 0; i < sums.length; i++) {
-        sums[i] += Math.imul(weight, data[row + i]);
-      }
-    }
-    for (let i = 0; i < sums.length; i++) {
-      bytes[y * sums.length + i] = sums[i] >> PRECISION_BITS;
-    }
-  }
-  return result;
-}
-
-function emptyPixels(
-  width: number,
-  height: number,
-): Pixels & { data: Uint8Array<ArrayBuffer> } {
-  const stride = width * 3;
-  return {
-    width,
-    height,
-    start: 0,
-    stride,
-    data: new Uint8Array(height * stride),
-  };
+  const result = new Uint8Array(bytes.buffer);
+  return { data: result, width, height, start: 0, stride: width * 3 };
 }
 
 /** Keys' cubic convolution with a = −1/2. */

@@ -13,8 +13,9 @@ const MAX_PIXELS = 178_956_970;
  * channels, an alpha channel is dropped, a colour profile is ignored. A
  * photograph is turned upright first, as Hugging Face's `load_image` does.
  *
- * One thing is not as in Pillow, which makes nearly all of a 16-bit grey image
- * white: its upper bytes are kept, as of other 16-bit images.
+ * Two things are not as in Pillow. Of 16-bit grey the upper bytes are kept, as of
+ * other 16-bit images, where Pillow makes nearly all of it white; and what the
+ * picture of a GIF leaves bare of its screen is black.
  *
  * @param bytes The image file's bytes.
  * @param label What errors call the image, usually its path.
