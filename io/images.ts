@@ -48,7 +48,7 @@ export async function decodeImage(
   const input = sharp(format === "GIF" ? showTransparent(bytes) : bytes, {
     autoOrient: true,
     ignoreIcc: true,
-    // As Pillow does, let a JPEG pass that has a few bytes too many.
+    // As Pillow does, show a JPEG that is damaged but whole.
     failOn: "error",
     limitInputPixels: false,
   });

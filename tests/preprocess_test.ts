@@ -53,6 +53,20 @@ Deno.test("parseImageProcessor() has the defaults of CLIPImageProcessor", () => 
   assertEquals(filter, "bicubic");
 });
 
+Deno.test("parseImageProcessor() has the defaults of GotOcr2ImageProcessor", () => {
+  const type = { image_processor_type: "GotOcr2ImageProcessor" };
+  const tile = { width: 384, height: 384 };
+  assertEquals(parseImageProcessor(type).framing, {
+    kind: "crop",
+    resize: tile,
+    crop: null,
+  });
+  assertEquals(
+    parseImageProcessor({ ...type, crop_to_patches: true }).framing,
+    { kind: "tiles", tile, minTiles: 1, maxTiles: 12, thumbnail: true },
+  );
+});
+
 Deno.test("parseImageProcessor() reads LLaVA's file in both spellings", () => {
   const llava = {
     image_processor_type: "CLIPImageProcessor",
@@ -193,6 +207,16 @@ Deno.test("parseInternVlProcessor() reads InternVL2's config.json", () => {
       mean: [0.485, 0.456, 0.406],
       deviation: [0.229, 0.224, 0.225],
     },
+  });
+});
+
+Deno.test("parseInternVlProcessor() has the defaults of InternVLChatConfig", () => {
+  assertEquals(parseInternVlProcessor({ dynamic_image_size: true }).framing, {
+    kind: "tiles",
+    tile: { width: 224, height: 224 },
+    minTiles: 1,
+    maxTiles: 6,
+    thumbnail: false,
   });
 });
 
