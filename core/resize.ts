@@ -52,7 +52,7 @@ const FILTERS = {
  * Resizes an image with antialiasing, one direction after the other, each
  * rounded to bytes. Equal to `Image.resize((width, height), filter)` of Pillow
  * 13 (libImaging/Resample.c), and for a region to a crop of that. Pillow before
- * 13 always goes across first; where the order differs, so may single bytes.
+ * 13 always goes across first; where the order differs, so do some bytes.
  *
  * @throws {RangeError} the image's bytes do not match its size, or the region
  *   is not one of whole pixels inside the new size

@@ -35,7 +35,8 @@ export interface TileGrid {
  * one where the picture has more than half of its pixels.
  *
  * Grids of equally many tiles are tried from the narrowest, as transformers
- * does; InternVL's own order of them only shows where `minTiles` is above 1.
+ * does. InternVL's own order of them would show only where `minTiles` is above
+ * 1: else a grid of fewer tiles lies between any two of them, and is nearer.
  */
 export function chooseGrid(
   { width, height }: Size,

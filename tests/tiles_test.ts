@@ -39,28 +39,6 @@ Deno.test("chooseGrid() obeys the least and the greatest number of tiles", () =>
   assertEquals(gridOf(9000, 100, { ...INTERNVL, maxTiles: 1 }), "1x1");
 });
 
-Deno.test("chooseGrid() finds one grid only between others of equally many tiles", () => {
-  // InternVL tries grids of equally many tiles in another order. That would
-  // show if two of them could be the nearest at once, one narrower and one
-  // wider than the picture; with one tile allowed, another always lies between.
-  const { maxTiles } = INTERNVL;
-  const ratios: { ratio: number; tiles: number }[] = [];
-  for (let columns = 1; columns <= maxTiles; columns++) {
-    for (let rows = 1; columns * rows <= maxTiles; rows++) {
-      ratios.push({ ratio: columns / rows, tiles: columns * rows });
-    }
-  }
-  for (const a of ratios) {
-    for (const b of ratios.filter((b) => b.tiles === a.tiles)) {
-      if (a.ratio >= b.ratio) continue;
-      assertEquals(
-        ratios.some(({ ratio }) => a.ratio < ratio && ratio < b.ratio),
-        true,
-      );
-    }
-  }
-});
-
 Deno.test("tileImage() cuts row by row and puts the whole picture last", () => {
   const tiling = { ...INTERNVL, tile: { width: 4, height: 4 } };
   const image = drawImage(12, 8);
