@@ -46,18 +46,18 @@ export class Fields {
 
   /** A nested object; empty where it is missing. */
   record(field: string): Fields {
-    const value = this.#get(field) ?? {};
+    const value = this.get(field) ?? {};
     return new Fields(value, this.#label, `${this.#path}${field}.`);
   }
 
-  /** An integer in [low, high]. */
+  /** An integer in [low, high]; required where the fallback is undefined. */
   integer(
     field: string,
-    fallback: number,
+    fallback: number | undefined,
     low: number = 1,
     high: number = MAX_INTEGER,
   ): number {
-    const value = this.#get(field) ?? fallback;
+    const value = this.get(field) ?? fallback;
     if (
       !Number.isInteger(value) || value as number < low ||
       value as number > high
@@ -79,7 +79,7 @@ export class Fields {
 
   /** A finite number above zero. */
   positive(field: string, fallback: number): number {
-    const value = this.#get(field) ?? fallback;
+    const value = this.get(field) ?? fallback;
     if (typeof value !== "number" || !(value > 0 && value < Infinity)) {
       throw this.error(field, "must be a positive number", value);
     }
@@ -92,7 +92,7 @@ export class Fields {
     length: number,
     fallback: readonly number[],
   ): number[] {
-    const value = this.#get(field) ?? fallback;
+    const value = this.get(field) ?? fallback;
     if (
       !Array.isArray(value) || value.length !== length ||
       !value.every((x) => Number.isFinite(x))
@@ -104,7 +104,7 @@ export class Fields {
 
   /** True or false. */
   boolean(field: string, fallback: boolean): boolean {
-    const value = this.#get(field) ?? fallback;
+    const value = this.get(field) ?? fallback;
     if (typeof value !== "boolean") {
       throw this.error(field, "must be true or false", value);
     }
@@ -117,7 +117,7 @@ export class Fields {
     meanings: Readonly<Record<string, T>>,
     fallback?: string,
   ): T {
-    const value = this.#get(field) ?? fallback;
+    const value = this.get(field) ?? fallback;
     if (typeof value !== "string" || !Object.hasOwn(meanings, value)) {
       const words = Object.keys(meanings).map((word) => `"${word}"`).join(", ");
       throw this.error(field, `must be one of ${words}`, value);
@@ -125,8 +125,10 @@ export class Fields {
     return meanings[value];
   }
 
-  #get(field: string): unknown {
-    return Object.hasOwn(this.#values, field) ? this.#values[field] : undefined;
+  /** Unchecked, for a field of several forms; undefined for null as well. */
+  get(field: string): unknown {
+    const has = Object.hasOwn(this.#values, field);
+    return has ? this.#values[field] ?? undefined : undefined;
   }
 }
 

@@ -94,12 +94,21 @@ export function extractPatches(
   return out;
 }
 
-function checkSize({ width, height, data }: RgbImage, imageSize: number): void {
-  if (width !== imageSize || height !== imageSize) {
+function checkSize(image: RgbImage, imageSize: number): void {
+  if (image.width !== imageSize || image.height !== imageSize) {
     throw new RangeError(
-      `Cannot use an image as its size must be ${imageSize} x ${imageSize} pixels: current size is ${width} x ${height}`,
+      `Cannot use an image as its size must be ${imageSize} x ${imageSize} pixels: current size is ${image.width} x ${image.height}`,
     );
   }
+  checkImage(image);
+}
+
+/**
+ * Checks that an image has as many bytes as its size says.
+ *
+ * @throws {RangeError} it has more or fewer
+ */
+export function checkImage({ width, height, data }: RgbImage): void {
   if (data.length !== width * height * 3) {
     throw new RangeError(
       `Cannot use an image as it must hold ${

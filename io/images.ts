@@ -4,42 +4,109 @@ import type { RgbImage } from "../core/image.ts";
 
 export type { RgbImage } from "../core/image.ts";
 
+/** Larger images are refused, as Pillow refuses them: 0.5 GB of pixels. */
+const MAX_PIXELS = 178_956_970;
+
 /**
- * Decodes a PNG, JPEG or WebP image as Pillow's `convert("RGB")` does, which
- * models were trained on: grey becomes three equal channels, an alpha channel is
- * dropped, a colour profile is ignored. A photograph is turned upright first, as
- * Hugging Face's `load_image` does.
+ * Decodes a JPEG, PNG, WebP or GIF image (the first picture of it) as Pillow's
+ * `convert("RGB")` does, which models were trained on: grey becomes three equal
+ * channels, an alpha channel is dropped, a colour profile is ignored. A
+ * photograph is turned upright first, as Hugging Face's `load_image` does.
+ *
+ * Two things are not as in Pillow. Of 16-bit grey the upper bytes are kept, as of
+ * other 16-bit images, where Pillow makes nearly all of it white; and what the
+ * picture of a GIF leaves bare of its screen is black.
  *
  * @param bytes The image file's bytes.
  * @param label What errors call the image, usually its path.
  * @returns The pixels.
  * @throws {SyntaxError} If the bytes are not a whole image.
+ * @throws {RangeError} If it has more than 178,956,970 pixels.
  */
 export async function decodeImage(
   bytes: Uint8Array,
   label: string,
 ): Promise<RgbImage> {
-  const { default: sharp } = await import("sharp");
-  try {
-    const { data, info } = await sharp(bytes, {
-      autoOrient: true,
-      ignoreIcc: true,
-    })
-      .removeAlpha()
-      .toColourspace("srgb")
-      .raw({ depth: "uchar" })
-      .toBuffer({ resolveWithObject: true });
-    return {
-      width: info.width,
-      height: info.height,
-      data: new Uint8Array(data),
-    };
-  } catch (error) {
+  const format = formatOf(bytes);
+  if (format === undefined) {
     throw new SyntaxError(
-      `Cannot decode ${label} as it is not a whole image of a known format: ${
-        (error as Error).message.replaceAll("\n", "; ")
+      `Cannot decode ${label} as it must be a JPEG, PNG, WebP or GIF image: ${
+        bytes.length === 0
+          ? "it is empty"
+          : `its first bytes are ${bytes.subarray(0, 12).toHex()}`
       }`,
-      { cause: error },
     );
   }
+  const whole = <T>(result: Promise<T>): Promise<T> =>
+    result.catch((cause) => {
+      throw new SyntaxError(
+        `Cannot decode ${label} as its ${format} data is cut short or broken: current length is ${bytes.length} bytes`,
+        { cause },
+      );
+    });
+  const { default: sharp } = await import("sharp");
+  const input = sharp(format === "GIF" ? showTransparent(bytes) : bytes, {
+    autoOrient: true,
+    ignoreIcc: true,
+    // As Pillow does, show a JPEG that is damaged but whole.
+    failOn: "error",
+    limitInputPixels: false,
+  });
+  const { width, height, space } = await whole(input.metadata());
+  if (width * height > MAX_PIXELS) {
+    throw new RangeError(
+      `Cannot decode ${label} as it must have at most ${MAX_PIXELS} pixels: current size is ${width} x ${height}`,
+    );
+  }
+  const isCmyk = space === "cmyk";
+  const colours = isCmyk
+    ? input.pipelineColourspace("cmyk").toColourspace("cmyk")
+    : input.removeAlpha().toColourspace("srgb");
+  const { data, info } = await whole(
+    colours.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true }),
+  );
+  return {
+    width: info.width,
+    height: info.height,
+    data: isCmyk ? fromCmyk(data) : new Uint8Array(data),
+  };
+}
+
+/** By its first bytes; no other decoder of libvips is let near a file. */
+function formatOf(bytes: Uint8Array): string | undefined {
+  const start = String.fromCharCode(...bytes.subarray(0, 12));
+  if (start.startsWith("\xff\xd8\xff")) return "JPEG";
+  if (start.startsWith("\x89PNG\r\n\x1a\n")) return "PNG";
+  if (/^GIF8[79]a/.test(start)) return "GIF";
+  if (/^RIFF[^]{4}WEBP/.test(start)) return "WebP";
+}
+
+/**
+ * A GIF whose first picture has its colours where it is transparent, as other
+ * files have theirs when their alpha channel is dropped; libvips has black.
+ */
+function showTransparent(gif: Uint8Array): Uint8Array {
+  const bytes = gif.slice();
+  const colours = bytes[10] & 0x80 ? 2 << (bytes[10] & 7) : 0;
+  let at = 13 + 3 * colours;
+  while (bytes[at] === 0x21) { // extensions before the picture
+    if (bytes[at + 1] === 0xf9) bytes[at + 3] &= 0xfe; // how to draw it
+    at += 2;
+    while (bytes[at] > 0) at += 1 + bytes[at];
+    at++;
+  }
+  return bytes;
+}
+
+/** Pillow's conversion, which knows nothing of inks. */
+function fromCmyk(cmyk: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array(cmyk.length / 4 * 3);
+  for (let pixel = 0; pixel * 4 < cmyk.length; pixel++) {
+    const light = 255 - cmyk[pixel * 4 + 3];
+    for (let c = 0; c < 3; c++) {
+      const ink = Math.round(cmyk[pixel * 4 + c] * light / 255);
+      rgb[pixel * 3 + c] = light - ink;
+    }
+  }
+  return rgb;
 }

@@ -30,6 +30,7 @@ Deno.test("Fields gives the default when a field is missing or null", () => {
     assertEquals(fields.boolean("x", true), true);
     assertEquals(fields.oneOf("x", { a: 1, b: 2 }, "b"), 2);
     assertEquals(fields.record("x").integer("y", 3), 3);
+    assertEquals(fields.get("x"), undefined);
   }
 });
 
@@ -41,6 +42,21 @@ Deno.test("Fields gives what stands in the file", () => {
   assertEquals(fieldsOf({ x: false }).boolean("x", true), false);
   assertEquals(fieldsOf({ x: "a" }).oneOf("x", { a: 1, b: 2 }, "b"), 1);
   assertEquals(fieldsOf({ x: { y: 4 } }).record("x").integer("y", 3), 4);
+});
+
+Deno.test("Fields.get() gives any value as it is", () => {
+  for (const x of [0, "", false, [1], { y: 2 }]) {
+    assertEquals(fieldsOf({ x }).get("x"), x);
+  }
+  assertEquals(fieldsOf({}).get("constructor"), undefined);
+});
+
+Deno.test("Fields.integer() requires a field without a default", () => {
+  const error = assertThrows(() => fieldsOf({}).integer("x", undefined));
+  assertEquals(
+    (error as Error).message,
+    "Cannot read f.json as x must be an integer >= 1: current value is missing",
+  );
 });
 
 Deno.test("Fields.numbers() gives a copy", () => {

@@ -307,7 +307,7 @@ testIn(
       ],
       [
         [...small, "--heldout=data/unreadable.jsonl"],
-        /^Cannot decode data\/image.png as it is not a whole image of a known format: .*$/,
+        /^Cannot decode data\/image.png as it must be a JPEG, PNG, WebP or GIF image: its first bytes are 6e6f20696d616765$/,
       ],
       [
         [...small, "--heldout=data/large.jsonl"],
