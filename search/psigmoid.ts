@@ -15,15 +15,18 @@ import { askBayes, initBayes, tellBayes } from "../optim/bayes.ts";
 import { bestPoint } from "../optim/bayes_result.ts";
 import type { BayesState } from "../optim/bayes_state.ts";
 import type { Point } from "../optim/space.ts";
-import { type Budget, solveBudget } from "./budget.ts";
+import { type Budget, costOf, solveBudget } from "./budget.ts";
 import { checkIntegers, settleShape } from "./checks.ts";
 import { constantFamily, type FamilyShape } from "./families.ts";
 import { type Sigmoid, type SigmoidForm, solveSigmoid } from "./sigmoid.ts";
 
 /** Range of k, the lower end of which a generous budget moves up. */
 const K_RANGE = { low: .2, high: 1 };
-/** Range of a. */
-const A_RANGE = { low: .05, high: 2 };
+/**
+ * Range of a for the paper's 32 layers. How much the rate falls over the whole
+ * depth is what matters, so it is stretched for models of other depths.
+ */
+const A_RANGE = { low: .05, high: 2, layers: 32 };
 
 /** Scrambled Sobol points before the model is asked, besides warm starts. */
 const SOBOL_POINTS = 5;
@@ -39,18 +42,32 @@ export interface PSigmoidSpace extends FamilyShape {
   /** What a schedule may cost. */
   readonly budget: Budget;
   /**
-   * Forms to begin with, such as that of `fitSigmoid()` on G-Search's schedule;
-   * moved into the ranges of k and a. Default none.
+   * Where more than `firstLayer`, the first layer that may be reduced is searched
+   * too, from there up to this one (our decision: the fewer layers there are,
+   * the more it matters). Those that a budget does not allow are left out.
    */
-  readonly warmStart?: readonly SigmoidForm[];
+  readonly lastFirstLayer?: number;
+  /**
+   * Forms to begin with, such as that of `fitSigmoid()` on G-Search's schedule;
+   * moved into the ranges that are searched. Default none.
+   */
+  readonly warmStart?: readonly WarmStart[];
   /** Schedules to evaluate at most, an integer ≥ 1. Default 30. */
   readonly evaluations?: number;
   /** Integer from which all randomness comes. Default 0. */
   readonly seed?: number;
 }
 
+/** A form to begin with. */
+export interface WarmStart extends SigmoidForm {
+  /** First layer that it may reduce. Default: the least that is searched. */
+  readonly firstLayer?: number;
+}
+
 /** A sigmoid within the budget. */
 export interface PSigmoidProposal extends Sigmoid {
+  /** First layer that it may reduce. */
+  readonly firstLayer: number;
   /** Its keep counts. */
   readonly schedule: Schedule;
 }
@@ -86,10 +103,10 @@ export interface PSigmoidBest extends PSigmoidProposal {
 /**
  * Starts a search.
  *
- * k is searched in (.2, 1] and a in [.05, 2], the latter by ratios (paper
- * section 4, our decision). A k below the constant rate that spends the budget
- * would leave some of it, so k begins there where that is more than .2; at this
- * end the sigmoid is that constant rate.
+ * k is searched in (.2, 1] and a in [.05, 2] · 32 / L, the latter by ratios
+ * (paper section 4, our decision). A k below the constant rate that spends the
+ * budget would leave some of it, so k begins there where that is more than .2;
+ * at this end the sigmoid is that constant rate.
  *
  * @param space What to search.
  * @returns The first state.
@@ -102,16 +119,31 @@ export function initPSigmoid(space: PSigmoidSpace): PSigmoidState {
   checkIntegers("start a search", {
     evaluations: { value: evaluations, least: 1, most: Infinity },
   });
-  const constant = solveBudget(constantFamily(shape), budget);
-  const k = { ...K_RANGE, low: Math.max(K_RANGE.low, constant.t) };
+  // The least rate that spends the budget, for each first layer.
+  const constants = [solveBudget(constantFamily(shape), budget).t];
+  const { firstLayer: low, layers } = shape;
+  const { lastFirstLayer = low } = space;
+  for (let firstLayer = low + 1; firstLayer <= lastFirstLayer; firstLayer++) {
+    const family = constantFamily({ ...shape, firstLayer });
+    if (costOf(family.at(family.low), budget) > budget.limit) break;
+    constants.push(solveBudget(family, budget).t);
+  }
+  const firstLayers = { low, high: low + constants.length - 1 };
+  const k = { ...K_RANGE, low: Math.max(K_RANGE.low, Math.min(...constants)) };
+  const a = {
+    low: A_RANGE.low * A_RANGE.layers / layers,
+    high: A_RANGE.high * A_RANGE.layers / layers,
+  };
   const points = warmStart.map((form) => ({
     k: clamp(form.k, k),
-    a: clamp(form.a, A_RANGE),
+    a: clamp(form.a, a),
+    firstLayer: clamp(form.firstLayer ?? low, firstLayers),
   }));
   const bayes = initBayes({
     parameters: {
       k: { kind: "float", ...k },
-      a: { kind: "logFloat", ...A_RANGE },
+      a: { kind: "logFloat", ...a },
+      firstLayer: { kind: "integer", ...firstLayers },
     },
     goal: "maximise",
     warmStart: points,
@@ -159,10 +191,10 @@ export function tellPSigmoid(
       `Cannot take a value as it must be finite: current value is ${value}`,
     );
   }
-  const { k, a, schedule: { keep } } = proposal;
+  const { k, a, firstLayer, schedule: { keep } } = proposal;
   return propose({
     ...state,
-    bayes: tellBayes(bayes, { k, a }, value),
+    bayes: tellBayes(bayes, { k, a, firstLayer }, value),
     known: [...known, { keep, value }],
   });
 }
@@ -203,9 +235,10 @@ function propose(state: PSigmoidState): PSigmoidState {
 
 /** The sigmoid at a point of the optimiser's space, within the budget. */
 function solve(state: PSigmoidState, point: Point): PSigmoidProposal {
-  const { k, a } = point as { k: number; a: number };
-  const { sigmoid, schedule } = solveSigmoid({ k, a }, state);
-  return { ...sigmoid, schedule };
+  const { k, a, firstLayer } = point as Record<string, number>;
+  const shape = { ...state, firstLayer };
+  const { sigmoid, schedule } = solveSigmoid({ k, a }, shape);
+  return { ...sigmoid, firstLayer, schedule };
 }
 
 function clamp(

@@ -22,6 +22,8 @@ import { checkRecorded, type TrialOptions } from "./trials.ts";
 
 /** One sigmoid evaluated; JSON-serialisable. */
 export interface PSigmoidTrial extends Sigmoid {
+  /** First layer that it may reduce. */
+  readonly firstLayer: number;
   /** Keep counts of all layers, shape [L]. */
   readonly schedule: readonly number[];
   /** The objective over all samples, large being good. */

@@ -60,6 +60,7 @@ Deno.test("`pSigmoid()` yields the objective that was asked for, time and trials
     assertEquals(sigmoidSchedule({ k, a, b }, options), schedule);
     assertClose([value], [expected[objective]], { relative: 1e-12 }, objective);
     assertEquals(others, {
+      firstLayer: options.firstLayer,
       schedule: schedule.keep,
       remaining: 11,
       seconds: .25,

@@ -118,13 +118,46 @@ Deno.test("P-Sigmoid begins with the warm starts, moved into its ranges", () => 
   assertClose([low], [49.5 / 144], { absolute: 1e-12 });
   const points = state.bayes.evaluations.map(({ point }) => point);
   assertEquals(points.slice(0, 3), [
-    { k: .6, a: .3 },
-    { k: 1, a: 2 },
-    { k: low, a: .05 },
+    { k: .6, a: .3, firstLayer: 1 },
+    // a may be as large for 12 layers as 2 is for 32.
+    { k: 1, a: 2 * 32 / 12, firstLayer: 1 },
+    { k: low, a: .05 * 32 / 12, firstLayer: 1 },
   ]);
   // The last of them is the constant rate.
   assertEquals(state.known[2].keep, [144, ...Array(11).fill(49)]);
   assertEquals(state.known.length, 9);
+});
+
+Deno.test("P-Sigmoid finds the first layer too, of those that the budget allows", () => {
+  const best = { k: .5, a: .8, firstLayer: 3 };
+  const { schedule: wanted } = solveSigmoid(best, { ...space, firstLayer: 3 });
+  let state = initPSigmoid({
+    ...space,
+    lastFirstLayer: 11,
+    evaluations: 40,
+    seed: 1,
+  });
+  // Five full layers of twelve are more than .4.
+  assertEquals(state.bayes.parameters.firstLayer, {
+    kind: "integer",
+    low: 1,
+    high: 4,
+  });
+  for (
+    let proposal = askPSigmoid(state);
+    proposal !== null;
+    proposal = askPSigmoid(state)
+  ) {
+    const { schedule, firstLayer } = proposal;
+    assertEquals(
+      schedule.keep.slice(0, firstLayer),
+      Array(firstLayer).fill(144),
+    );
+    state = tellPSigmoid(state, -lossWithoutNoise(wanted, schedule));
+  }
+  const found = bestPSigmoid(state)!;
+  assertEquals(found.firstLayer, 3);
+  assert(lossWithoutNoise(wanted, found.schedule) < .1 + .001);
 });
 
 Deno.test("P-Sigmoid is less taken in by luck than its luckiest evaluation is", () => {

@@ -40,14 +40,14 @@ for (const kind of KINDS) {
 
   // Version 0.23 of the library does not leave out special tokens that are
   // normalised; earlier ones do.
-  Deno.test(`${kind}: decode() leaves special tokens out like the library`, {
-    ignore: kind === "llama_old",
-  }, () => {
-    for (const [i, text] of expected.skipped.entries()) {
-      const ids = expected.ids[firstSpecial + i];
-      assertEquals(tokenizer.decode(ids, { skipSpecial: true }), text);
-    }
-  });
+  if (kind !== "llama_old") {
+    Deno.test(`${kind}: decode() leaves special tokens out like the library`, () => {
+      for (const [i, text] of expected.skipped.entries()) {
+        const ids = expected.ids[firstSpecial + i];
+        assertEquals(tokenizer.decode(ids, { skipSpecial: true }), text);
+      }
+    });
+  }
 
   Deno.test(`${kind}: decode() gives the library's text of ids that make no sense`, () => {
     for (const [i, ids] of expected.drawn.entries()) {
