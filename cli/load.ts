@@ -3,15 +3,15 @@
  */
 
 import {
-  type LlavaConfig,
-  type LlavaModel,
-  type LlavaSource,
-  loadLlava,
-  parseLlavaConfig,
+  loadVisionLanguageModel,
+  type ModelConfig,
+  type ModelSource,
+  parseModelConfig,
   parseNormalization,
   type RgbImage,
   splitPrompt,
   type TensorStore,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import {
   makeSceneSet,
@@ -37,11 +37,11 @@ export interface LoadedModel {
   /** What output calls it. */
   readonly name: string;
   /** On this thread. */
-  readonly model: LlavaModel;
+  readonly model: VisionLanguageModel;
   /** Where it runs. */
   readonly device: ModelDevice;
   /** What workers load it from. */
-  readonly source: LlavaSource;
+  readonly source: ModelSource;
   /** Of its checkpoint. */
   readonly tokenizer: Tokenizer;
 }
@@ -68,8 +68,8 @@ export async function loadModel(
   const { config, preprocessor, tokenizer, weights } = await loadCheckpoint(
     path,
   );
-  const source: LlavaSource = {
-    config: parseLlavaConfig(config, `${path}/config.json`),
+  const source: ModelSource = {
+    config: parseModelConfig(config, `${path}/config.json`),
     normalization: parseNormalization(
       preprocessor,
       `${path}/preprocessor_config.json`,
@@ -80,7 +80,7 @@ export async function loadModel(
   const { device, backend } = await openDevice(choice, bytesOf(weights));
   return {
     name: directory ?? "models/tiny",
-    model: await loadLlava(backend, source),
+    model: await loadVisionLanguageModel(backend, source),
     device,
     source,
     tokenizer: parseTokenizer(tokenizer, `${path}/tokenizer.json`),
@@ -169,7 +169,7 @@ async function loadQuestionFile(
 
 function checkSize(
   { width, height }: RgbImage,
-  { vision: { imageSize } }: LlavaConfig,
+  { vision: { imageSize } }: ModelConfig,
   path: string,
 ): void {
   if (width !== imageSize || height !== imageSize) {
@@ -180,7 +180,7 @@ function checkSize(
 }
 
 /** What the cost formulas need to know of a LLaVA model. */
-export function modelShape(config: LlavaConfig): ModelShape {
+export function modelShape(config: ModelConfig): ModelShape {
   const { vision, decoder } = config;
   const patches = Math.floor(vision.imageSize / vision.patchSize) ** 2;
   return {

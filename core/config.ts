@@ -1,7 +1,7 @@
 /**
  * The shape of a LLaVA model, read from the `config.json` of a Hugging Face
  * directory. Fields that the file leaves out have the defaults of the
- * transformers classes (LlavaConfig, CLIPVisionConfig, LlamaConfig), because
+ * transformers classes (ModelConfig, CLIPVisionConfig, LlamaConfig), because
  * published checkpoints rely on them.
  *
  * This module is browser compatible.
@@ -59,7 +59,7 @@ export interface DecoderConfig {
 }
 
 /** A whole LLaVA model. */
-export interface LlavaConfig {
+export interface ModelConfig {
   /** The vision tower. */
   readonly vision: VisionConfig;
   /** Between the projector's two layers. */
@@ -89,10 +89,10 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
  * @throws {RangeError} a field has a value that is wrong, or asks for something
  *   that this implementation lacks
  */
-export function parseLlavaConfig(
+export function parseModelConfig(
   json: unknown,
   label: string = "config.json",
-): LlavaConfig {
+): ModelConfig {
   const top = new Fields(json, label);
   top.oneOf("model_type", { llava: true });
   const vision = parseVision(top);
@@ -180,7 +180,7 @@ function parseDecoder(top: Fields): DecoderConfig {
       "rope_theta",
       fields.positive("rope_theta", 10000),
     ),
-    // Either place will do, as for transformers' LlavaConfig.
+    // Either place will do, as for transformers' ModelConfig.
     tiedHead: fields.boolean("tie_word_embeddings", false) ||
       top.boolean("tie_word_embeddings", false),
   };

@@ -8,7 +8,7 @@
  */
 
 import type { Backend, Tensor } from "./backend.ts";
-import type { LlavaConfig } from "./config.ts";
+import type { ModelConfig } from "./config.ts";
 import {
   type Decoder,
   decoderLayer,
@@ -25,11 +25,11 @@ import { encodeImage, loadVisionTower, type VisionTower } from "./vision.ts";
 import { WeightLoader } from "./weights.ts";
 
 /** A LLaVA model on a backend. */
-export interface LlavaModel {
+export interface VisionLanguageModel {
   /** Where its weights are. */
   readonly backend: Backend;
   /** Its sizes. */
-  readonly config: LlavaConfig;
+  readonly config: ModelConfig;
   /** How it wants its pixels. */
   readonly normalization: Normalization;
   /** Image patches → features. */
@@ -40,10 +40,10 @@ export interface LlavaModel {
   readonly decoder: Decoder;
 }
 
-/** What `loadLlava` reads. */
-export interface LlavaSource {
-  /** From `parseLlavaConfig`. */
-  readonly config: LlavaConfig;
+/** What `loadVisionLanguageModel` reads. */
+export interface ModelSource {
+  /** From `parseModelConfig`. */
+  readonly config: ModelConfig;
   /** From `parseNormalization`. */
   readonly normalization: Normalization;
   /** The checkpoint. */
@@ -57,10 +57,10 @@ export interface LlavaSource {
  *
  * @throws {TypeError} weights are missing or misshapen, all listed by name
  */
-export async function loadLlava(
+export async function loadVisionLanguageModel(
   backend: Backend,
-  { config, normalization, tensors, label }: LlavaSource,
-): Promise<LlavaModel> {
+  { config, normalization, tensors, label }: ModelSource,
+): Promise<VisionLanguageModel> {
   const loader = new WeightLoader(backend, tensors, label);
   const tower = await loadVisionTower(loader, config.vision);
   const projector = await loadProjector(loader, config);
@@ -105,7 +105,7 @@ export function splitPrompt(
  * @throws {RangeError} an image does not have the model's size
  */
 export function embedImages(
-  { backend, config, normalization, tower, projector }: LlavaModel,
+  { backend, config, normalization, tower, projector }: VisionLanguageModel,
   images: readonly RgbImage[],
 ): Tensor {
   const { imageSize, patchSize } = config.vision;
@@ -129,7 +129,7 @@ export function embedImages(
  * @param randomRanking with the random ranking, a number for each sample
  */
 export function embedPrompts(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   visionTokens: Tensor,
   prompts: readonly Prompt[],
   randomRanking?: readonly number[],
@@ -153,7 +153,7 @@ export function embedPrompts(
 
 /** B lists of T token ids → shape [B, T, D]. */
 export function embedWords(
-  { backend, decoder }: LlavaModel,
+  { backend, decoder }: VisionLanguageModel,
   ids: readonly (readonly number[])[],
 ): Tensor {
   return backend.scope(() => {
@@ -170,7 +170,7 @@ export function embedWords(
  * @throws {RangeError} a token is outside the embedding table
  */
 export function checkPrompts(
-  { config: { decoder: { vocabulary } } }: LlavaModel,
+  { config: { decoder: { vocabulary } } }: VisionLanguageModel,
   prompts: readonly Prompt[],
 ): void {
   const [first] = prompts;
@@ -211,7 +211,7 @@ export interface RunOptions extends ReductionOptions {
  *   before there are scores to rank them by
  */
 export function runDecoder(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   state: DecoderState,
   schedule: Schedule,
   { from = 0, to = model.decoder.layers.length, ...reduction }: RunOptions = {},
@@ -238,7 +238,7 @@ export function runDecoder(
 }
 
 function checkSchedule(
-  { decoder }: LlavaModel,
+  { decoder }: VisionLanguageModel,
   state: DecoderState,
   { keep }: Schedule,
   from: number,
@@ -265,7 +265,7 @@ function checkSchedule(
  * @throws {RangeError} as `runDecoder`, or `from` is not a layer
  */
 export function predictNextToken(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   state: DecoderState,
   schedule: Schedule,
   { from = 0, ...reduction }: Omit<RunOptions, "to"> = {},
@@ -301,7 +301,7 @@ export function predictNextToken(
  * @param state what left the last layer
  */
 export function nextTokenLogits(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   { hidden }: DecoderState,
 ): Tensor {
   const last = { start: hidden.shape[1] - 1, length: 1 };
@@ -312,7 +312,7 @@ export function nextTokenLogits(
 
 /** Hidden states that left the last layer → logits [B, S, V]. */
 function headLogits(
-  { backend, decoder }: LlavaModel,
+  { backend, decoder }: VisionLanguageModel,
   hidden: Tensor,
 ): Tensor {
   const { normEpsilon } = decoder.config;

@@ -13,8 +13,8 @@ import { type KeyValues, transform } from "./decoder.ts";
 import {
   checkPrompts,
   embedWords,
-  type LlavaModel,
   type Prompt,
+  type VisionLanguageModel,
 } from "./model.ts";
 import {
   countUp,
@@ -45,7 +45,7 @@ export interface Prefix {
  * @param before token ids before the image
  */
 export function runPrefix(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   visionTokens: Tensor,
   before: readonly number[],
   depth: number,
@@ -97,7 +97,7 @@ export interface AskOptions {
  * @throws {RangeError} a token is not in the vocabulary
  */
 export function askPrefixes(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   prefixes: readonly Prefix[],
   prompts: readonly Prompt[],
   { ranking = "instruction", samples = [] }: AskOptions = {},

@@ -7,7 +7,7 @@
  */
 
 import type { Activation, Backend, Tensor, Weight } from "./backend.ts";
-import type { LlavaConfig } from "./config.ts";
+import type { ModelConfig } from "./config.ts";
 import type { WeightLoader } from "./weights.ts";
 
 /** A projector on a backend, from width C to width D. */
@@ -28,7 +28,7 @@ export interface Projector {
 export async function loadProjector(
   loader: WeightLoader,
   { vision: { width: C }, decoder: { width: D }, projectorActivation }:
-    LlavaConfig,
+    ModelConfig,
 ): Promise<Projector> {
   return {
     activation: projectorActivation,

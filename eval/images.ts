@@ -10,12 +10,12 @@ import {
   type Backend,
   embedImages,
   type Indices,
-  type LlavaModel,
   type Prefix,
   prefixTensors,
   type RgbImage,
   runPrefix,
   type Tensor,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 
 /** Bytes of vision tokens, and of prefixes, that are kept for later use. */
@@ -39,7 +39,7 @@ export interface ImageStore {
 
 /** Starts with nothing computed. */
 export function createImageStore(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   images: readonly RgbImage[],
 ): ImageStore {
   const { backend } = model;

@@ -6,7 +6,7 @@ import {
   embedPrompts,
   encodeImage,
   extractPatches,
-  parseLlavaConfig,
+  parseModelConfig,
   runDecoder,
   type Tensor,
 } from "../core/mod.ts";
@@ -30,7 +30,7 @@ function patchesOf({ model, images }: LlavaFixture): Float32Array {
   return extractPatches(images, imageSize, patchSize, model.normalization);
 }
 
-Deno.test("parseLlavaConfig() reads what transformers writes", async () => {
+Deno.test("parseModelConfig() reads what transformers writes", async () => {
   const { config: a } = (await loadLlavaFixture("llava_a")).source;
   assertEquals(a, {
     vision: {
@@ -73,7 +73,7 @@ Deno.test("parseLlavaConfig() reads what transformers writes", async () => {
   assertEquals(b.visionTokens, 17);
 });
 
-Deno.test("parseLlavaConfig() refuses what would run and be wrong", () => {
+Deno.test("parseModelConfig() refuses what would run and be wrong", () => {
   const refused = [
     { attention_bias: true },
     { mlp_bias: true },
@@ -82,7 +82,7 @@ Deno.test("parseLlavaConfig() refuses what would run and be wrong", () => {
   ];
   for (const fields of refused) {
     assertThrows(
-      () => parseLlavaConfig({ model_type: "llava", text_config: fields }),
+      () => parseModelConfig({ model_type: "llava", text_config: fields }),
       RangeError,
       `text_config.${Object.keys(fields)[0]}`,
     );

@@ -7,10 +7,10 @@ import {
   embedImages,
   embedPrompts,
   fullSchedule,
-  loadLlava,
+  loadVisionLanguageModel,
   nextTokenLogits,
   openSafetensors,
-  parseLlavaConfig,
+  parseModelConfig,
   parseNormalization,
   runDecoder,
   splitPrompt,
@@ -51,8 +51,8 @@ Deno.test("models/tiny gives the logits and answers it gives in transformers", a
   const expected = await file.read("logits");
 
   const backend = createReferenceBackend();
-  const config = parseLlavaConfig(checkpoint.config);
-  const model = await loadLlava(backend, {
+  const config = parseModelConfig(checkpoint.config);
+  const model = await loadVisionLanguageModel(backend, {
     config,
     normalization: parseNormalization(checkpoint.preprocessor),
     tensors: checkpoint.weights,

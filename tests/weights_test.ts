@@ -3,7 +3,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   createReferenceBackend,
-  loadLlava,
+  loadVisionLanguageModel,
   type TensorStore,
 } from "../core/mod.ts";
 import { enter, keepAll, loadLlavaFixture, trace } from "./_llava.ts";
@@ -42,10 +42,10 @@ const OTHER_NAMES: Readonly<Record<string, (name: string) => string>> = {
 };
 
 for (const [whose, rename] of Object.entries(OTHER_NAMES)) {
-  Deno.test(`loadLlava() knows names ${whose}`, async () => {
+  Deno.test(`loadVisionLanguageModel() knows names ${whose}`, async () => {
     const fixture = await loadLlavaFixture("llava_a");
     const { source } = fixture;
-    const model = await loadLlava(createReferenceBackend(), {
+    const model = await loadVisionLanguageModel(createReferenceBackend(), {
       ...source,
       tensors: renamed(source.tensors, rename),
     });
@@ -63,7 +63,7 @@ for (const [whose, rename] of Object.entries(OTHER_NAMES)) {
   });
 }
 
-Deno.test("loadLlava() lists all weights that are missing or misshapen at once", async () => {
+Deno.test("loadVisionLanguageModel() lists all weights that are missing or misshapen at once", async () => {
   const { source } = await loadLlavaFixture("llava_a");
   const missing = [
     "vision_tower.embeddings.class_embedding",
@@ -76,7 +76,7 @@ Deno.test("loadLlava() lists all weights that are missing or misshapen at once",
   };
   const error = await assertRejects(
     () =>
-      loadLlava(createReferenceBackend(), {
+      loadVisionLanguageModel(createReferenceBackend(), {
         ...source,
         config,
         tensors: renamed(
@@ -102,11 +102,15 @@ Deno.test("loadLlava() lists all weights that are missing or misshapen at once",
   assertEquals(said.sort(), wrong.sort());
 });
 
-Deno.test("loadLlava() refuses a checkpoint of something else", async () => {
+Deno.test("loadVisionLanguageModel() refuses a checkpoint of something else", async () => {
   const { source } = await loadLlavaFixture("llava_a");
   const nothing = renamed(source.tensors, () => null);
   const error = await assertRejects(
-    () => loadLlava(createReferenceBackend(), { ...source, tensors: nothing }),
+    () =>
+      loadVisionLanguageModel(createReferenceBackend(), {
+        ...source,
+        tensors: nothing,
+      }),
     TypeError,
   );
   assertStringIncludes(error.message, "multi_modal_projector.linear_1.weight");
