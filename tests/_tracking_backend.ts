@@ -97,6 +97,7 @@ export function createTrackingBackend(inner: Backend): TrackingBackend {
     attentionScores: tracked(inner.attentionScores),
     topK: tracked(inner.topK),
     sliceRows: tracked(inner.sliceRows),
+    reshape: tracked(inner.reshape),
     concat: tracked(inner.concat),
     add: tracked(inner.add),
     embed: tracked(inner.embed),

@@ -14,7 +14,13 @@ export function movementOperations(
   { arena, kernels, pool }: Device,
 ): Pick<
   Backend,
-  "topK" | "gatherRows" | "sliceRows" | "concat" | "add" | "embed"
+  | "topK"
+  | "gatherRows"
+  | "sliceRows"
+  | "reshape"
+  | "concat"
+  | "add"
+  | "embed"
 > {
   function topK(scores: Tensor, k: number): Indices {
     const [B, N] = scores.shape;
@@ -80,6 +86,12 @@ export function movementOperations(
     return out;
   }
 
+  function reshape(x: Tensor, shape: readonly number[]): Tensor {
+    const out = pool.make("float", shape);
+    copy(out.address, addressOf(x), sizeOf(shape));
+    return out;
+  }
+
   function concat(parts: readonly Tensor[], axis: 0 | 1): Tensor {
     const shape = [...parts[0].shape];
     shape[axis] = parts.reduce((sum, part) => sum + part.shape[axis], 0);
@@ -122,5 +134,5 @@ export function movementOperations(
     return out;
   }
 
-  return { topK, gatherRows, sliceRows, concat, add, embed };
+  return { topK, gatherRows, sliceRows, reshape, concat, add, embed };
 }
