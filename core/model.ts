@@ -1,35 +1,38 @@
 /**
- * LLaVA, put together: vision tower → projector → vision tokens between the
- * words → decoder → next-token logits (transformers'
- * LlavaForConditionalGeneration). Each step is a function of its own, so that
- * an evaluator can keep what does not change.
+ * A vision language model, put together: vision tower → projector → vision
+ * tokens between the words → decoder → next-token logits (transformers'
+ * LlavaForConditionalGeneration and InternVLForConditionalGeneration). Each step
+ * is a function of its own, so that an evaluator can keep what does not change.
  *
  * This module is browser compatible.
  */
 
 import type { Backend, Tensor } from "./backend.ts";
-import type { LlavaConfig } from "./config.ts";
+import type { ModelConfig } from "./config.ts";
 import {
   type Decoder,
+  decoderForLength,
   decoderLayer,
   decoderLayerLastToken,
   loadDecoder,
   type ReductionOptions,
 } from "./decoder.ts";
+import { checkpointNames } from "./families.ts";
 import { extractPatches, type Normalization, type RgbImage } from "./image.ts";
 import { loadProjector, project, type Projector } from "./projector.ts";
+import { checkPrompts, type Prompt } from "./prompt.ts";
 import { countUp, type DecoderState, randomScores } from "./reduce.ts";
 import type { TensorStore } from "./safetensors.ts";
 import type { Schedule } from "./schedule.ts";
 import { encodeImage, loadVisionTower, type VisionTower } from "./vision.ts";
 import { WeightLoader } from "./weights.ts";
 
-/** A LLaVA model on a backend. */
-export interface LlavaModel {
+/** A vision language model on a backend. */
+export interface VisionLanguageModel {
   /** Where its weights are. */
   readonly backend: Backend;
   /** Its sizes. */
-  readonly config: LlavaConfig;
+  readonly config: ModelConfig;
   /** How it wants its pixels. */
   readonly normalization: Normalization;
   /** Image patches → features. */
@@ -40,10 +43,10 @@ export interface LlavaModel {
   readonly decoder: Decoder;
 }
 
-/** What `loadLlava` reads. */
-export interface LlavaSource {
-  /** From `parseLlavaConfig`. */
-  readonly config: LlavaConfig;
+/** What a model is loaded from. */
+export interface ModelSource {
+  /** From `parseModelConfig`. */
+  readonly config: ModelConfig;
   /** From `parseNormalization`. */
   readonly normalization: Normalization;
   /** The checkpoint. */
@@ -53,50 +56,26 @@ export interface LlavaSource {
 }
 
 /**
- * Loads a LLaVA checkpoint.
+ * Loads a checkpoint.
  *
- * @throws {TypeError} weights are missing or misshapen, all listed by name
+ * @throws {TypeError} weights are missing, misshapen or unexpected, all listed
+ *   by name
+ * @throws {RangeError} a weight is NaN or infinite
  */
-export async function loadLlava(
+export async function loadVisionLanguageModel(
   backend: Backend,
-  { config, normalization, tensors, label }: LlavaSource,
-): Promise<LlavaModel> {
-  const loader = new WeightLoader(backend, tensors, label);
+  { config, normalization, tensors, label }: ModelSource,
+): Promise<VisionLanguageModel> {
+  const loader = new WeightLoader(backend, {
+    store: tensors,
+    names: checkpointNames(config),
+    label,
+  });
   const tower = await loadVisionTower(loader, config.vision);
   const projector = await loadProjector(loader, config);
   const decoder = await loadDecoder(backend, loader, config.decoder);
   loader.finish();
   return { backend, config, normalization, tower, projector, decoder };
-}
-
-/** A prompt with one image: token ids before it and after it. */
-export interface Prompt {
-  /** System tokens: what stands before the image. */
-  readonly before: readonly number[];
-  /** Instruction tokens: what stands after it. At least one. */
-  readonly after: readonly number[];
-}
-
-/**
- * Splits token ids at the image placeholder, which may stand once or once for
- * every vision token.
- *
- * @throws {RangeError} there is not exactly one image, or nothing after it
- */
-export function splitPrompt(
-  ids: readonly number[],
-  imageToken: number,
-): Prompt {
-  const start = ids.indexOf(imageToken);
-  const end = ids.lastIndexOf(imageToken) + 1;
-  const one = start >= 0 &&
-    ids.slice(start, end).every((id) => id === imageToken);
-  if (!one || end === ids.length) {
-    throw new RangeError(
-      `Cannot use a prompt as it must hold one image (token ${imageToken}) with text after it: current tokens are [${ids}]`,
-    );
-  }
-  return { before: ids.slice(0, start), after: ids.slice(end) };
 }
 
 /**
@@ -105,7 +84,7 @@ export function splitPrompt(
  * @throws {RangeError} an image does not have the model's size
  */
 export function embedImages(
-  { backend, config, normalization, tower, projector }: LlavaModel,
+  { backend, config, normalization, tower, projector }: VisionLanguageModel,
   images: readonly RgbImage[],
 ): Tensor {
   const { imageSize, patchSize } = config.vision;
@@ -122,6 +101,37 @@ export function embedImages(
 }
 
 /**
+ * Images of several tiles → vision tokens, shape [B, tiles · N, D], those of an
+ * image's tiles one after another.
+ *
+ * @param samples the tiles of each image; equally many for all
+ * @throws {TypeError} they are not
+ * @throws {RangeError} a tile does not have the model's size
+ */
+export function embedTiles(
+  model: VisionLanguageModel,
+  samples: readonly (readonly RgbImage[])[],
+): Tensor {
+  const [first] = samples;
+  for (const tiles of samples) {
+    if (tiles.length !== first.length) {
+      throw new TypeError(
+        `Cannot batch images as all must have ${first.length} tiles: current image has ${tiles.length}`,
+      );
+    }
+  }
+  // One tile of each image at a time bounds the memory that this takes.
+  return model.backend.scope(() =>
+    model.backend.concat(
+      first.map((_, tile) =>
+        embedImages(model, samples.map((tiles) => tiles[tile]))
+      ),
+      1,
+    )
+  );
+}
+
+/**
  * Puts vision tokens between words: what enters decoder layer 0.
  *
  * @param visionTokens shape [B, N, D]
@@ -129,7 +139,7 @@ export function embedImages(
  * @param randomRanking with the random ranking, a number for each sample
  */
 export function embedPrompts(
-  { backend, config, decoder }: LlavaModel,
+  { backend, config, decoder }: VisionLanguageModel,
   visionTokens: Tensor,
   prompts: readonly Prompt[],
   randomRanking?: readonly number[],
@@ -143,40 +153,18 @@ export function embedPrompts(
       backend.upload(Int32Array.from(ids), [B, count]),
     );
   const N = visionTokens.shape[1];
+  const length = before.length + N + after.length;
   return backend.scope(() => ({
     hidden: backend.concat([
       embed(prompts.flatMap((prompt) => prompt.before), before.length),
       visionTokens,
       embed(prompts.flatMap((prompt) => prompt.after), after.length),
     ], 1),
-    positions: countUp(backend, B, before.length + N + after.length),
+    positions: countUp(backend, B, length),
     vision: { start: before.length, length: N },
+    length,
     scores: randomRanking ? randomScores(backend, randomRanking, N) : null,
   }));
-}
-
-/** One shape per batch, and no token outside the embedding table. */
-function checkPrompts(prompts: readonly Prompt[], vocabulary: number): void {
-  const [first] = prompts;
-  for (const { before, after } of prompts) {
-    if (
-      before.length !== first.before.length ||
-      after.length !== first.after.length
-    ) {
-      throw new TypeError(
-        `Cannot batch prompts as all must have ${first.before.length} + ${first.after.length} tokens: current prompt has ${before.length} + ${after.length}`,
-      );
-    }
-    for (const id of [...before, ...after]) {
-      if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
-        throw new RangeError(
-          `Cannot embed a token as its id must be an integer in [0, ${
-            vocabulary - 1
-          }]: current value is ${id}`,
-        );
-      }
-    }
-  }
 }
 
 /** Which layers `runDecoder` runs, and how. */
@@ -192,17 +180,19 @@ export interface RunOptions extends ReductionOptions {
  * may be entered again with another schedule.
  *
  * @throws {RangeError} the schedule does not fit the model, or removes tokens
- *   before there are scores to rank them by
+ *   before there are scores to rank them by; or the sequence is longer than the
+ *   model's window
  */
 export function runDecoder(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   state: DecoderState,
   schedule: Schedule,
   { from = 0, to = model.decoder.layers.length, ...reduction }: RunOptions = {},
 ): DecoderState {
   checkSchedule(model, state, schedule, from);
-  const { backend, decoder } = model;
+  const { backend } = model;
   return backend.scope(() => {
+    const decoder = decoderForLength(backend, model.decoder, state.length);
     let next = state;
     for (let layer = from; layer < to; layer++) {
       const entering = next;
@@ -222,7 +212,7 @@ export function runDecoder(
 }
 
 function checkSchedule(
-  { decoder }: LlavaModel,
+  { decoder }: VisionLanguageModel,
   state: DecoderState,
   { keep }: Schedule,
   from: number,
@@ -249,13 +239,13 @@ function checkSchedule(
  * @throws {RangeError} as `runDecoder`, or `from` is not a layer
  */
 export function predictNextToken(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   state: DecoderState,
   schedule: Schedule,
   { from = 0, ...reduction }: Omit<RunOptions, "to"> = {},
 ): Tensor {
-  const { backend, decoder } = model;
-  const last = decoder.layers.length - 1;
+  const { backend } = model;
+  const last = model.decoder.layers.length - 1;
   if (from > last) {
     throw new RangeError(
       `Cannot predict a token from layer ${from} as the last layer is ${last}`,
@@ -269,7 +259,7 @@ export function predictNextToken(
     });
     const hidden = decoderLayerLastToken(
       backend,
-      decoder,
+      decoderForLength(backend, model.decoder, state.length),
       last,
       entering,
       schedule.keep[last],
@@ -285,7 +275,7 @@ export function predictNextToken(
  * @param state what left the last layer
  */
 export function nextTokenLogits(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   { hidden }: DecoderState,
 ): Tensor {
   const last = { start: hidden.shape[1] - 1, length: 1 };
@@ -296,7 +286,7 @@ export function nextTokenLogits(
 
 /** Hidden states that left the last layer → logits [B, S, V]. */
 function headLogits(
-  { backend, decoder }: LlavaModel,
+  { backend, decoder }: VisionLanguageModel,
   hidden: Tensor,
 ): Tensor {
   const { normEpsilon } = decoder.config;

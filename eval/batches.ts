@@ -14,7 +14,6 @@ import {
   embedImages,
   embedPrompts,
   type Indices,
-  type LlavaModel,
   predictNextToken,
   type Prompt,
   type ReductionOptions,
@@ -22,6 +21,7 @@ import {
   runDecoder,
   type Schedule,
   type Tensor,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
 import { scoreAnswer } from "./metrics.ts";
@@ -129,7 +129,7 @@ interface CachedState {
  * schedules. Vision tokens are computed when first needed.
  */
 export function createBatchRunner(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   { images, batches }: BatchSet,
   { cache = true, ...reduction }: BatchOptions,
 ): RunBatch {

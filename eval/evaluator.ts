@@ -5,7 +5,7 @@
  * This module is browser compatible.
  */
 
-import type { LlavaModel } from "../core/mod.ts";
+import type { VisionLanguageModel } from "../core/mod.ts";
 import type { Evaluate, SampleResult } from "../search/evaluate.ts";
 import {
   type BatchOptions,
@@ -42,7 +42,7 @@ export const DEFAULT_BATCH_SIZE = 8;
  * ```
  */
 export function createEvaluator(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   { images, samples }: SampleSet,
   { batchSize = DEFAULT_BATCH_SIZE, onProgress, ...options }: EvaluatorOptions =
     {},

@@ -4,7 +4,7 @@
  * This module is browser compatible.
  */
 
-import type { LlavaConfig, Normalization, Schedule } from "../core/mod.ts";
+import type { ModelConfig, Normalization, Schedule } from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
 import type { BatchOptions, BatchSet } from "./batches.ts";
 import type { Device } from "./device.ts";
@@ -21,7 +21,7 @@ export interface StoredTensor {
 export interface LoadRequest {
   readonly kind: "load";
   readonly device: Device;
-  readonly config: LlavaConfig;
+  readonly config: ModelConfig;
   readonly normalization: Normalization;
   /** The whole checkpoint, by name. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;

@@ -5,7 +5,11 @@
  * This module is browser compatible.
  */
 
-import type { LlavaModel, ReductionOptions, Schedule } from "../core/mod.ts";
+import type {
+  ReductionOptions,
+  Schedule,
+  VisionLanguageModel,
+} from "../core/mod.ts";
 import type { SampleSet } from "./batches.ts";
 import { createEvaluator } from "./evaluator.ts";
 
@@ -34,7 +38,7 @@ export interface TimingOptions {
  *   each run
  */
 export async function timePrefill(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   set: SampleSet,
   runs: readonly TimedRun[],
   { now, repeats = 5, signal }: TimingOptions,

@@ -8,12 +8,12 @@ import {
   embedImages,
   embedPrompts,
   fromKeepCounts,
-  type LlavaModel,
   nextTokenLogits,
   RANKINGS,
   type ReductionOptions,
   runDecoder,
   type Schedule,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import {
   argmax,
@@ -51,7 +51,7 @@ const set: SampleSet = {
   }),
 };
 
-async function smallModel(backend?: Backend): Promise<LlavaModel> {
+async function smallModel(backend?: Backend): Promise<VisionLanguageModel> {
   return (await loadLlavaFixture("llava_a", backend)).model;
 }
 
@@ -87,7 +87,7 @@ async function searchCalls(seed: number): Promise<Call[]> {
 
 /** A sample alone, step by step, with nothing kept from one to the next. */
 async function runAlone(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   index: number,
   schedule: Schedule,
   reduction: ReductionOptions,
