@@ -16,6 +16,7 @@ import {
   openSafetensors,
   parseModelConfig,
   parseNormalization,
+  predictNextToken,
   type Prompt,
   type RgbImage,
   type Tensor,
@@ -155,7 +156,8 @@ export async function testFamilies(backend: Backend): Promise<void> {
         hidden,
         "embedded prompts",
       );
-      const run = await trace(model, state, fullSchedule(decoder.layers, N));
+      const all = fullSchedule(decoder.layers, N);
+      const run = await trace(model, state, all);
       for (const [i, layer] of run.layers.entries()) {
         assertClose(
           layer.hidden,
@@ -164,7 +166,10 @@ export async function testFamilies(backend: Backend): Promise<void> {
           `hidden states of layer ${i}`,
         );
       }
-      assertClose(run.logits, await expected("logits"), logits, "logits");
+      const next = await backend.read(predictNextToken(model, state, all));
+      for (const actual of [run.logits, next]) {
+        assertClose(actual, await expected("logits"), logits, "logits");
+      }
     });
   }
 }
