@@ -106,8 +106,7 @@ async function loadLayer(
   const keyWidth = config.kvHeads * config.headWidth;
   // Turned queries and keys both are to carry the factor, but only their
   // product counts: the queries carry it twice.
-  const scale = new Float32Array(queryWidth)
-    .fill(attentionFactor(config.rope) ** 2);
+  const factor = attentionFactor(config.rope) ** 2;
   const norm = (name: string): Promise<Tensor> =>
     loader.tensor("decoder", `${layer}.${name}.weight`, [D]);
   const linear = (
@@ -120,7 +119,7 @@ async function loadLayer(
     attentionNorm: await norm("attentionNorm"),
     query: await linear("query", [queryWidth, D], {
       bias: qkvBias,
-      scale: scale[0] === 1 ? null : scale,
+      scale: factor === 1 ? null : new Float32Array(queryWidth).fill(factor),
     }),
     key: await linear("key", [keyWidth, D], { bias: qkvBias }),
     value: await linear("value", [keyWidth, D], { bias: qkvBias }),

@@ -59,7 +59,7 @@ export function fused<Name extends string>(
 }
 
 /** A weight in a checkpoint. */
-export interface Location {
+export interface WeightPlace {
   /** The tensor's name. */
   readonly tensor: string;
   /** Which of its rows; null for all. */
@@ -74,9 +74,9 @@ export interface Location {
 export function locate(
   { prefixes, names }: PartNames,
   name: string,
-): Location[] {
-  const layer = /(?<=^layers\.)\d+/.exec(name)?.[0] ?? "";
-  const pattern = name.replace(/(?<=^layers\.)\d+/, "*");
+): WeightPlace[] {
+  const layer = /^layers\.(\d+)/.exec(name)?.[1] ?? "";
+  const pattern = name.replace(/^layers\.\d+/, "layers.*");
   const ending = Object.hasOwn(names, pattern)
     ? ""
     : /\.(weight|bias)$/.exec(name)![0];

@@ -16,9 +16,9 @@ import {
   type CheckpointNames,
   type FusedRows,
   locate,
-  type Location,
   type Part,
   rowSpans,
+  type WeightPlace,
 } from "./names.ts";
 import type { TensorStore } from "./safetensors.ts";
 
@@ -187,7 +187,7 @@ export class WeightLoader {
   }
 
   /** Where a weight is; where it would be, if it is missing. */
-  #find(part: Part, name: string): Location & { found: boolean } {
+  #find(part: Part, name: string): WeightPlace & { found: boolean } {
     const { store, names } = this.#source;
     const places = locate(names[part], name);
     const place = places.find(({ tensor }) => store.tensors.has(tensor));
