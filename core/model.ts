@@ -18,13 +18,12 @@ import {
   type ReductionOptions,
 } from "./decoder.ts";
 import { checkpointNames } from "./families.ts";
-import { extractPatches, type Normalization, type RgbImage } from "./image.ts";
-import { loadProjector, project, type Projector } from "./projector.ts";
-import { checkPrompts, type Prompt } from "./prompt.ts";
+import type { Normalization } from "./image.ts";
+import { loadProjector, type Projector } from "./projector.ts";
 import { countUp, type DecoderState, randomScores } from "./reduce.ts";
 import type { TensorStore } from "./safetensors.ts";
 import type { Schedule } from "./schedule.ts";
-import { encodeImage, loadVisionTower, type VisionTower } from "./vision.ts";
+import { loadVisionTower, type VisionTower } from "./vision.ts";
 import { WeightLoader } from "./weights.ts";
 
 /** A vision language model on a backend. */
@@ -78,57 +77,34 @@ export async function loadVisionLanguageModel(
   return { backend, config, normalization, tower, projector, decoder };
 }
 
-/**
- * Images → vision tokens, shape [B, N, D].
- *
- * @throws {RangeError} an image does not have the model's size
- */
-export function embedImages(
-  { backend, config, normalization, tower, projector }: VisionLanguageModel,
-  images: readonly RgbImage[],
-): Tensor {
-  const { imageSize, patchSize } = config.vision;
-  const patches = extractPatches(images, imageSize, patchSize, normalization);
-  const width = 3 * patchSize * patchSize;
-  return backend.scope(() => {
-    const x = backend.upload(patches, [
-      images.length,
-      patches.length / images.length / width,
-      width,
-    ]);
-    return project(backend, projector, encodeImage(backend, tower, x));
-  });
+/** A prompt with one image: token ids before it and after it. */
+export interface Prompt {
+  /** System tokens: what stands before the image. */
+  readonly before: readonly number[];
+  /** Instruction tokens: what stands after it. At least one. */
+  readonly after: readonly number[];
 }
 
 /**
- * Images of several tiles → vision tokens, shape [B, tiles · N, D], those of an
- * image's tiles one after another.
+ * Splits token ids at the image placeholder, which may stand once or once for
+ * every vision token.
  *
- * @param samples the tiles of each image; equally many for all
- * @throws {TypeError} they are not
- * @throws {RangeError} a tile does not have the model's size
+ * @throws {RangeError} there is not exactly one image, or nothing after it
  */
-export function embedTiles(
-  model: VisionLanguageModel,
-  samples: readonly (readonly RgbImage[])[],
-): Tensor {
-  const [first] = samples;
-  for (const tiles of samples) {
-    if (tiles.length !== first.length) {
-      throw new TypeError(
-        `Cannot batch images as all must have ${first.length} tiles: current image has ${tiles.length}`,
-      );
-    }
+export function splitPrompt(
+  ids: readonly number[],
+  imageToken: number,
+): Prompt {
+  const start = ids.indexOf(imageToken);
+  const end = ids.lastIndexOf(imageToken) + 1;
+  const one = start >= 0 &&
+    ids.slice(start, end).every((id) => id === imageToken);
+  if (!one || end === ids.length) {
+    throw new RangeError(
+      `Cannot use a prompt as it must hold one image (token ${imageToken}) with text after it: current tokens are [${ids}]`,
+    );
   }
-  // One tile of each image at a time bounds the memory that this takes.
-  return model.backend.scope(() =>
-    model.backend.concat(
-      first.map((_, tile) =>
-        embedImages(model, samples.map((tiles) => tiles[tile]))
-      ),
-      1,
-    )
-  );
+  return { before: ids.slice(0, start), after: ids.slice(end) };
 }
 
 /**
@@ -165,6 +141,30 @@ export function embedPrompts(
     length,
     scores: randomRanking ? randomScores(backend, randomRanking, N) : null,
   }));
+}
+
+/** One shape per batch, and no token outside the embedding table. */
+function checkPrompts(prompts: readonly Prompt[], vocabulary: number): void {
+  const [first] = prompts;
+  for (const { before, after } of prompts) {
+    if (
+      before.length !== first.before.length ||
+      after.length !== first.after.length
+    ) {
+      throw new TypeError(
+        `Cannot batch prompts as all must have ${first.before.length} + ${first.after.length} tokens: current prompt has ${before.length} + ${after.length}`,
+      );
+    }
+    for (const id of [...before, ...after]) {
+      if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
+        throw new RangeError(
+          `Cannot embed a token as its id must be an integer in [0, ${
+            vocabulary - 1
+          }]: current value is ${id}`,
+        );
+      }
+    }
+  }
 }
 
 /** Which layers `runDecoder` runs, and how. */
