@@ -178,11 +178,11 @@ export interface Backend {
   /** The same for integers of shape [B, S]. */
   gatherRows(x: Indices, rows: Indices, span: Span): Indices;
 
-  /** Rows of the sequence: x [B, S, D] → [B, span.length, D]. */
-  sliceRows(x: Tensor, span: Span): Tensor;
-
   /** The same values in the same order as a tensor of another shape. */
   reshape(x: Tensor, shape: readonly number[]): Tensor;
+
+  /** Rows of the sequence: x [B, S, D] → [B, span.length, D]. */
+  sliceRows(x: Tensor, span: Span): Tensor;
 
   /** Joins tensors [B, S, D] along the batch (0) or the sequence (1). */
   concat(parts: readonly Tensor[], axis: 0 | 1): Tensor;

@@ -76,6 +76,12 @@ export function movementOperations(
     return out;
   }
 
+  function reshape(x: Tensor, shape: readonly number[]): Tensor {
+    const out = pool.make("float", shape);
+    copy(out.address, addressOf(x), sizeOf(shape));
+    return out;
+  }
+
   function sliceRows(x: Tensor, { start, length }: Span): Tensor {
     const [B, S, D] = x.shape;
     const out = pool.make("float", [B, length, D]);
@@ -83,12 +89,6 @@ export function movementOperations(
       const from = addressOf(x) + 4 * (b * S + start) * D;
       copy(out.address + 4 * b * length * D, from, length * D);
     }
-    return out;
-  }
-
-  function reshape(x: Tensor, shape: readonly number[]): Tensor {
-    const out = pool.make("float", shape);
-    copy(out.address, addressOf(x), sizeOf(shape));
     return out;
   }
 

@@ -61,22 +61,6 @@ export function movementOperations(
     return y as Tensor | Indices;
   }
 
-  function sliceRows(x: Tensor, { start, length }: Span): Tensor {
-    const [B, S, D] = x.shape;
-    const y = tensors.make("float", [B, length, D]);
-    const lanes = lanesOf(D);
-    runner.run(COPY_ROWS[lanes], {
-      inputs: [x],
-      outputs: [y],
-      sizes: {
-        ...{ samples: B, rows: length, width: D / lanes },
-        ...{ first: start, oldRows: S, newFirst: 0, newRows: length },
-      },
-      constants: {},
-    });
-    return y;
-  }
-
   function reshape(x: Tensor, shape: readonly number[]): Tensor {
     const y = tensors.make("float", shape);
     const size = sizeOf(shape);
@@ -87,6 +71,22 @@ export function movementOperations(
       sizes: {
         ...{ samples: 1, rows: 1, width: size / lanes },
         ...{ first: 0, oldRows: 1, newFirst: 0, newRows: 1 },
+      },
+      constants: {},
+    });
+    return y;
+  }
+
+  function sliceRows(x: Tensor, { start, length }: Span): Tensor {
+    const [B, S, D] = x.shape;
+    const y = tensors.make("float", [B, length, D]);
+    const lanes = lanesOf(D);
+    runner.run(COPY_ROWS[lanes], {
+      inputs: [x],
+      outputs: [y],
+      sizes: {
+        ...{ samples: B, rows: length, width: D / lanes },
+        ...{ first: start, oldRows: S, newFirst: 0, newRows: length },
       },
       constants: {},
     });
