@@ -119,7 +119,7 @@ function drawQuestions(
       `Cannot ask ${name} the questions of the embedded task as its images must have ${SCENE_SIZE} pixels a side: current value is ${config.vision.imageSize}; use --calibration FILE and --heldout FILE`,
     );
   }
-  const set = makeSceneSet(tokenizer, config.imageToken, {
+  const set = makeSceneSet(tokenizer, imageTokenId(config, tokenizer), {
     split,
     seed,
     count,
@@ -159,12 +159,27 @@ async function loadQuestionFile(
       image: paths.indexOf(image),
       prompt: splitPrompt(
         tokenizer.encode(promptText(question)),
-        config.imageToken,
+        imageTokenId(config, tokenizer),
       ),
       answer: ids[0],
     };
   });
   return { images, samples, texts, kinds: texts.map(() => "all") };
+}
+
+/** The id of the token that stands for one vision token. */
+function imageTokenId(
+  { imageToken }: ModelConfig,
+  tokenizer: Tokenizer,
+): number {
+  if (typeof imageToken === "number") return imageToken;
+  const id = tokenizer.tokenId(imageToken);
+  if (id === undefined) {
+    throw new RangeError(
+      `Cannot use the model as its tokenizer has no token "${imageToken}"`,
+    );
+  }
+  return id;
 }
 
 function checkSize(
@@ -179,9 +194,9 @@ function checkSize(
   }
 }
 
-/** What the cost formulas need to know of a LLaVA model. */
+/** What the cost formulas need to know of a model, of an image of one tile. */
 export function modelShape(config: ModelConfig): ModelShape {
-  const { vision, decoder } = config;
+  const { vision, projector, decoder } = config;
   const patches = Math.floor(vision.imageSize / vision.patchSize) ** 2;
   return {
     layers: decoder.layers,
@@ -198,7 +213,11 @@ export function modelShape(config: ModelConfig): ModelShape {
       patchInputs: 3 * vision.patchSize ** 2,
       tokens: patches + 1,
       projectorTokens: config.visionTokens,
-      projectorWidths: [vision.width, decoder.width, decoder.width],
+      projectorWidths: [
+        projector.merge ** 2 * vision.width,
+        decoder.width,
+        decoder.width,
+      ],
     }),
   };
 }

@@ -150,6 +150,7 @@ export function askPrefixes(
       hidden: backend.concat([join(({ hidden }) => hidden), hidden], 1),
       positions,
       vision,
+      length: P + T,
       scores,
     };
   });

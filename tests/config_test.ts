@@ -32,7 +32,9 @@ const LLAVA_7B = {
 };
 
 const LLAVA_7B_PARSED: ModelConfig = {
+  family: "llava",
   vision: {
+    type: "clip",
     width: 1024,
     layers: 24,
     heads: 16,
@@ -40,12 +42,16 @@ const LLAVA_7B_PARSED: ModelConfig = {
     imageSize: 336,
     patchSize: 14,
     activation: "quick_gelu",
+    norm: "layer",
     normEpsilon: 1e-5,
+    qkvBias: true,
+    qkNormEpsilon: null,
     featureLayers: 23,
     dropClassToken: true,
   },
-  projectorActivation: "gelu",
+  projector: { merge: 1, norm: false, activation: "gelu" },
   decoder: {
+    type: "llama",
     width: 4096,
     layers: 32,
     heads: 32,
@@ -54,7 +60,10 @@ const LLAVA_7B_PARSED: ModelConfig = {
     mlpWidth: 11008,
     vocabulary: 32064,
     normEpsilon: 1e-5,
-    ropeTheta: 10000,
+    qkvBias: false,
+    outBias: false,
+    rope: { theta: 10000, scaling: null },
+    window: null,
     tiedHead: false,
   },
   imageToken: 32000,
@@ -86,25 +95,22 @@ Deno.test("parseModelConfig() knows the default of every field", () => {
     vision_config: { model_type: "clip_vision_model" },
   };
   const expected: ModelConfig = {
+    ...LLAVA_7B_PARSED,
     vision: {
+      ...LLAVA_7B_PARSED.vision,
       width: 768,
       layers: 12,
       heads: 12,
       mlpWidth: 3072,
       imageSize: 224,
       patchSize: 32,
-      activation: "quick_gelu",
-      normEpsilon: 1e-5,
       featureLayers: 11,
-      dropClassToken: true,
     },
-    projectorActivation: "gelu",
     decoder: {
       ...LLAVA_7B_PARSED.decoder,
       vocabulary: 32000,
       normEpsilon: 1e-6,
     },
-    imageToken: 32000,
     visionTokens: 49,
   };
   assertEquals(parseModelConfig(minimal), expected);
@@ -121,9 +127,11 @@ Deno.test("parseModelConfig() reads every field of the decoder", () => {
     vocab_size: 50,
     rms_norm_eps: 1e-4,
     rope_theta: 5e5,
+    attention_bias: true,
     tie_word_embeddings: true,
   };
   assertEquals(parseModelConfig(change({ text_config })).decoder, {
+    type: "llama",
     width: 96,
     layers: 3,
     heads: 8,
@@ -132,14 +140,17 @@ Deno.test("parseModelConfig() reads every field of the decoder", () => {
     mlpWidth: 200,
     vocabulary: 50,
     normEpsilon: 1e-4,
-    ropeTheta: 5e5,
+    qkvBias: true,
+    outBias: true,
+    rope: { theta: 5e5, scaling: null },
+    window: null,
     tiedHead: true,
   });
 });
 
 Deno.test("parseModelConfig() reads rope_theta in both layouts", () => {
   const theta = (text_config: Record<string, unknown>) =>
-    parseModelConfig(change({ text_config })).decoder.ropeTheta;
+    parseModelConfig(change({ text_config })).decoder.rope.theta;
   assertEquals(theta({ rope_theta: 5e5 }), 5e5); // before transformers 5
   assertEquals(theta({ rope_theta: 5e5, rope_scaling: null }), 5e5);
   assertEquals(
@@ -200,7 +211,7 @@ Deno.test("parseModelConfig() knows the names of activations", () => {
       "projector_hidden_act": name,
       "vision_config.hidden_act": name,
     }));
-    assertEquals(config.projectorActivation, activation);
+    assertEquals(config.projector.activation, activation);
     assertEquals(config.vision.activation, activation);
   }
 });
@@ -210,9 +221,11 @@ Deno.test("parseModelConfig() names file, field, requirement and value", () => {
   const activation =
     'must be one of "gelu", "gelu_pytorch_tanh", "gelu_new", "quick_gelu"';
   const layer = "must be an integer in [-25, 24]";
-  const defaultRope = 'must be one of "default"';
+  const families = 'must be one of "llava", "internvl_chat", "internvl"';
+  const rope =
+    'must be one of "default", "linear", "dynamic", "longrope", "su", "llama3"';
   const cases: [field: string, value: unknown, requirement: string][] = [
-    ["model_type", "qwen2_vl", 'must be one of "llava"'],
+    ["model_type", "qwen2_vl", families],
     ["projector_hidden_act", "relu", activation],
     ["image_token_index", -200, "must be an integer >= 0"],
     ["vision_feature_layer", 25, layer],
@@ -247,10 +260,10 @@ Deno.test("parseModelConfig() names file, field, requirement and value", () => {
       "must be an integer in [1, 32]",
     ],
     ["text_config.head_dim", 7, "must be a multiple of 2"],
-    ["text_config.rope_parameters.rope_type", "yarn", defaultRope],
-    ["text_config.rope_scaling.rope_type", "llama3", defaultRope],
-    ["text_config.rope_scaling.type", "linear", defaultRope],
-    ["text_config.attention_bias", true, "must be false"],
+    ["text_config.rope_parameters.rope_type", "yarn", rope],
+    ["text_config.rope_parameters.partial_rotary_factor", 0.5, "must be 1"],
+    ["text_config.rope_scaling.rope_type", "mrope", rope],
+    ["text_config.rope_scaling.type", "yarn", rope],
     ["text_config.mlp_bias", true, "must be false"],
   ];
   for (const [field, value, requirement] of cases) {
@@ -268,7 +281,7 @@ Deno.test("parseModelConfig() names file, field, requirement and value", () => {
   assertThrows(
     () => parseModelConfig({}),
     RangeError,
-    'Cannot read config.json as model_type must be one of "llava": current value is missing',
+    'Cannot read config.json as model_type must be one of "llava", "internvl_chat", "internvl": current value is missing',
   );
 });
 

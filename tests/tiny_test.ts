@@ -66,7 +66,7 @@ Deno.test("models/tiny gives the logits and answers it gives in transformers", a
     const image = { width: SCENE_SIZE, height: SCENE_SIZE, data };
     const visionTokens = embedImages(model, [image]);
     for (const ids of prompts[s]) {
-      const prompt = splitPrompt(ids, config.imageToken);
+      const prompt = splitPrompt(ids, config.imageToken as number);
       const state = embedPrompts(model, visionTokens, [prompt]);
       const last = runDecoder(model, state, schedule);
       const logits = await backend.read(nextTokenLogits(model, last));
