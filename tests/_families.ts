@@ -5,6 +5,7 @@
 import { assertEquals } from "@std/assert";
 import {
   type Backend,
+  bytesInMemory,
   createReferenceBackend,
   embedPrompts,
   embedTiles,
@@ -23,7 +24,6 @@ import {
   type TensorStore,
   type VisionLanguageModel,
 } from "../core/mod.ts";
-import { openFile } from "../io/files.ts";
 import { assertClose } from "./_compare.ts";
 import { trace } from "./_llava.ts";
 import { F32_TOLERANCES } from "./_tolerance.ts";
@@ -53,15 +53,22 @@ export interface FamilyFixture {
   expected(name: string): Promise<Float32Array>;
 }
 
-/** The path of a fixture's file. */
-export function familyPath(file: string): string {
-  return new URL(`fixtures/families/${file}`, import.meta.url).pathname;
+/** Fetches a fixture's file, as both Deno and a page can. */
+async function fetchFixture(file: string): Promise<Response> {
+  return await fetch(new URL(`fixtures/families/${file}`, import.meta.url));
+}
+
+/** Reads the description of a fixture. */
+export async function readDescription(
+  name: string,
+): Promise<Record<string, unknown>> {
+  return await (await fetchFixture(`${name}.json`)).json();
 }
 
 /** Opens the arrays of a fixture. */
 export async function openArrays(name: string): Promise<TensorStore> {
-  const path = familyPath(`${name}.safetensors`);
-  return await openSafetensors(await openFile(path), path);
+  const bytes = await (await fetchFixture(`${name}.safetensors`)).bytes();
+  return await openSafetensors(bytesInMemory(bytes), name);
 }
 
 /** Loads a fixture onto a backend. */
@@ -69,9 +76,7 @@ export async function loadFamilyFixture(
   name: typeof FAMILY_FIXTURES[number],
   backend: Backend = createReferenceBackend(),
 ): Promise<FamilyFixture> {
-  const { config, preprocessor, prompts } = JSON.parse(
-    await Deno.readTextFile(familyPath(`${name}.json`)),
-  );
+  const { config, preprocessor, prompts } = await readDescription(name);
   const arrays = await openArrays(`${name}.expected`);
   const source: ModelSource = {
     config: parseModelConfig(config),
@@ -95,7 +100,7 @@ export async function loadFamilyFixture(
       (_, b) =>
         Array.from({ length: count }, (_, tile) => image(b * count + tile)),
     ),
-    prompts,
+    prompts: prompts as Prompt[],
     expected: (array) => arrays.read(array),
   };
 }

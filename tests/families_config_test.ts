@@ -366,6 +366,28 @@ Deno.test("parseModelConfig() refuses InternVL that would run and be wrong", () 
       "llm_config.rope_scaling.factor must be a positive number: current value is missing",
     ],
     [
+      llm({
+        head_dim: 4,
+        rope_scaling: {
+          type: "longrope",
+          short_factor: [1, 0],
+          long_factor: [1, 1],
+        },
+      }),
+      "llm_config.rope_scaling.short_factor must hold positive numbers: current value is [1,0]",
+    ],
+    [
+      llm({
+        rope_scaling: {
+          rope_type: "llama3",
+          factor: 8,
+          low_freq_factor: 4,
+          high_freq_factor: 4,
+        },
+      }),
+      "llm_config.rope_scaling.high_freq_factor must be above low_freq_factor (4): current value is 4",
+    ],
+    [
       { llm_config: { ...PHI3_MINI, rope_scaling: { type: "su" } } },
       "llm_config.rope_scaling.short_factor must be 48 numbers: current value is missing",
     ],

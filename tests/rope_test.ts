@@ -19,12 +19,10 @@ import {
   WeightLoader,
 } from "../core/mod.ts";
 import { assertClose } from "./_compare.ts";
-import { familyPath, openArrays } from "./_families.ts";
+import { openArrays, readDescription } from "./_families.ts";
 import { F32_TOLERANCES } from "./_tolerance.ts";
 
-const configs: Record<string, unknown> = JSON.parse(
-  await Deno.readTextFile(familyPath("rope.json")),
-);
+const configs = await readDescription("rope");
 const expected = await openArrays("rope.expected");
 const backend: Backend = createReferenceBackend();
 const D = 18;

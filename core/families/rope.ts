@@ -64,8 +64,16 @@ function parseScaling(
     fields.integer(
       "original_max_position_embeddings",
       originalPositions ??
-        rope.integer("original_max_position_embeddings", maxPositions),
+        rope.integer("original_max_position_embeddings", maxPositions, 2),
+      2,
     );
+  const factors = (field: string): number[] => {
+    const list = rope.numbers(field, headWidth / 2);
+    if (list.some((factor) => factor <= 0)) {
+      throw rope.error(field, "must hold positive numbers", list);
+    }
+    return list;
+  };
   switch (type) {
     case "linear":
       return { type, factor: rope.positive("factor") };
@@ -76,8 +84,8 @@ function parseScaling(
       const factor = rope.positive("factor", maxPositions / positions);
       return {
         type,
-        short: rope.numbers("short_factor", headWidth / 2),
-        long: rope.numbers("long_factor", headWidth / 2),
+        short: factors("short_factor"),
+        long: factors("long_factor"),
         positions,
         attentionFactor: rope.positive(
           "attention_factor",
@@ -85,13 +93,18 @@ function parseScaling(
         ),
       };
     }
-    case "llama3":
-      return {
-        type,
-        factor: rope.positive("factor"),
-        lowFactor: rope.positive("low_freq_factor"),
-        highFactor: rope.positive("high_freq_factor"),
-        positions: original(),
-      };
+    case "llama3": {
+      const lowFactor = rope.positive("low_freq_factor");
+      const highFactor = rope.positive("high_freq_factor");
+      if (highFactor <= lowFactor) {
+        throw rope.error(
+          "high_freq_factor",
+          `must be above low_freq_factor (${lowFactor})`,
+          highFactor,
+        );
+      }
+      const factor = rope.positive("factor");
+      return { type, factor, lowFactor, highFactor, positions: original() };
+    }
   }
 }
