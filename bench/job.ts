@@ -22,7 +22,7 @@ import {
   type Backend,
   fastvSchedule,
   fullSchedule,
-  loadLlava,
+  loadVisionLanguageModel,
   type Schedule,
 } from "../core/mod.ts";
 import { createBackend, createEvaluators } from "../eval/mod.ts";
@@ -64,7 +64,7 @@ const args = parseArgs(Deno.args, {
 });
 const clocks: Clocks = new Map();
 const loaded = await loadModel(null);
-const model = await loadLlava(
+const model = await loadVisionLanguageModel(
   withClocks(createBackend("cpu"), clocks),
   loaded.source,
 );

@@ -6,10 +6,10 @@
 
 import {
   createRandom,
-  type LlavaModel,
   meanKeepingRate,
   type Ranking,
   type Schedule,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import { accuracy, timePrefill } from "../eval/mod.ts";
 import {
@@ -54,7 +54,7 @@ const TIMED_SAMPLES = 16;
 
 /** Adds costs, measured time and paired differences from the first run. */
 export async function compareRuns(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   heldout: QuestionSet,
   runs: readonly Run[],
   signal: AbortSignal,

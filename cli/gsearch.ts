@@ -3,7 +3,7 @@
  */
 // deno-lint-ignore-file no-console
 
-import { fullSchedule, type LlavaConfig } from "../core/mod.ts";
+import { fullSchedule, type ModelConfig } from "../core/mod.ts";
 import { formatSeconds } from "../report/mod.ts";
 import {
   type Criterion,
@@ -27,7 +27,7 @@ import { createStatusLine } from "./progress.ts";
  */
 export async function runGSearch(
   name: string,
-  config: LlavaConfig,
+  config: ModelConfig,
   evaluate: Evaluate,
   { out, criterion, firstLayer, ranking }: SettledOptions,
   signal: AbortSignal,

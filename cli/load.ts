@@ -3,15 +3,15 @@
  */
 
 import {
-  type LlavaConfig,
-  type LlavaModel,
-  type LlavaSource,
-  loadLlava,
-  parseLlavaConfig,
+  loadVisionLanguageModel,
+  type ModelConfig,
+  type ModelSource,
+  parseModelConfig,
   parseNormalization,
   type RgbImage,
   splitPrompt,
   type TensorStore,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import {
   makeSceneSet,
@@ -37,11 +37,11 @@ export interface LoadedModel {
   /** What output calls it. */
   readonly name: string;
   /** On this thread. */
-  readonly model: LlavaModel;
+  readonly model: VisionLanguageModel;
   /** Where it runs. */
   readonly device: ModelDevice;
   /** What workers load it from. */
-  readonly source: LlavaSource;
+  readonly source: ModelSource;
   /** Of its checkpoint. */
   readonly tokenizer: Tokenizer;
 }
@@ -68,8 +68,8 @@ export async function loadModel(
   const { config, preprocessor, tokenizer, weights } = await loadCheckpoint(
     path,
   );
-  const source: LlavaSource = {
-    config: parseLlavaConfig(config, `${path}/config.json`),
+  const source: ModelSource = {
+    config: parseModelConfig(config, `${path}/config.json`),
     normalization: parseNormalization(
       preprocessor,
       `${path}/preprocessor_config.json`,
@@ -80,7 +80,7 @@ export async function loadModel(
   const { device, backend } = await openDevice(choice, bytesOf(weights));
   return {
     name: directory ?? "models/tiny",
-    model: await loadLlava(backend, source),
+    model: await loadVisionLanguageModel(backend, source),
     device,
     source,
     tokenizer: parseTokenizer(tokenizer, `${path}/tokenizer.json`),
@@ -119,7 +119,7 @@ function drawQuestions(
       `Cannot ask ${name} the questions of the embedded task as its images must have ${SCENE_SIZE} pixels a side: current value is ${config.vision.imageSize}; use --calibration FILE and --heldout FILE`,
     );
   }
-  const set = makeSceneSet(tokenizer, config.imageToken, {
+  const set = makeSceneSet(tokenizer, imageTokenId(config, tokenizer), {
     split,
     seed,
     count,
@@ -165,7 +165,7 @@ async function loadQuestionFile(
       image: files.indexOf(image),
       prompt: splitPrompt(
         tokenizer.encode(promptText(question)),
-        config.imageToken,
+        imageTokenId(config, tokenizer),
       ),
       answer: ids[0],
     };
@@ -185,9 +185,24 @@ async function bytesOfImage(
   return typeof source === "string" ? await readBytes(source) : source;
 }
 
+/** The id of the token that stands for one vision token. */
+function imageTokenId(
+  { imageToken }: ModelConfig,
+  tokenizer: Tokenizer,
+): number {
+  if (typeof imageToken === "number") return imageToken;
+  const id = tokenizer.tokenId(imageToken);
+  if (id === undefined) {
+    throw new RangeError(
+      `Cannot use the model as its tokenizer has no token "${imageToken}"`,
+    );
+  }
+  return id;
+}
+
 function checkSize(
   { width, height }: RgbImage,
-  { vision: { imageSize } }: LlavaConfig,
+  { vision: { imageSize } }: ModelConfig,
   path: string,
 ): void {
   if (width !== imageSize || height !== imageSize) {
@@ -197,9 +212,9 @@ function checkSize(
   }
 }
 
-/** What the cost formulas need to know of a LLaVA model. */
-export function modelShape(config: LlavaConfig): ModelShape {
-  const { vision, decoder } = config;
+/** What the cost formulas need to know of a model, of an image of one tile. */
+export function modelShape(config: ModelConfig): ModelShape {
+  const { vision, projector, decoder } = config;
   const patches = Math.floor(vision.imageSize / vision.patchSize) ** 2;
   return {
     layers: decoder.layers,
@@ -216,7 +231,11 @@ export function modelShape(config: LlavaConfig): ModelShape {
       patchInputs: 3 * vision.patchSize ** 2,
       tokens: patches + 1,
       projectorTokens: config.visionTokens,
-      projectorWidths: [vision.width, decoder.width, decoder.width],
+      projectorWidths: [
+        projector.merge ** 2 * vision.width,
+        decoder.width,
+        decoder.width,
+      ],
     }),
   };
 }

@@ -170,12 +170,16 @@ export interface Backend {
    * Keeps all rows outside the span and, inside it, those that `rows` names.
    *
    * @param x shape [B, S, D], or [B, S] where a row is one number
-   * @param rows ascending row numbers counted from `span.start`, shape [B, k]
+   * @param rows row numbers counted from `span.start`, in the order in which
+   *   they are to stand, shape [B, k]
    * @returns shape [B, S − span.length + k, D] or [B, S − span.length + k]
    */
   gatherRows(x: Tensor, rows: Indices, span: Span): Tensor;
   /** The same for integers of shape [B, S]. */
   gatherRows(x: Indices, rows: Indices, span: Span): Indices;
+
+  /** The same values in the same order as a tensor of another shape. */
+  reshape(x: Tensor, shape: readonly number[]): Tensor;
 
   /** Rows of the sequence: x [B, S, D] → [B, span.length, D]. */
   sliceRows(x: Tensor, span: Span): Tensor;

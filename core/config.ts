@@ -1,17 +1,22 @@
 /**
- * The shape of a LLaVA model, read from the `config.json` of a Hugging Face
- * directory. Fields that the file leaves out have the defaults of the
- * transformers classes (LlavaConfig, CLIPVisionConfig, LlamaConfig), because
- * published checkpoints rely on them.
+ * The shape of a vision language model: all that the forward pass obeys,
+ * whichever family the model is of and however its checkpoint says it.
+ * `families.ts` reads it from a `config.json`.
  *
  * This module is browser compatible.
  */
 
 import type { Activation } from "./backend.ts";
-import { Fields } from "./fields.ts";
+import type { RopeConfig } from "./rope.ts";
 
-/** A CLIP vision tower. */
+/** A vision Transformer. */
 export interface VisionConfig {
+  /**
+   * - `clip`: a LayerNorm before the first layer;
+   * - `intern`: InternViT, with a bias on the patches and a learned scale on
+   *   what each attention and MLP adds.
+   */
+  readonly type: "clip" | "intern";
   /** Width of the hidden states. */
   readonly width: number;
   /** Encoder layers. */
@@ -26,16 +31,43 @@ export interface VisionConfig {
   readonly patchSize: number;
   /** Of the MLP. */
   readonly activation: Activation;
-  /** ε of all LayerNorms. */
+  /** Which normalisation the layers use. */
+  readonly norm: NormType;
+  /** ε of the normalisation. */
   readonly normEpsilon: number;
+  /** Whether queries, keys and values have a bias. */
+  readonly qkvBias: boolean;
+  /**
+   * ε of an RMSNorm over all heads of the queries, and one of the keys; null
+   * where there is none.
+   */
+  readonly qkNormEpsilon: number | null;
   /** How many encoder layers run before the features are taken. */
   readonly featureLayers: number;
   /** Whether the class token is left out of the features. */
   readonly dropClassToken: boolean;
 }
 
-/** A LLaMA decoder. */
+/** LayerNorm or RMSNorm. */
+export type NormType = "layer" | "rms";
+
+/** What makes vision tokens of features. */
+export interface ProjectorConfig {
+  /**
+   * m: m × m neighbouring patches become one vision token (pixel shuffle). 1
+   * where every feature is one.
+   */
+  readonly merge: number;
+  /** Whether a LayerNorm comes first. */
+  readonly norm: boolean;
+  /** Between the two layers. */
+  readonly activation: Activation;
+}
+
+/** A decoder: LLaMA, or one that differs from it only as said here. */
 export interface DecoderConfig {
+  /** Whose names its weights have in a checkpoint. */
+  readonly type: "llama" | "internlm2" | "phi3";
   /** D, width of the hidden states. */
   readonly width: number;
   /** L, decoder layers. */
@@ -52,136 +84,39 @@ export interface DecoderConfig {
   readonly vocabulary: number;
   /** ε of all RMSNorms. */
   readonly normEpsilon: number;
-  /** Base of the rotary frequencies, θ. */
-  readonly ropeTheta: number;
-  /** Whether the output head is the embedding table. */
+  /** Whether queries, keys and values have a bias. */
+  readonly qkvBias: boolean;
+  /** Whether the attention's output has a bias. */
+  readonly outBias: boolean;
+  /** The rotary frequencies. */
+  readonly rope: RopeConfig;
+  /**
+   * The longest sequence whose tokens all see each other; null where there is
+   * no limit. Longer ones are refused, as sliding windows are not implemented.
+   */
+  readonly window: number | null;
+  /** Whether the output head may be the embedding table. */
   readonly tiedHead: boolean;
 }
 
-/** A whole LLaVA model. */
-export interface LlavaConfig {
+/** How a checkpoint lays out a model; see `families/`. */
+export type Family = "llava" | "internvl2" | "internvl";
+
+/** A whole vision language model. */
+export interface ModelConfig {
+  /** Where in a checkpoint its weights are. */
+  readonly family: Family;
   /** The vision tower. */
   readonly vision: VisionConfig;
-  /** Between the projector's two layers. */
-  readonly projectorActivation: Activation;
+  /** Features → vision tokens. */
+  readonly projector: ProjectorConfig;
   /** The language model. */
   readonly decoder: DecoderConfig;
-  /** The token that stands for one vision token in a prompt. */
-  readonly imageToken: number;
-  /** N, vision tokens per image. */
+  /**
+   * The token that stands for one vision token in a prompt: its id, or its text
+   * where config.json leaves the id to the tokenizer.
+   */
+  readonly imageToken: number | string;
+  /** N, vision tokens per tile; an image is one tile or several. */
   readonly visionTokens: number;
-}
-
-/** Names of activations in config.json. */
-const ACTIVATIONS: Readonly<Record<string, Activation>> = {
-  "gelu": "gelu",
-  "gelu_pytorch_tanh": "gelu_tanh",
-  "gelu_new": "gelu_tanh",
-  "quick_gelu": "quick_gelu",
-};
-
-/**
- * Reads a LLaVA configuration.
- *
- * @param json the parsed content of config.json
- * @param label what error messages call it, such as its path
- * @throws {TypeError} the file, or a nested part of it, is not a JSON object
- * @throws {RangeError} a field has a value that is wrong, or asks for something
- *   that this implementation lacks
- */
-export function parseLlavaConfig(
-  json: unknown,
-  label: string = "config.json",
-): LlavaConfig {
-  const top = new Fields(json, label);
-  top.oneOf("model_type", { llava: true });
-  const vision = parseVision(top);
-  const grid = Math.floor(vision.imageSize / vision.patchSize);
-  return {
-    vision,
-    projectorActivation: top.oneOf("projector_hidden_act", ACTIVATIONS, "gelu"),
-    decoder: parseDecoder(top),
-    imageToken: top.integer("image_token_index", 32000, 0),
-    visionTokens: grid * grid + (vision.dropClassToken ? 0 : 1),
-  };
-}
-
-function parseVision(top: Fields): VisionConfig {
-  const fields = top.record("vision_config");
-  fields.oneOf(
-    "model_type",
-    { "clip_vision_model": true },
-    "clip_vision_model",
-  );
-  const layers = fields.integer("num_hidden_layers", 12);
-  // Counted like hidden states: 0 is the embedding, −1 the last layer's output.
-  const featureLayer = top.integer(
-    "vision_feature_layer",
-    -2,
-    -layers - 1,
-    layers,
-  );
-  const heads = fields.integer("num_attention_heads", 12);
-  return {
-    width: fields.multipleOf(heads, "hidden_size", 768),
-    layers,
-    heads,
-    mlpWidth: fields.integer("intermediate_size", 3072),
-    imageSize: fields.integer("image_size", 224),
-    patchSize: fields.integer("patch_size", 32),
-    activation: fields.oneOf("hidden_act", ACTIVATIONS, "quick_gelu"),
-    normEpsilon: fields.positive("layer_norm_eps", 1e-5),
-    featureLayers: featureLayer < 0 ? layers + 1 + featureLayer : featureLayer,
-    dropClassToken: top.oneOf(
-      "vision_feature_select_strategy",
-      { default: true, full: false },
-      "default",
-    ),
-  };
-}
-
-function parseDecoder(top: Fields): DecoderConfig {
-  const fields = top.record("text_config");
-  fields.oneOf("model_type", { llama: true }, "llama");
-  fields.oneOf("hidden_act", { silu: true }, "silu");
-  const width = fields.integer("hidden_size", 4096);
-  const heads = fields.integer("num_attention_heads", 32);
-  const kvHeads = fields.integer("num_key_value_heads", heads, 1, heads);
-  if (heads % kvHeads !== 0) {
-    throw fields.error(
-      "num_key_value_heads",
-      `must divide num_attention_heads (${heads})`,
-      kvHeads,
-    );
-  }
-  // transformers 5 nests the rotary settings; before, rope_theta stood alone.
-  const rope = fields.record("rope_parameters");
-  rope.oneOf("rope_type", { default: true }, "default");
-  const scaling = fields.record("rope_scaling");
-  for (const name of ["rope_type", "type"]) {
-    scaling.oneOf(name, { default: true }, "default");
-  }
-  // A checkpoint with these would load, and be wrong: biases are not looked for.
-  for (const name of ["attention_bias", "mlp_bias"]) {
-    if (fields.boolean(name, false)) {
-      throw fields.error(name, "must be false", true);
-    }
-  }
-  return {
-    width,
-    layers: fields.integer("num_hidden_layers", 32),
-    heads,
-    kvHeads,
-    headWidth: fields.multipleOf(2, "head_dim", width / heads),
-    mlpWidth: fields.integer("intermediate_size", 11008),
-    vocabulary: fields.integer("vocab_size", 32000),
-    normEpsilon: fields.positive("rms_norm_eps", 1e-6),
-    ropeTheta: rope.positive(
-      "rope_theta",
-      fields.positive("rope_theta", 10000),
-    ),
-    // Either place will do, as for transformers' LlavaConfig.
-    tiedHead: fields.boolean("tie_word_embeddings", false) ||
-      top.boolean("tie_word_embeddings", false),
-  };
 }

@@ -1,16 +1,25 @@
 /**
- * The LLaMA decoder, with Sort & Reduce in front of each layer. The forward
- * pass is a chain of states, so that it can be entered at any layer: G-Search
- * fixes shallow layers first and re-runs only the deeper ones.
+ * The decoder, with Sort & Reduce in front of each layer. The forward pass is a
+ * chain of states, so that it can be entered at any layer: G-Search fixes
+ * shallow layers first and re-runs only the deeper ones.
  *
- * Every sample of a batch has its own kept set and its own position ids.
- * Source: transformers' LlamaModel; Sort & Reduce from the paper, section 1.
+ * It is LLaMA; Qwen2, InternLM2 and Phi-3 differ in biases, in rotary
+ * frequencies, and in how a checkpoint stores them. Every sample of a batch has
+ * its own kept set and its own position ids. Source: transformers' LlamaModel;
+ * Sort & Reduce from the paper, section 1.
  *
  * This module is browser compatible.
  */
 
-import type { Backend, Indices, Tensor, Weight } from "./backend.ts";
+import type {
+  Backend,
+  Indices,
+  LinearOptions,
+  Tensor,
+  Weight,
+} from "./backend.ts";
 import type { DecoderConfig } from "./config.ts";
+import { applyLinear, type Linear } from "./layers.ts";
 import {
   type DecoderState,
   type PositionRule,
@@ -18,28 +27,29 @@ import {
   scoringRows,
   sortAndReduce,
 } from "./reduce.ts";
-import type { WeightLoader } from "./weights.ts";
+import { attentionFactor, ropeFrequencies, unscaledLength } from "./rope.ts";
+import type { LinearLoad, WeightLoader } from "./weights.ts";
 
-/** Weights of one decoder layer; none has a bias. */
+/** Weights of one decoder layer. */
 export interface DecoderLayer {
   /** Shape [D]. */
   readonly attentionNorm: Tensor;
-  /** Shape [H·E, D]. */
-  readonly query: Weight;
-  /** Shape [K·E, D]. */
-  readonly key: Weight;
-  /** Shape [K·E, D]. */
-  readonly value: Weight;
-  /** Shape [D, H·E]. */
-  readonly out: Weight;
+  /** Weight [H·E, D]. */
+  readonly query: Linear;
+  /** Weight [K·E, D]. */
+  readonly key: Linear;
+  /** Weight [K·E, D]. */
+  readonly value: Linear;
+  /** Weight [D, H·E]. */
+  readonly out: Linear;
   /** Shape [D]. */
   readonly mlpNorm: Tensor;
-  /** Shape [M, D]. */
-  readonly gate: Weight;
-  /** Shape [M, D]. */
-  readonly up: Weight;
-  /** Shape [D, M]. */
-  readonly down: Weight;
+  /** Weight [M, D]; without a bias, as are the next two. */
+  readonly gate: Linear;
+  /** Weight [M, D]. */
+  readonly up: Linear;
+  /** Weight [D, M]. */
+  readonly down: Linear;
 }
 
 /** A decoder on a backend. */
@@ -48,7 +58,10 @@ export interface Decoder {
   readonly config: DecoderConfig;
   /** Shape [V, D]. */
   readonly embedding: Tensor;
-  /** Rotary frequencies in radians per position, shape [E/2]. */
+  /**
+   * Rotary frequencies in radians per position, shape [E/2]: those of a short
+   * sequence, where they depend on its length; see `decoderForLength`.
+   */
   readonly frequencies: Tensor;
   /** From shallow to deep. */
   readonly layers: readonly DecoderLayer[];
@@ -58,53 +71,88 @@ export interface Decoder {
   readonly head: Weight;
 }
 
-/** Loads the decoder of a LLaVA checkpoint. */
+/** Loads the decoder of a checkpoint. */
 export async function loadDecoder(
   backend: Backend,
   loader: WeightLoader,
   config: DecoderConfig,
 ): Promise<Decoder> {
-  const {
-    width: D,
-    heads: H,
-    kvHeads: K,
-    headWidth: E,
-    mlpWidth: M,
-    vocabulary: V,
-  } = config;
+  const { width: D, headWidth: E, vocabulary: V } = config;
   const layers: DecoderLayer[] = [];
   for (let i = 0; i < config.layers; i++) {
-    const norm = (name: string): Promise<Tensor> =>
-      loader.load("decoder", `layers.${i}.${name}.weight`, [D]);
-    const weight = (name: string, O: number, I: number): Promise<Weight> =>
-      loader.loadWeight("decoder", `layers.${i}.${name}.weight`, [O, I]);
-    layers.push({
-      attentionNorm: await norm("input_layernorm"),
-      query: await weight("self_attn.q_proj", H * E, D),
-      key: await weight("self_attn.k_proj", K * E, D),
-      value: await weight("self_attn.v_proj", K * E, D),
-      out: await weight("self_attn.o_proj", D, H * E),
-      mlpNorm: await norm("post_attention_layernorm"),
-      gate: await weight("mlp.gate_proj", M, D),
-      up: await weight("mlp.up_proj", M, D),
-      down: await weight("mlp.down_proj", D, M),
-    });
+    layers.push(await loadLayer(loader, config, `layers.${i}`));
   }
-  const embedding = ["decoder", "embed_tokens.weight", [V, D]] as const;
-  const frequencies = Float32Array.from(
-    { length: E / 2 },
-    (_, e) => config.ropeTheta ** (-2 * e / E),
-  );
+  const embedding = ["decoder", "embedding", [V, D]] as const;
   return {
     config,
-    embedding: await loader.load(...embedding),
-    frequencies: backend.upload(frequencies, [E / 2]),
+    embedding: await loader.tensor(...embedding),
+    frequencies: backend.upload(ropeFrequencies(config.rope, E, 1), [E / 2]),
     layers,
-    finalNorm: await loader.load("decoder", "norm.weight", [D]),
-    head: config.tiedHead
-      ? await loader.loadWeight(...embedding)
-      : await loader.loadWeight("head", "weight", [V, D]),
+    finalNorm: await loader.tensor("decoder", "finalNorm.weight", [D]),
+    // Some checkpoints hold a head of their own although they need none.
+    head: config.tiedHead && !loader.has("head", "linear.weight")
+      ? await loader.weight(...embedding)
+      : await loader.weight("head", "linear.weight", [V, D]),
   };
+}
+
+async function loadLayer(
+  loader: WeightLoader,
+  config: DecoderConfig,
+  layer: string,
+): Promise<DecoderLayer> {
+  const { width: D, mlpWidth: M, qkvBias, outBias } = config;
+  const queryWidth = config.heads * config.headWidth;
+  const keyWidth = config.kvHeads * config.headWidth;
+  // Turned queries and keys both are to carry the factor, but only their
+  // product counts: the queries carry it twice.
+  const factor = attentionFactor(config.rope) ** 2;
+  const norm = (name: string): Promise<Tensor> =>
+    loader.tensor("decoder", `${layer}.${name}.weight`, [D]);
+  const linear = (
+    name: string,
+    sizes: [number, number],
+    options: LinearLoad = { bias: false },
+  ): Promise<Linear> =>
+    loader.linear("decoder", `${layer}.${name}`, sizes, options);
+  return {
+    attentionNorm: await norm("attentionNorm"),
+    query: await linear("query", [queryWidth, D], {
+      bias: qkvBias,
+      scale: factor === 1 ? null : new Float32Array(queryWidth).fill(factor),
+    }),
+    key: await linear("key", [keyWidth, D], { bias: qkvBias }),
+    value: await linear("value", [keyWidth, D], { bias: qkvBias }),
+    out: await linear("out", [D, queryWidth], { bias: outBias }),
+    mlpNorm: await norm("mlpNorm"),
+    gate: await linear("gate", [M, D]),
+    up: await linear("up", [M, D]),
+    down: await linear("down", [D, M]),
+  };
+}
+
+/**
+ * The decoder as it treats a sequence of the given length: the same one, but
+ * for decoders whose rotary frequencies depend on it.
+ *
+ * @param length tokens in the whole sequence, before any are removed, and with
+ *   those to be generated
+ * @throws {RangeError} the sequence is longer than the decoder's window
+ */
+export function decoderForLength(
+  backend: Backend,
+  decoder: Decoder,
+  length: number,
+): Decoder {
+  const { rope, headWidth: E, window } = decoder.config;
+  if (window !== null && length > window) {
+    throw new RangeError(
+      `Cannot use a sequence as it must have at most ${window} tokens, for the model's sliding window is not implemented: current length is ${length}`,
+    );
+  }
+  if (length <= unscaledLength(rope)) return decoder;
+  const frequencies = ropeFrequencies(rope, E, length);
+  return { ...decoder, frequencies: backend.upload(frequencies, [E / 2]) };
 }
 
 /** How the decoder reduces. */
@@ -152,7 +200,7 @@ export function decoderLayer(
       queryRows: scoringRows(ranking, vision, hidden.shape[1]),
       keyColumns: vision,
     });
-  return { leaving: { hidden, positions, vision, scores: nextScores }, past };
+  return { leaving: { ...reduced, hidden, scores: nextScores }, past };
 }
 
 /**
@@ -234,14 +282,16 @@ export function transform(
   // attention; whoever was removed is seen by nobody any more
   const normed = (tokens: Tokens): Tensor =>
     backend.rmsNorm(tokens.hidden, layer.attentionNorm, normEpsilon);
-  const rotated = (x: Tensor, weight: Weight, positions: Indices): Tensor =>
-    backend.rope(backend.linear(x, weight), positions, decoder.frequencies);
+  const linear = (x: Tensor, layer: Linear, options?: LinearOptions): Tensor =>
+    applyLinear(backend, x, layer, options);
+  const rotated = (x: Tensor, layer: Linear, positions: Indices): Tensor =>
+    backend.rope(linear(x, layer), positions, decoder.frequencies);
   const normedSeen = normed(seen);
   const normedAsking = asking === seen ? normedSeen : normed(asking);
   const q = rotated(normedAsking, layer.query, asking.positions);
   const own: KeyValues = {
     keys: rotated(normedSeen, layer.key, seen.positions),
-    values: backend.linear(normedSeen, layer.value),
+    values: linear(normedSeen, layer.value),
     positions: seen.positions,
   };
   const all = past ? joinKeyValues(backend, past, own) : own;
@@ -249,15 +299,15 @@ export function transform(
     headWidth,
     causal: { queries: asking.positions, keys: all.positions },
   });
-  const middle = backend.linear(attended, layer.out, {
+  const middle = linear(attended, layer.out, {
     residual: asking.hidden,
   });
 
   // MLP (SwiGLU)
   const mlpIn = backend.rmsNorm(middle, layer.mlpNorm, normEpsilon);
-  const gate = backend.linear(mlpIn, layer.gate);
-  const mlp = backend.linear(mlpIn, layer.up, { gate });
-  const hidden = backend.linear(mlp, layer.down, { residual: middle });
+  const gate = linear(mlpIn, layer.gate);
+  const mlp = linear(mlpIn, layer.up, { gate });
+  const hidden = linear(mlp, layer.down, { residual: middle });
   return { hidden, q, past: all };
 }
 

@@ -8,7 +8,10 @@
 /** No size in a model is above it. */
 const MAX_INTEGER = 2 ** 31;
 
-/** The fields of one JSON object. A missing or null field takes its default. */
+/**
+ * The fields of one JSON object. A missing or null field takes its default, or
+ * is wrong where it has none.
+ */
 export class Fields {
   readonly #values: Readonly<Record<string, unknown>>;
   readonly #label: string;
@@ -44,6 +47,11 @@ export class Fields {
     );
   }
 
+  /** Whether the field is there, and not null. */
+  has(field: string): boolean {
+    return (this.get(field) ?? null) !== null;
+  }
+
   /** A nested object; empty where it is missing. */
   record(field: string): Fields {
     const value = this.get(field) ?? {};
@@ -77,8 +85,19 @@ export class Fields {
     return value;
   }
 
+  /** A side of a square: an integer, or its height and width. */
+  side(field: string, fallback: number): number {
+    const value = this.get(field);
+    if (!Array.isArray(value)) return this.integer(field, fallback);
+    const [height, width] = this.numbers(field, 2);
+    if (height !== width || !Number.isInteger(height) || height < 1) {
+      throw this.error(field, "must be an integer >= 1, or two equal", value);
+    }
+    return height;
+  }
+
   /** A finite number above zero. */
-  positive(field: string, fallback: number): number {
+  positive(field: string, fallback?: number): number {
     const value = this.get(field) ?? fallback;
     if (typeof value !== "number" || !(value > 0 && value < Infinity)) {
       throw this.error(field, "must be a positive number", value);
@@ -90,7 +109,7 @@ export class Fields {
   numbers(
     field: string,
     length: number,
-    fallback: readonly number[],
+    fallback?: readonly number[],
   ): number[] {
     const value = this.get(field) ?? fallback;
     if (
@@ -123,6 +142,14 @@ export class Fields {
       throw this.error(field, `must be one of ${words}`, value);
     }
     return meanings[value];
+  }
+
+  /** The same for the first of a list of words. */
+  firstOf<T>(field: string, meanings: Readonly<Record<string, T>>): T {
+    const value = this.get(field);
+    const first = Array.isArray(value) ? value[0] : value;
+    return new Fields({ [field]: first }, this.#label, this.#path)
+      .oneOf(field, meanings);
   }
 
   /** Unchecked, for a field of several forms; undefined for null as well. */

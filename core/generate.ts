@@ -12,6 +12,7 @@
 
 import type { Indices, Tensor } from "./backend.ts";
 import {
+  decoderForLength,
   decoderLayer,
   decoderLayerLastToken,
   type KeyValues,
@@ -22,7 +23,7 @@ import {
   checkSchedule,
   embedWords,
   headLogits,
-  type LlavaModel,
+  type VisionLanguageModel,
 } from "./model.ts";
 import { countUp, type DecoderState } from "./reduce.ts";
 import { sampleToken, type SamplingOptions } from "./sampling.ts";
@@ -39,6 +40,8 @@ export interface Context {
    * same in all; with those numbered anew it follows the layer's own tokens.
    */
   readonly next: readonly number[];
+  /** Tokens so far, those that were removed included. */
+  readonly length: number;
 }
 
 /**
@@ -48,17 +51,17 @@ export interface Context {
  * @throws {RangeError} the schedule does not fit the model, as for `runDecoder`
  */
 export function prefill(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   state: DecoderState,
   schedule: Schedule,
   reduction: ReductionOptions = {},
 ): Context {
   checkSchedule(model, state, schedule);
-  const { backend, decoder } = model;
+  const { backend } = model;
   const { keep } = schedule;
-  const last = decoder.layers.length - 1;
-  const S = state.positions.shape[1];
+  const last = model.decoder.layers.length - 1;
   return backend.scope(() => {
+    const decoder = decoderForLength(backend, model.decoder, state.length);
     let entering = state;
     const past: KeyValues[] = [];
     for (let layer = 0; layer < last; layer++) {
@@ -80,8 +83,9 @@ export function prefill(
     return {
       logits: headLogits(model, result.leaving),
       past,
+      length: state.length,
       next: past.map(({ positions }) =>
-        reduction.positions === "reindexed" ? positions.shape[1] : S
+        reduction.positions === "reindexed" ? positions.shape[1] : state.length
       ),
     };
   });
@@ -102,14 +106,15 @@ export interface Extension {
  *   token, or the words of the next turn
  */
 export function extend(
-  model: LlavaModel,
-  { past, next }: Context,
+  model: VisionLanguageModel,
+  { past, next, length }: Context,
   ids: readonly (readonly number[])[],
 ): Extension {
-  const { backend, decoder } = model;
+  const { backend } = model;
   const B = ids.length;
   const T = ids[0].length;
   return backend.scope(() => {
+    const decoder = decoderForLength(backend, model.decoder, length + T);
     let hidden = embedWords(model, ids);
     const longer: KeyValues[] = [];
     for (const [layer, seen] of past.entries()) {
@@ -132,6 +137,7 @@ export function extend(
           ? logits
           : backend.sliceRows(logits, { start: T - 1, length: 1 }),
         past: longer,
+        length: length + T,
         next: next.map((position) => position + T),
       },
     };
@@ -166,7 +172,7 @@ export interface GenerateOptions extends SamplingOptions {
  *   of them, for a next turn
  */
 export async function* generate(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   context: Context,
   { stopTokens, maxTokens, signal, ...sampling }: GenerateOptions,
 ): AsyncGenerator<number, Context, void> {

@@ -1,6 +1,6 @@
 /**
- * The multimodal transformer: LLaVA's forward pass from safetensors and pixels
- * to logits, written once against {@linkcode Backend}, with Sort & Reduce
+ * The multimodal transformer: the forward pass of LLaVA and InternVL from
+ * safetensors and pixels to logits, written once against {@linkcode Backend}, with Sort & Reduce
  * inside the decoder. Plain TypeScript, no dependencies, no file system: runs
  * in Deno and in browsers.
  *
@@ -21,10 +21,13 @@ export * from "./bytes.ts";
 export * from "./config.ts";
 export * from "./crop.ts";
 export * from "./decoder.ts";
+export * from "./families.ts";
 export * from "./generate.ts";
 export * from "./half.ts";
 export * from "./image.ts";
+export * from "./layers.ts";
 export * from "./model.ts";
+export * from "./names.ts";
 export * from "./prefix.ts";
 export * from "./preprocess.ts";
 export * from "./projector.ts";
@@ -32,9 +35,11 @@ export * from "./random.ts";
 export * from "./reduce.ts";
 export * from "./reference.ts";
 export * from "./resize.ts";
+export * from "./rope.ts";
 export * from "./safetensors.ts";
 export * from "./sampling.ts";
 export * from "./schedule.ts";
 export * from "./tiles.ts";
 export * from "./vision.ts";
+export * from "./vision_tokens.ts";
 export * from "./weights.ts";

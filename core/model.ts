@@ -1,35 +1,37 @@
 /**
- * LLaVA, put together: vision tower → projector → vision tokens between the
- * words → decoder → next-token logits (transformers'
- * LlavaForConditionalGeneration). Each step is a function of its own, so that
- * an evaluator can keep what does not change.
+ * A vision language model, put together: vision tower → projector → vision
+ * tokens between the words → decoder → next-token logits (transformers'
+ * LlavaForConditionalGeneration and InternVLForConditionalGeneration). Each step
+ * is a function of its own, so that an evaluator can keep what does not change.
  *
  * This module is browser compatible.
  */
 
 import type { Backend, Tensor } from "./backend.ts";
-import type { LlavaConfig } from "./config.ts";
+import type { ModelConfig } from "./config.ts";
 import {
   type Decoder,
+  decoderForLength,
   decoderLayer,
   decoderLayerLastToken,
   loadDecoder,
   type ReductionOptions,
 } from "./decoder.ts";
-import { extractPatches, type Normalization, type RgbImage } from "./image.ts";
-import { loadProjector, project, type Projector } from "./projector.ts";
+import { checkpointNames } from "./families.ts";
+import type { Normalization } from "./image.ts";
+import { loadProjector, type Projector } from "./projector.ts";
 import { countUp, type DecoderState, randomScores } from "./reduce.ts";
 import type { TensorStore } from "./safetensors.ts";
 import type { Schedule } from "./schedule.ts";
-import { encodeImage, loadVisionTower, type VisionTower } from "./vision.ts";
+import { loadVisionTower, type VisionTower } from "./vision.ts";
 import { WeightLoader } from "./weights.ts";
 
-/** A LLaVA model on a backend. */
-export interface LlavaModel {
+/** A vision language model on a backend. */
+export interface VisionLanguageModel {
   /** Where its weights are. */
   readonly backend: Backend;
   /** Its sizes. */
-  readonly config: LlavaConfig;
+  readonly config: ModelConfig;
   /** How it wants its pixels. */
   readonly normalization: Normalization;
   /** Image patches → features. */
@@ -40,10 +42,10 @@ export interface LlavaModel {
   readonly decoder: Decoder;
 }
 
-/** What `loadLlava` reads. */
-export interface LlavaSource {
-  /** From `parseLlavaConfig`. */
-  readonly config: LlavaConfig;
+/** What a model is loaded from. */
+export interface ModelSource {
+  /** From `parseModelConfig`. */
+  readonly config: ModelConfig;
   /** From `parseNormalization`. */
   readonly normalization: Normalization;
   /** The checkpoint. */
@@ -53,15 +55,21 @@ export interface LlavaSource {
 }
 
 /**
- * Loads a LLaVA checkpoint.
+ * Loads a checkpoint.
  *
- * @throws {TypeError} weights are missing or misshapen, all listed by name
+ * @throws {TypeError} weights are missing, misshapen or unexpected, all listed
+ *   by name
+ * @throws {RangeError} a weight is NaN or infinite
  */
-export async function loadLlava(
+export async function loadVisionLanguageModel(
   backend: Backend,
-  { config, normalization, tensors, label }: LlavaSource,
-): Promise<LlavaModel> {
-  const loader = new WeightLoader(backend, tensors, label);
+  { config, normalization, tensors, label }: ModelSource,
+): Promise<VisionLanguageModel> {
+  const loader = new WeightLoader(backend, {
+    store: tensors,
+    names: checkpointNames(config),
+    label,
+  });
   const tower = await loadVisionTower(loader, config.vision);
   const projector = await loadProjector(loader, config);
   const decoder = await loadDecoder(backend, loader, config.decoder);
@@ -100,28 +108,6 @@ export function splitPrompt(
 }
 
 /**
- * Images → vision tokens, shape [B, N, D].
- *
- * @throws {RangeError} an image does not have the model's size
- */
-export function embedImages(
-  { backend, config, normalization, tower, projector }: LlavaModel,
-  images: readonly RgbImage[],
-): Tensor {
-  const { imageSize, patchSize } = config.vision;
-  const patches = extractPatches(images, imageSize, patchSize, normalization);
-  const width = 3 * patchSize * patchSize;
-  return backend.scope(() => {
-    const x = backend.upload(patches, [
-      images.length,
-      patches.length / images.length / width,
-      width,
-    ]);
-    return project(backend, projector, encodeImage(backend, tower, x));
-  });
-}
-
-/**
  * Puts vision tokens between words: what enters decoder layer 0.
  *
  * @param visionTokens shape [B, N, D]
@@ -129,7 +115,7 @@ export function embedImages(
  * @param randomRanking with the random ranking, a number for each sample
  */
 export function embedPrompts(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   visionTokens: Tensor,
   prompts: readonly Prompt[],
   randomRanking?: readonly number[],
@@ -139,21 +125,23 @@ export function embedPrompts(
   const [{ before, after }] = prompts;
   checkPrompts(model, prompts);
   const N = visionTokens.shape[1];
+  const length = before.length + N + after.length;
   return backend.scope(() => ({
     hidden: backend.concat([
       embedWords(model, prompts.map(({ before }) => before)),
       visionTokens,
       embedWords(model, prompts.map(({ after }) => after)),
     ], 1),
-    positions: countUp(backend, B, before.length + N + after.length),
+    positions: countUp(backend, B, length),
     vision: { start: before.length, length: N },
+    length,
     scores: randomRanking ? randomScores(backend, randomRanking, N) : null,
   }));
 }
 
 /** B lists of T token ids → shape [B, T, D]. */
 export function embedWords(
-  { backend, decoder }: LlavaModel,
+  { backend, decoder }: VisionLanguageModel,
   ids: readonly (readonly number[])[],
 ): Tensor {
   return backend.scope(() => {
@@ -170,7 +158,7 @@ export function embedWords(
  * @throws {RangeError} a token is outside the embedding table
  */
 export function checkPrompts(
-  { config: { decoder: { vocabulary } } }: LlavaModel,
+  { config: { decoder: { vocabulary } } }: VisionLanguageModel,
   prompts: readonly Prompt[],
 ): void {
   const [first] = prompts;
@@ -208,17 +196,19 @@ export interface RunOptions extends ReductionOptions {
  * may be entered again with another schedule.
  *
  * @throws {RangeError} the schedule does not fit the model, or removes tokens
- *   before there are scores to rank them by
+ *   before there are scores to rank them by; or the sequence is longer than the
+ *   model's window
  */
 export function runDecoder(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   state: DecoderState,
   schedule: Schedule,
   { from = 0, to = model.decoder.layers.length, ...reduction }: RunOptions = {},
 ): DecoderState {
   checkSchedule(model, state, schedule, from);
-  const { backend, decoder } = model;
+  const { backend } = model;
   return backend.scope(() => {
+    const decoder = decoderForLength(backend, model.decoder, state.length);
     let next = state;
     for (let layer = from; layer < to; layer++) {
       const entering = next;
@@ -245,7 +235,7 @@ export function runDecoder(
  *   are scores to rank them by
  */
 export function checkSchedule(
-  { decoder }: LlavaModel,
+  { decoder }: VisionLanguageModel,
   state: DecoderState,
   { keep }: Schedule,
   from: number = 0,
@@ -272,13 +262,13 @@ export function checkSchedule(
  * @throws {RangeError} as `runDecoder`, or `from` is not a layer
  */
 export function predictNextToken(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   state: DecoderState,
   schedule: Schedule,
   { from = 0, ...reduction }: Omit<RunOptions, "to"> = {},
 ): Tensor {
-  const { backend, decoder } = model;
-  const last = decoder.layers.length - 1;
+  const { backend } = model;
+  const last = model.decoder.layers.length - 1;
   if (from > last) {
     throw new RangeError(
       `Cannot predict a token from layer ${from} as the last layer is ${last}`,
@@ -292,7 +282,7 @@ export function predictNextToken(
     });
     const { leaving } = decoderLayerLastToken(
       backend,
-      decoder,
+      decoderForLength(backend, model.decoder, state.length),
       last,
       entering,
       schedule.keep[last],
@@ -308,7 +298,7 @@ export function predictNextToken(
  * @param state what left the last layer
  */
 export function nextTokenLogits(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   { hidden }: DecoderState,
 ): Tensor {
   const last = { start: hidden.shape[1] - 1, length: 1 };
@@ -319,7 +309,7 @@ export function nextTokenLogits(
 
 /** Hidden states that left the last layer → logits [B, S, V]. */
 export function headLogits(
-  { backend, decoder }: LlavaModel,
+  { backend, decoder }: VisionLanguageModel,
   hidden: Tensor,
 ): Tensor {
   const { normEpsilon } = decoder.config;

@@ -9,12 +9,12 @@
  */
 
 import type { Indices, Span, Tensor } from "./backend.ts";
-import { type KeyValues, transform } from "./decoder.ts";
+import { decoderForLength, type KeyValues, transform } from "./decoder.ts";
 import {
   checkPrompts,
   embedWords,
-  type LlavaModel,
   type Prompt,
+  type VisionLanguageModel,
 } from "./model.ts";
 import {
   countUp,
@@ -34,25 +34,37 @@ export interface Prefix {
   readonly positions: Indices;
   /** Where the N vision tokens are. */
   readonly vision: Span;
+  /** Tokens of the sequences that it may begin, on which frequencies may depend. */
+  readonly length: number;
   /** What they left in each layer before this one. */
   readonly past: readonly KeyValues[];
+}
+
+/** What a prefix is for. */
+export interface PrefixOptions {
+  /** Token ids before the image. */
+  readonly before: readonly number[];
+  /** Tokens of the whole sequence, question included. */
+  readonly length: number;
+  /** The layer that it is to enter. */
+  readonly depth: number;
 }
 
 /**
  * Runs system and vision tokens of one image, unreduced, up to layer `depth`.
  *
  * @param visionTokens shape [1, N, D]
- * @param before token ids before the image
+ * @throws {RangeError} the sequences are longer than the decoder's window
  */
 export function runPrefix(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   visionTokens: Tensor,
-  before: readonly number[],
-  depth: number,
+  { before, length, depth }: PrefixOptions,
 ): Prefix {
-  const { backend, decoder } = model;
+  const { backend } = model;
   const [, N] = visionTokens.shape;
   return backend.scope(() => {
+    const decoder = decoderForLength(backend, model.decoder, length);
     let hidden = backend.concat([embedWords(model, [before]), visionTokens], 1);
     const positions = countUp(backend, 1, before.length + N);
     const past: KeyValues[] = [];
@@ -66,7 +78,7 @@ export function runPrefix(
       past.push(left.past);
     }
     const vision = { start: before.length, length: N };
-    return { before, hidden, positions, vision, past };
+    return { before, length, hidden, positions, vision, past };
   });
 }
 
@@ -97,12 +109,12 @@ export interface AskOptions {
  * @throws {RangeError} a token is not in the vocabulary
  */
 export function askPrefixes(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   prefixes: readonly Prefix[],
   prompts: readonly Prompt[],
   { ranking = "instruction", samples = [] }: AskOptions = {},
 ): DecoderState {
-  const { backend, decoder } = model;
+  const { backend } = model;
   checkPrompts(model, prompts);
   const [{ vision, past, positions: { shape: [, P] } }] = prefixes;
   const depth = past.length;
@@ -112,6 +124,7 @@ export function askPrefixes(
   return backend.scope(() => {
     let hidden = embedWords(model, prompts.map(({ after }) => after));
     const [B, T] = hidden.shape;
+    const decoder = decoderForLength(backend, model.decoder, P + T);
     const positions = countUp(backend, B, P + T);
     const words = countUp(backend, B, T, P);
     const before = countUp(backend, B, P);
@@ -134,13 +147,13 @@ export function askPrefixes(
         if (ranking === "random" || layer < depth - 1) {
           return { hidden: left.hidden, scores };
         }
-        const { start, length } = scoringRows(ranking, vision, P + T);
+        const rows = scoringRows(ranking, vision, P + T);
         return {
           hidden: left.hidden,
           scores: backend.attentionScores(left.q, left.past.keys, {
             headWidth: decoder.config.headWidth,
             causal: { queries: words, keys: positions },
-            queryRows: { start: start - P, length },
+            queryRows: { ...rows, start: rows.start - P },
             keyColumns: vision,
           }),
         };
@@ -150,6 +163,7 @@ export function askPrefixes(
       hidden: backend.concat([join(({ hidden }) => hidden), hidden], 1),
       positions,
       vision,
+      length: P + T,
       scores,
     };
   });

@@ -39,6 +39,8 @@ export interface DecoderState {
   readonly positions: Indices;
   /** Where in the sequence the n vision tokens are, in every sample. */
   readonly vision: Span;
+  /** Tokens that the sequence had before any were removed. */
+  readonly length: number;
   /**
    * Rank of every vision token still there, shape [B, n], higher stays longer:
    * the attention it received in the layer before, or a random number. Null
@@ -65,6 +67,7 @@ export function sortAndReduce(
   const kept = backend.topK(scores!, keep);
   const all = { start: 0, length: vision.length };
   return {
+    ...state,
     hidden: backend.gatherRows(hidden, kept, vision),
     positions: rule === "original"
       ? backend.gatherRows(positions, kept, vision)

@@ -1,31 +1,16 @@
 /**
- * The CLIP vision tower as LLaVA uses it: patches and a class token, learned
- * positions, a LayerNorm before the layers, pre-norm Transformer layers, and
- * the hidden states of a chosen layer as features, without the final
- * LayerNorm (transformers' CLIPVisionModel, CLIPEncoderLayer).
+ * The vision towers: CLIP as LLaVA uses it, and InternViT. Patches and a class
+ * token, learned positions, pre-norm Transformer layers, and the hidden states
+ * of a chosen layer as features, without a norm after it (transformers'
+ * CLIPVisionModel and InternVLVisionModel, the original InternVisionModel).
  *
  * This module is browser compatible.
  */
 
-import type { Backend, Tensor, Weight } from "./backend.ts";
+import type { Backend, Tensor } from "./backend.ts";
 import type { VisionConfig } from "./config.ts";
-import type { WeightLoader } from "./weights.ts";
-
-/** A LayerNorm. */
-export interface Norm {
-  /** Shape [D]. */
-  readonly weight: Tensor;
-  /** Shape [D]. */
-  readonly bias: Tensor;
-}
-
-/** A linear layer. */
-export interface Linear {
-  /** Shape [O, I]. */
-  readonly weight: Weight;
-  /** Shape [O]. */
-  readonly bias: Tensor;
-}
+import { applyLinear, applyNorm, type Linear, type Norm } from "./layers.ts";
+import type { LinearLoad, WeightLoader } from "./weights.ts";
 
 /** One encoder layer; D is the tower's width, M that of its MLP. */
 export interface VisionLayer {
@@ -37,6 +22,10 @@ export interface VisionLayer {
   readonly key: Linear;
   /** Weight [D, D]. */
   readonly value: Linear;
+  /** Over all heads of the queries; null where there is none. */
+  readonly queryNorm: Norm | null;
+  /** The same for the keys. */
+  readonly keyNorm: Norm | null;
   /** Weight [D, D]; after the attention. */
   readonly out: Linear;
   /** Before the MLP. */
@@ -53,67 +42,94 @@ export interface VisionTower {
   readonly config: VisionConfig;
   /** Shape [1, 1, D]. */
   readonly classToken: Tensor;
-  /** Shape [D, 3·P·P]. */
-  readonly patchEmbedding: Weight;
+  /** Weight [D, 3·P·P]. */
+  readonly patchEmbedding: Linear;
   /** Shape [1 + patches, D]. */
   readonly positions: Tensor;
-  /** Before the first layer. */
-  readonly preNorm: Norm;
+  /** Before the first layer; null where there is none. */
+  readonly preNorm: Norm | null;
   /** Only the layers that the features need. */
   readonly layers: readonly VisionLayer[];
 }
 
-/** Loads the vision tower of a LLaVA checkpoint. */
+/** Loads the vision tower of a checkpoint. */
 export async function loadVisionTower(
   loader: WeightLoader,
   config: VisionConfig,
 ): Promise<VisionTower> {
-  const { width: D, mlpWidth: M, patchSize: P } = config;
+  const { width: D, patchSize: P } = config;
   const patches = Math.floor(config.imageSize / P) ** 2;
-  const tensor = (name: string, shape: number[], as = shape): Promise<Tensor> =>
-    loader.load("vision", name, shape, as);
-  const norm = async (name: string): Promise<Norm> => ({
-    weight: await tensor(`${name}.weight`, [D]),
-    bias: await tensor(`${name}.bias`, [D]),
-  });
-  const linear = async (
-    name: string,
-    O: number,
-    I: number,
-  ): Promise<Linear> => ({
-    weight: await loader.loadWeight("vision", `${name}.weight`, [O, I]),
-    bias: await tensor(`${name}.bias`, [O]),
-  });
+  const intern = config.type === "intern";
+  const lead = intern ? [1] : []; // InternViT stores a dimension for the batch
 
   const layers: VisionLayer[] = [];
-  for (let i = 0; i < config.featureLayers; i++) {
-    const layer = `encoder.layers.${i}`;
-    layers.push({
-      norm1: await norm(`${layer}.layer_norm1`),
-      query: await linear(`${layer}.self_attn.q_proj`, D, D),
-      key: await linear(`${layer}.self_attn.k_proj`, D, D),
-      value: await linear(`${layer}.self_attn.v_proj`, D, D),
-      out: await linear(`${layer}.self_attn.out_proj`, D, D),
-      norm2: await norm(`${layer}.layer_norm2`),
-      up: await linear(`${layer}.mlp.fc1`, M, D),
-      down: await linear(`${layer}.mlp.fc2`, D, M),
-    });
+  for (let i = 0; i < config.layers; i++) {
+    if (i < config.featureLayers) {
+      layers.push(await loadLayer(loader, config, `layers.${i}`));
+    } else loader.skipLayer("vision", i);
   }
   return {
     config,
-    classToken: await tensor("embeddings.class_embedding", [D], [1, 1, D]),
-    patchEmbedding: await loader.loadWeight(
+    classToken: await loader.tensor(
       "vision",
-      "embeddings.patch_embedding.weight",
-      [D, 3, P, P],
-      [D, 3 * P * P],
+      "classToken",
+      [...lead, ...lead, D],
+      [1, 1, D],
     ),
-    positions: await tensor("embeddings.position_embedding.weight", [
-      1 + patches,
-      D,
-    ]),
-    preNorm: await norm("pre_layrnorm"), // so spelt in every checkpoint
+    patchEmbedding: await loader.linear(
+      "vision",
+      "patchEmbedding",
+      [D, 3 * P * P],
+      { bias: intern, stored: [D, 3, P, P] },
+    ),
+    positions: await loader.tensor(
+      "vision",
+      "positions",
+      [...lead, 1 + patches, D],
+      [1 + patches, D],
+    ),
+    preNorm: intern
+      ? null
+      : await loader.norm("vision", "preNorm", D, config.norm),
     layers,
+  };
+}
+
+/**
+ * Loads one layer. InternViT multiplies what attention and MLP give by learned
+ * numbers; s · (W x + b) = (s W) x + s b, so here the last layers of both have
+ * them in their weights.
+ */
+async function loadLayer(
+  loader: WeightLoader,
+  { type, width: D, mlpWidth: M, norm, qkvBias, qkNormEpsilon }: VisionConfig,
+  layer: string,
+): Promise<VisionLayer> {
+  const scale = async (name: string): Promise<Float32Array | null> =>
+    type === "intern"
+      ? await loader.values("vision", `${layer}.${name}`, [D])
+      : null;
+  const normOf = (name: string, kind = norm): Promise<Norm> =>
+    loader.norm("vision", `${layer}.${name}`, D, kind);
+  const linear = (
+    name: string,
+    sizes: [number, number],
+    options: LinearLoad = {},
+  ): Promise<Linear> =>
+    loader.linear("vision", `${layer}.${name}`, sizes, options);
+  const qkNorm = async (name: string): Promise<Norm | null> =>
+    qkNormEpsilon === null ? null : await normOf(name, "rms");
+  return {
+    norm1: await normOf("norm1"),
+    query: await linear("query", [D, D], { bias: qkvBias }),
+    key: await linear("key", [D, D], { bias: qkvBias }),
+    value: await linear("value", [D, D], { bias: qkvBias }),
+    queryNorm: await qkNorm("queryNorm"),
+    keyNorm: await qkNorm("keyNorm"),
+    out: await linear("out", [D, D], { scale: await scale("outScale") }),
+    norm2: await normOf("norm2"),
+    up: await linear("up", [M, D]),
+    down: await linear("down", [D, M], { scale: await scale("downScale") }),
   };
 }
 
@@ -131,46 +147,52 @@ export function encodeImage(
   patches: Tensor,
   onLayer?: (hidden: Tensor) => void,
 ): Tensor {
-  const { heads, width, normEpsilon, dropClassToken } = tower.config;
+  const { normEpsilon, dropClassToken } = tower.config;
   const [B, N] = patches.shape;
-  const norm = (x: Tensor, { weight, bias }: Norm): Tensor =>
-    backend.layerNorm(x, weight, bias, normEpsilon);
-  const linear = (x: Tensor, { weight, bias }: Linear): Tensor =>
-    backend.linear(x, weight, { bias });
 
   // embeddings: the class token in front of the patches, and where each stands
   const classTokens = Array.from({ length: B }, () => tower.classToken);
-  let x = backend.concat([
+  const embedded = backend.concat([
     backend.concat(classTokens, 0),
-    backend.linear(patches, tower.patchEmbedding),
+    applyLinear(backend, patches, tower.patchEmbedding),
   ], 1);
-  x = norm(backend.add(x, tower.positions), tower.preNorm);
+  let x = backend.add(embedded, tower.positions);
+  if (tower.preNorm) x = applyNorm(backend, x, tower.preNorm, normEpsilon);
 
   for (const layer of tower.layers) {
     onLayer?.(x);
-    // attention, every token to every token
-    const n1 = norm(x, layer.norm1);
-    const attended = backend.attention(
-      linear(n1, layer.query),
-      linear(n1, layer.key),
-      linear(n1, layer.value),
-      { headWidth: width / heads },
+    const entering = x;
+    x = backend.scope(() =>
+      encoderLayer(backend, tower.config, layer, entering)
     );
-    x = backend.linear(attended, layer.out.weight, {
-      bias: layer.out.bias,
-      residual: x,
-    });
-
-    // MLP
-    const hidden = backend.linear(norm(x, layer.norm2), layer.up.weight, {
-      bias: layer.up.bias,
-      activation: tower.config.activation,
-    });
-    x = backend.linear(hidden, layer.down.weight, {
-      bias: layer.down.bias,
-      residual: x,
-    });
   }
   onLayer?.(x);
   return dropClassToken ? backend.sliceRows(x, { start: 1, length: N }) : x;
+}
+
+function encoderLayer(
+  backend: Backend,
+  { heads, width, normEpsilon, qkNormEpsilon, activation }: VisionConfig,
+  layer: VisionLayer,
+  x: Tensor,
+): Tensor {
+  const linear = (x: Tensor, layer: Linear): Tensor =>
+    applyLinear(backend, x, layer);
+  const qkNorm = (x: Tensor, norm: Norm | null): Tensor =>
+    norm ? applyNorm(backend, x, norm, qkNormEpsilon!) : x;
+
+  // attention, every token to every token
+  const n1 = applyNorm(backend, x, layer.norm1, normEpsilon);
+  const attended = backend.attention(
+    qkNorm(linear(n1, layer.query), layer.queryNorm),
+    qkNorm(linear(n1, layer.key), layer.keyNorm),
+    linear(n1, layer.value),
+    { headWidth: width / heads },
+  );
+  const middle = applyLinear(backend, attended, layer.out, { residual: x });
+
+  // MLP
+  const n2 = applyNorm(backend, middle, layer.norm2, normEpsilon);
+  const hidden = applyLinear(backend, n2, layer.up, { activation });
+  return applyLinear(backend, hidden, layer.down, { residual: middle });
 }

@@ -9,10 +9,10 @@ import {
   embedImages,
   embedPrompts,
   fullSchedule,
-  type LlavaModel,
   type Ranking,
   runDecoder,
   type Tensor,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import type { SampleSet } from "./batches.ts";
 import { eventLoopTurn } from "./evaluator.ts";
@@ -31,7 +31,7 @@ export interface AttentionOptions {
  * @returns shape [samples][L][N]
  */
 export async function attentionByLayer(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   { images, samples }: SampleSet,
   { ranking = "instruction", signal }: AttentionOptions = {},
 ): Promise<Float32Array[][]> {

@@ -12,12 +12,12 @@ import {
   askPrefixes,
   type DecoderState,
   type Indices,
-  type LlavaModel,
   predictNextToken,
   type ReductionOptions,
   runDecoder,
   type Schedule,
   type Tensor,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
 import type { Batch, BatchSet } from "./batches.ts";
@@ -68,7 +68,7 @@ interface EnteringState {
  * schedules.
  */
 export function createBatchRunner(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   { images, batches }: BatchSet,
 ): RunBatch {
   const { backend } = model;
@@ -87,7 +87,7 @@ export function createBatchRunner(
     const depth = Math.min(to, unreducedLayers(schedule));
     const prefixes = store.prefixes(
       batch.map(({ image }) => image),
-      batch.map(({ prompt }) => prompt.before),
+      batch.map(({ prompt }) => prompt),
       depth,
     );
     const state = backend.scope(() =>

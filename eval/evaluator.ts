@@ -5,7 +5,7 @@
  * This module is browser compatible.
  */
 
-import type { LlavaModel } from "../core/mod.ts";
+import type { VisionLanguageModel } from "../core/mod.ts";
 import type { Evaluate, SampleResult } from "../search/evaluate.ts";
 import {
   type BatchOptions,
@@ -46,7 +46,7 @@ export const DEFAULT_BATCH_SIZE = 8;
  * ```
  */
 export function createEvaluator(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   set: SampleSet,
   options: EvaluatorOptions = {},
 ): Evaluate {
@@ -71,7 +71,7 @@ interface PreparedSet {
 }
 
 /** Makes evaluators of a model that run on this thread. */
-export function createEvaluators(model: LlavaModel): Evaluators {
+export function createEvaluators(model: VisionLanguageModel): Evaluators {
   const prepared = new PerSet<PreparedSet>();
   return {
     createEvaluator(set, options = {}) {

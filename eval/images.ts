@@ -10,12 +10,14 @@ import {
   type Backend,
   embedImages,
   type Indices,
-  type LlavaModel,
   type Prefix,
   prefixTensors,
+  type Prompt,
   type RgbImage,
   runPrefix,
   type Tensor,
+  unscaledLength,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 
 /** Bytes of vision tokens, and of prefixes, that are kept for later use. */
@@ -28,18 +30,18 @@ export interface ImageStore {
    * next call.
    *
    * @param images by their places in the store
-   * @param before token ids before each image
+   * @param prompts what is asked about each, of equal length
    */
   prefixes(
     images: readonly number[],
-    before: readonly (readonly number[])[],
+    prompts: readonly Prompt[],
     depth: number,
   ): Prefix[];
 }
 
 /** Starts with nothing computed. */
 export function createImageStore(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   images: readonly RgbImage[],
 ): ImageStore {
   const { backend } = model;
@@ -54,24 +56,34 @@ export function createImageStore(
       visionTokens.set(image, embedImages(model, [images[image]]));
   }
 
+  /** Whether tokens turn alike in sequences of these lengths. */
+  function sameFrequencies(a: number, b: number): boolean {
+    const unscaled = unscaledLength(model.config.decoder.rope);
+    return a === b || Math.max(a, b) <= unscaled;
+  }
+
   function prefixOf(
     image: number,
-    before: readonly number[],
+    { before, after }: Prompt,
     depth: number,
   ): Prefix {
+    const tokens = visionTokensOf(image);
+    const length = before.length + tokens.shape[1] + after.length;
     const key = `${image} after ${before}`;
     const known = prefixes.get(key);
-    if (known?.past.length === depth) return known;
-    const tokens = visionTokensOf(image);
-    return prefixes.set(key, runPrefix(model, tokens, before, depth));
+    if (known?.past.length === depth && sameFrequencies(known.length, length)) {
+      return known;
+    }
+    const options = { before, length, depth };
+    return prefixes.set(key, runPrefix(model, tokens, options));
   }
 
   return {
-    prefixes(places, before, depth) {
+    prefixes(places, prompts, depth) {
       // Not later, for what is asked for now must stay.
       visionTokens.trim(MOST_BYTES);
       prefixes.trim(MOST_BYTES);
-      return places.map((image, i) => prefixOf(image, before[i], depth));
+      return places.map((image, i) => prefixOf(image, prompts[i], depth));
     },
   };
 }

@@ -4,7 +4,7 @@
  * This module is browser compatible.
  */
 
-import type { LlavaConfig, Normalization } from "../core/mod.ts";
+import type { ModelConfig, Normalization } from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
 import type { BatchRun } from "./batch_runner.ts";
 import type { BatchSet } from "./batches.ts";
@@ -22,7 +22,7 @@ export interface StoredTensor {
 export interface LoadRequest {
   readonly kind: "load";
   readonly device: Device;
-  readonly config: LlavaConfig;
+  readonly config: ModelConfig;
   readonly normalization: Normalization;
   /** The whole checkpoint, by name. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;

@@ -10,7 +10,7 @@
  * This module is browser compatible.
  */
 
-import type { LlavaSource, Schedule } from "../core/mod.ts";
+import type { ModelSource, Schedule } from "../core/mod.ts";
 import type {
   EvaluateOptions,
   Evaluation,
@@ -85,7 +85,7 @@ interface Run {
  * @param count workers, usually `navigator.hardwareConcurrency`
  */
 export async function createEvaluatorPool(
-  { config, normalization, tensors }: LlavaSource,
+  { config, normalization, tensors }: ModelSource,
   count: number,
   { device = "cpu", createWorker = startWorker }: PoolOptions = {},
 ): Promise<Evaluators> {

@@ -8,10 +8,10 @@
 import {
   embedImages,
   embedPrompts,
-  type LlavaModel,
   predictNextToken,
   type ReductionOptions,
   type Schedule,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import type { SampleSet } from "./batches.ts";
 
@@ -40,7 +40,7 @@ export interface TimingOptions {
  *   each run
  */
 export async function timePrefill(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   set: SampleSet,
   runs: readonly TimedRun[],
   { now, repeats = 5, signal }: TimingOptions,

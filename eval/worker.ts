@@ -5,7 +5,10 @@
  * This module is browser compatible.
  */
 
-import { type LlavaModel, loadLlava } from "../core/mod.ts";
+import {
+  loadVisionLanguageModel,
+  type VisionLanguageModel,
+} from "../core/mod.ts";
 import { createBatchRunner, type RunBatch } from "./batch_runner.ts";
 import { createBackend } from "./device.ts";
 import { holdForLife } from "./life.ts";
@@ -24,7 +27,7 @@ const scope = globalThis as unknown as {
   postMessage(reply: WorkerReply): void;
 };
 
-let model: Promise<LlavaModel>;
+let model: Promise<VisionLanguageModel>;
 /** By the number of the set. */
 const runners = new Map<number, Promise<RunBatch>>();
 
@@ -51,8 +54,8 @@ scope.onmessageerror = () => {
 
 async function load(
   { device, config, normalization, tensors }: LoadRequest,
-): Promise<LlavaModel> {
-  return await loadLlava(createBackend(device), {
+): Promise<VisionLanguageModel> {
+  return await loadVisionLanguageModel(createBackend(device), {
     config,
     normalization,
     tensors: {

@@ -23,7 +23,7 @@ import {
   rescaledFamily,
   stagedFamily,
   vtwFamily,
-} from "./families.ts";
+} from "./schedule_families.ts";
 import { type AttentionByRank, fitPruneFamily } from "./fitprune.ts";
 
 /**

@@ -2,7 +2,7 @@
 
 // This module is browser compatible.
 
-import type { FamilyShape } from "./families.ts";
+import type { FamilyShape } from "./schedule_families.ts";
 
 /** The integers that are allowed, ends included. */
 export interface IntegerRange {

@@ -76,7 +76,7 @@ export * from "./budget.ts";
 export * from "./cost.ts";
 export * from "./criterion.ts";
 export * from "./evaluate.ts";
-export * from "./families.ts";
+export * from "./schedule_families.ts";
 export * from "./fitprune.ts";
 export * from "./gsearch.ts";
 export * from "./gsearch_run.ts";

@@ -17,7 +17,7 @@ import type { BayesState } from "../optim/bayes_state.ts";
 import type { Point } from "../optim/space.ts";
 import { type Budget, costOf, solveBudget } from "./budget.ts";
 import { checkIntegers, settleShape } from "./checks.ts";
-import { constantFamily, type FamilyShape } from "./families.ts";
+import { constantFamily, type FamilyShape } from "./schedule_families.ts";
 import { type Sigmoid, type SigmoidForm, solveSigmoid } from "./sigmoid.ts";
 
 /** Range of k, the lower end of which a generous budget moves up. */

@@ -10,12 +10,11 @@ import {
   embedPrompts,
   fromKeepCounts,
   fullSchedule,
-  type LlavaModel,
-  type LlavaSource,
-  loadLlava,
+  loadVisionLanguageModel,
+  type ModelSource,
   nextTokenLogits,
   openSafetensors,
-  parseLlavaConfig,
+  parseModelConfig,
   parseNormalization,
   type PositionRule,
   type Prompt,
@@ -24,6 +23,7 @@ import {
   runDecoder,
   type RunOptions,
   type Schedule,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import { openFile } from "../io/files.ts";
 
@@ -44,8 +44,8 @@ export interface PrunedRun {
 
 /** A model and what goes into it and comes out of it. B = 2 samples. */
 export interface LlavaFixture {
-  readonly source: LlavaSource;
-  readonly model: LlavaModel;
+  readonly source: ModelSource;
+  readonly model: VisionLanguageModel;
   readonly images: readonly RgbImage[];
   readonly prompts: readonly Prompt[];
   readonly pruned: readonly PrunedRun[];
@@ -65,7 +65,7 @@ export async function loadLlavaFixture(
   const arrays = await open(`${path}.expected.safetensors`);
 
   const source = {
-    config: parseLlavaConfig(description.config),
+    config: parseModelConfig(description.config),
     normalization: parseNormalization(description.preprocessor),
     tensors: await open(`${path}.safetensors`),
     label: name,
@@ -75,7 +75,7 @@ export async function loadLlavaFixture(
   const size = height * width * 3;
   return {
     source,
-    model: await loadLlava(backend, source),
+    model: await loadVisionLanguageModel(backend, source),
     images: [0, 1].map((b) => ({
       width,
       height,
@@ -114,7 +114,7 @@ export interface Trace {
 
 /** Runs the decoder layer by layer and the head, and copies all that comes by. */
 export async function trace(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   state: DecoderState,
   schedule: Schedule,
   { from = 0, ...reduction }: Omit<RunOptions, "to"> = {},
@@ -139,11 +139,14 @@ export async function trace(
 }
 
 /** The schedule that removes nothing. */
-export function keepAll({ config }: LlavaModel): Schedule {
+export function keepAll({ config }: VisionLanguageModel): Schedule {
   return fullSchedule(config.decoder.layers, config.visionTokens);
 }
 
 /** The schedule of a pruned run. */
-export function scheduleOf(model: LlavaModel, run: PrunedRun): Schedule {
+export function scheduleOf(
+  model: VisionLanguageModel,
+  run: PrunedRun,
+): Schedule {
   return fromKeepCounts(run.keep, model.config.visionTokens);
 }

@@ -54,15 +54,16 @@ export class Inputs {
     return this.indices([B, S], values);
   }
 
-  /** For each of B rows, k ascending row numbers of N. */
+  /** For each of B rows, k different row numbers of N, in any order. */
   rows(B: number, N: number, k: number): Indices {
     const values: number[] = [];
     for (let b = 0; b < B; b++) {
       const all = Array.from({ length: N }, (_, n) => n);
-      while (all.length > k) {
-        all.splice(Math.floor(this.#random() * all.length), 1);
+      for (let i = 0; i < k; i++) {
+        values.push(
+          ...all.splice(Math.floor(this.#random() * all.length), 1),
+        );
       }
-      values.push(...all);
     }
     return this.indices([B, k], values);
   }

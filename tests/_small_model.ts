@@ -2,8 +2,10 @@
 // a Hugging Face directory, with PNG images and questions about them.
 
 import sharp from "sharp";
-import type { RgbImage } from "../core/mod.ts";
+import { openSafetensors, type RgbImage } from "../core/mod.ts";
+import { openFile } from "../io/files.ts";
 import { randomInteger, seededRandom } from "./_random.ts";
+import { float32File } from "./_safetensors.ts";
 
 const FIXTURE = new URL("fixtures/llava_a", import.meta.url).pathname;
 
@@ -26,7 +28,7 @@ export const SMALL = {
 /**
  * Writes config.json, preprocessor_config.json, tokenizer.json and weights.
  *
- * @param layers how many of its decoder layers config.json tells of
+ * @param layers how many of its decoder layers there are, the first ones
  */
 export async function writeSmallModel(
   directory: string,
@@ -56,10 +58,23 @@ export async function writeSmallModel(
       vocab: Object.fromEntries(WORDS.map((word, id) => [word, id])),
     },
   });
-  await Deno.copyFile(
-    `${FIXTURE}.safetensors`,
+  await Deno.writeFile(
     `${directory}/model.safetensors`,
+    await firstLayers(layers),
   );
+}
+
+/** The fixture's weights without its deeper decoder layers. */
+async function firstLayers(layers: number): Promise<Uint8Array> {
+  const path = `${FIXTURE}.safetensors`;
+  const { tensors, read } = await openSafetensors(await openFile(path), path);
+  const kept: Record<string, { shape: number[]; values: number[] }> = {};
+  for (const [name, { shape }] of tensors) {
+    const layer = /language_model\.model\.layers\.(\d+)/.exec(name)?.[1];
+    if (layer !== undefined && Number(layer) >= layers) continue;
+    kept[name] = { shape: [...shape], values: [...await read(name)] };
+  }
+  return float32File(kept);
 }
 
 /** An image of the model's size, random bytes. */

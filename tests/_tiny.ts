@@ -7,9 +7,9 @@ import {
   embedImages,
   embedPrompts,
   fromKeepCounts,
-  type LlavaModel,
-  loadLlava,
+  loadVisionLanguageModel,
   type Schedule,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import { assertClose } from "./_compare.ts";
 import { keepAll, trace } from "./_llava.ts";
@@ -20,8 +20,8 @@ const { hidden, logits } = F32_TOLERANCES;
 const tiny = await loadModel(null);
 
 /** Loads models/tiny. */
-export const loadTiny = (backend: Backend): Promise<LlavaModel> =>
-  loadLlava(backend, tiny.source);
+export const loadTiny = (backend: Backend): Promise<VisionLanguageModel> =>
+  loadVisionLanguageModel(backend, tiny.source);
 
 /** A few held-out questions. */
 export const questions: QuestionSet = await loadQuestions(
@@ -50,7 +50,7 @@ export async function testTiny(backend: Backend): Promise<void> {
   for (const [name, schedule] of Object.entries(SCHEDULES)) {
     Deno.test(`models/tiny computes what the reference does, ${name} (${backend.name})`, async () => {
       for (const { image, prompt, answer } of questions.samples.slice(0, 3)) {
-        const run = async (model: LlavaModel) => {
+        const run = async (model: VisionLanguageModel) => {
           const tokens = embedImages(model, [questions.images[image]]);
           const state = embedPrompts(model, tokens, [prompt]);
           return {

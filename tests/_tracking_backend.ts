@@ -96,6 +96,7 @@ export function createTrackingBackend(inner: Backend): TrackingBackend {
     attention: tracked(inner.attention),
     attentionScores: tracked(inner.attentionScores),
     topK: tracked(inner.topK),
+    reshape: tracked(inner.reshape),
     sliceRows: tracked(inner.sliceRows),
     concat: tracked(inner.concat) as Backend["concat"],
     add: tracked(inner.add),

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { fromKeepCounts, fullSchedule } from "../core/schedule.ts";
 import { type Budget, costOf, solveBudget } from "../search/budget.ts";
 import { kvCacheBytes, prefillFlops, publishedModels } from "../search/cost.ts";
-import { constantFamily, vtwFamily } from "../search/families.ts";
+import { constantFamily, vtwFamily } from "../search/schedule_families.ts";
 
 const model = publishedModels["LLaVA-1.5-7B"];
 

@@ -4,7 +4,7 @@
 // config.json.
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { type LlavaConfig, parseLlavaConfig } from "../core/mod.ts";
+import { type ModelConfig, parseModelConfig } from "../core/mod.ts";
 
 /** As published for LLaVA-1.5-7B: all that differs from the classes' defaults. */
 const LLAVA_7B = {
@@ -31,8 +31,10 @@ const LLAVA_7B = {
   vision_feature_select_strategy: "default",
 };
 
-const LLAVA_7B_PARSED: LlavaConfig = {
+const LLAVA_7B_PARSED: ModelConfig = {
+  family: "llava",
   vision: {
+    type: "clip",
     width: 1024,
     layers: 24,
     heads: 16,
@@ -40,12 +42,16 @@ const LLAVA_7B_PARSED: LlavaConfig = {
     imageSize: 336,
     patchSize: 14,
     activation: "quick_gelu",
+    norm: "layer",
     normEpsilon: 1e-5,
+    qkvBias: true,
+    qkNormEpsilon: null,
     featureLayers: 23,
     dropClassToken: true,
   },
-  projectorActivation: "gelu",
+  projector: { merge: 1, norm: false, activation: "gelu" },
   decoder: {
+    type: "llama",
     width: 4096,
     layers: 32,
     heads: 32,
@@ -54,7 +60,10 @@ const LLAVA_7B_PARSED: LlavaConfig = {
     mlpWidth: 11008,
     vocabulary: 32064,
     normEpsilon: 1e-5,
-    ropeTheta: 10000,
+    qkvBias: false,
+    outBias: false,
+    rope: { theta: 10000, scaling: null },
+    window: null,
     tiedHead: false,
   },
   imageToken: 32000,
@@ -75,42 +84,39 @@ function change(fields: Record<string, unknown>): unknown {
   return config;
 }
 
-Deno.test("parseLlavaConfig() fills a published config with the classes' defaults", () => {
-  assertEquals(parseLlavaConfig(LLAVA_7B), LLAVA_7B_PARSED);
+Deno.test("parseModelConfig() fills a published config with the classes' defaults", () => {
+  assertEquals(parseModelConfig(LLAVA_7B), LLAVA_7B_PARSED);
 });
 
-Deno.test("parseLlavaConfig() knows the default of every field", () => {
+Deno.test("parseModelConfig() knows the default of every field", () => {
   const minimal = {
     model_type: "llava",
     text_config: { model_type: "llama" },
     vision_config: { model_type: "clip_vision_model" },
   };
-  const expected: LlavaConfig = {
+  const expected: ModelConfig = {
+    ...LLAVA_7B_PARSED,
     vision: {
+      ...LLAVA_7B_PARSED.vision,
       width: 768,
       layers: 12,
       heads: 12,
       mlpWidth: 3072,
       imageSize: 224,
       patchSize: 32,
-      activation: "quick_gelu",
-      normEpsilon: 1e-5,
       featureLayers: 11,
-      dropClassToken: true,
     },
-    projectorActivation: "gelu",
     decoder: {
       ...LLAVA_7B_PARSED.decoder,
       vocabulary: 32000,
       normEpsilon: 1e-6,
     },
-    imageToken: 32000,
     visionTokens: 49,
   };
-  assertEquals(parseLlavaConfig(minimal), expected);
+  assertEquals(parseModelConfig(minimal), expected);
 });
 
-Deno.test("parseLlavaConfig() reads every field of the decoder", () => {
+Deno.test("parseModelConfig() reads every field of the decoder", () => {
   const text_config = {
     hidden_size: 96,
     num_hidden_layers: 3,
@@ -121,9 +127,11 @@ Deno.test("parseLlavaConfig() reads every field of the decoder", () => {
     vocab_size: 50,
     rms_norm_eps: 1e-4,
     rope_theta: 5e5,
+    attention_bias: true,
     tie_word_embeddings: true,
   };
-  assertEquals(parseLlavaConfig(change({ text_config })).decoder, {
+  assertEquals(parseModelConfig(change({ text_config })).decoder, {
+    type: "llama",
     width: 96,
     layers: 3,
     heads: 8,
@@ -132,14 +140,17 @@ Deno.test("parseLlavaConfig() reads every field of the decoder", () => {
     mlpWidth: 200,
     vocabulary: 50,
     normEpsilon: 1e-4,
-    ropeTheta: 5e5,
+    qkvBias: true,
+    outBias: true,
+    rope: { theta: 5e5, scaling: null },
+    window: null,
     tiedHead: true,
   });
 });
 
-Deno.test("parseLlavaConfig() reads rope_theta in both layouts", () => {
+Deno.test("parseModelConfig() reads rope_theta in both layouts", () => {
   const theta = (text_config: Record<string, unknown>) =>
-    parseLlavaConfig(change({ text_config })).decoder.ropeTheta;
+    parseModelConfig(change({ text_config })).decoder.rope.theta;
   assertEquals(theta({ rope_theta: 5e5 }), 5e5); // before transformers 5
   assertEquals(theta({ rope_theta: 5e5, rope_scaling: null }), 5e5);
   assertEquals(
@@ -149,9 +160,9 @@ Deno.test("parseLlavaConfig() reads rope_theta in both layouts", () => {
   assertEquals(theta({ rope_parameters: {}, rope_theta: 2e5 }), 2e5);
 });
 
-Deno.test("parseLlavaConfig() ties the head when either place says so", () => {
+Deno.test("parseModelConfig() ties the head when either place says so", () => {
   const tied = (top: boolean, text: boolean) =>
-    parseLlavaConfig(change({
+    parseModelConfig(change({
       "tie_word_embeddings": top,
       "text_config.tie_word_embeddings": text,
     })).decoder.tiedHead;
@@ -160,7 +171,7 @@ Deno.test("parseLlavaConfig() ties the head when either place says so", () => {
   assertEquals(tied(false, true), true);
 });
 
-Deno.test("parseLlavaConfig() counts feature layers as transformers counts hidden states", () => {
+Deno.test("parseModelConfig() counts feature layers as transformers counts hidden states", () => {
   // 24 layers have 25 hidden states: 0 enters the first layer, 24 (−1) leaves
   // the last.
   const cases: [layer: number, featureLayers: number][] = [
@@ -172,14 +183,14 @@ Deno.test("parseLlavaConfig() counts feature layers as transformers counts hidde
     [24, 24],
   ];
   for (const [layer, featureLayers] of cases) {
-    const config = parseLlavaConfig(change({ vision_feature_layer: layer }));
+    const config = parseModelConfig(change({ vision_feature_layer: layer }));
     assertEquals(config.vision.featureLayers, featureLayers);
   }
 });
 
-Deno.test("parseLlavaConfig() counts vision tokens: whole patches, and the class token if it stays", () => {
+Deno.test("parseModelConfig() counts vision tokens: whole patches, and the class token if it stays", () => {
   const count = (strategy: string, imageSize: number) =>
-    parseLlavaConfig(change({
+    parseModelConfig(change({
       "vision_feature_select_strategy": strategy,
       "vision_config.image_size": imageSize,
     })).visionTokens;
@@ -188,7 +199,7 @@ Deno.test("parseLlavaConfig() counts vision tokens: whole patches, and the class
   assertEquals(count("default", 349), 576); // 24 patches and 13 pixels
 });
 
-Deno.test("parseLlavaConfig() knows the names of activations", () => {
+Deno.test("parseModelConfig() knows the names of activations", () => {
   const names = {
     gelu: "gelu",
     gelu_pytorch_tanh: "gelu_tanh",
@@ -196,23 +207,25 @@ Deno.test("parseLlavaConfig() knows the names of activations", () => {
     quick_gelu: "quick_gelu",
   };
   for (const [name, activation] of Object.entries(names)) {
-    const config = parseLlavaConfig(change({
+    const config = parseModelConfig(change({
       "projector_hidden_act": name,
       "vision_config.hidden_act": name,
     }));
-    assertEquals(config.projectorActivation, activation);
+    assertEquals(config.projector.activation, activation);
     assertEquals(config.vision.activation, activation);
   }
 });
 
-Deno.test("parseLlavaConfig() names file, field, requirement and value", () => {
+Deno.test("parseModelConfig() names file, field, requirement and value", () => {
   const integer = "must be an integer >= 1";
   const activation =
     'must be one of "gelu", "gelu_pytorch_tanh", "gelu_new", "quick_gelu"';
   const layer = "must be an integer in [-25, 24]";
-  const defaultRope = 'must be one of "default"';
+  const families = 'must be one of "llava", "internvl_chat", "internvl"';
+  const rope =
+    'must be one of "default", "linear", "dynamic", "longrope", "su", "llama3"';
   const cases: [field: string, value: unknown, requirement: string][] = [
-    ["model_type", "qwen2_vl", 'must be one of "llava"'],
+    ["model_type", "qwen2_vl", families],
     ["projector_hidden_act", "relu", activation],
     ["image_token_index", -200, "must be an integer >= 0"],
     ["vision_feature_layer", 25, layer],
@@ -247,15 +260,15 @@ Deno.test("parseLlavaConfig() names file, field, requirement and value", () => {
       "must be an integer in [1, 32]",
     ],
     ["text_config.head_dim", 7, "must be a multiple of 2"],
-    ["text_config.rope_parameters.rope_type", "yarn", defaultRope],
-    ["text_config.rope_scaling.rope_type", "llama3", defaultRope],
-    ["text_config.rope_scaling.type", "linear", defaultRope],
-    ["text_config.attention_bias", true, "must be false"],
+    ["text_config.rope_parameters.rope_type", "yarn", rope],
+    ["text_config.rope_parameters.partial_rotary_factor", 0.5, "must be 1"],
+    ["text_config.rope_scaling.rope_type", "mrope", rope],
+    ["text_config.rope_scaling.type", "yarn", rope],
     ["text_config.mlp_bias", true, "must be false"],
   ];
   for (const [field, value, requirement] of cases) {
     const error = assertThrows(
-      () => parseLlavaConfig(change({ [field]: value }), "a/config.json"),
+      () => parseModelConfig(change({ [field]: value }), "a/config.json"),
       RangeError,
     );
     assertEquals(
@@ -266,15 +279,15 @@ Deno.test("parseLlavaConfig() names file, field, requirement and value", () => {
     );
   }
   assertThrows(
-    () => parseLlavaConfig({}),
+    () => parseModelConfig({}),
     RangeError,
-    'Cannot read config.json as model_type must be one of "llava": current value is missing',
+    'Cannot read config.json as model_type must be one of "llava", "internvl_chat", "internvl": current value is missing',
   );
 });
 
-Deno.test("parseLlavaConfig() refuses what is not an object, in the file or in a part of it", () => {
+Deno.test("parseModelConfig() refuses what is not an object, in the file or in a part of it", () => {
   assertThrows(
-    () => parseLlavaConfig([]),
+    () => parseModelConfig([]),
     TypeError,
     "Cannot read config.json as it must be a JSON object: current value is []",
   );
@@ -286,7 +299,7 @@ Deno.test("parseLlavaConfig() refuses what is not an object, in the file or in a
     ]
   ) {
     assertThrows(
-      () => parseLlavaConfig(change({ [part]: "default" })),
+      () => parseModelConfig(change({ [part]: "default" })),
       TypeError,
       `Cannot read config.json as ${part} must be a JSON object: current value is "default"`,
     );

@@ -1,6 +1,6 @@
 // The whole model on the CPU backend against the reference backend: hidden
 // states and scores of every layer, kept sets, logits and answers, with all
-// vision tokens and with fewer.
+// vision tokens and with fewer; and all families against transformers.
 
 import { assertEquals } from "@std/assert";
 import {
@@ -12,9 +12,13 @@ import {
 import { createCpuBackend } from "../cpu/mod.ts";
 import { CPU_BACKENDS } from "./_cpu.ts";
 import { enter, keepAll, loadLlavaFixture } from "./_llava.ts";
+import { testFamilies } from "./_families.ts";
 import { loadTiny, questions, SCHEDULES, testTiny } from "./_tiny.ts";
 
-for (const backend of CPU_BACKENDS) await testTiny(backend);
+for (const backend of CPU_BACKENDS) {
+  await testTiny(backend);
+  await testFamilies(backend);
+}
 
 Deno.test("a sample's logits have the same bits in every batch", async () => {
   const model = await loadTiny(createCpuBackend());

@@ -109,6 +109,19 @@ for (const backend of CPU_BACKENDS) {
         }, {}),
     ));
 
+  Deno.test(`reshape() agrees with the reference (${backend.name})`, () =>
+    check(
+      SHAPE,
+      ([B, S, D, seed]) =>
+        assertSame(
+          backend,
+          seed,
+          (inputs) =>
+            inputs.backend.reshape(inputs.floats([B, S, D]), [S, D * B]),
+          {},
+        ),
+    ));
+
   Deno.test(`concat() agrees with the reference (${backend.name})`, () =>
     check(
       fc.tuple(

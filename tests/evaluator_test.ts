@@ -8,12 +8,12 @@ import {
   embedImages,
   embedPrompts,
   fromKeepCounts,
-  type LlavaModel,
   nextTokenLogits,
   RANKINGS,
   type ReductionOptions,
   runDecoder,
   type Schedule,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import {
   argmax,
@@ -51,7 +51,7 @@ const set: SampleSet = {
   }),
 };
 
-async function smallModel(backend?: Backend): Promise<LlavaModel> {
+async function smallModel(backend?: Backend): Promise<VisionLanguageModel> {
   return (await loadLlavaFixture("llava_a", backend)).model;
 }
 
@@ -87,7 +87,7 @@ async function searchCalls(seed: number): Promise<Call[]> {
 
 /** A sample alone, step by step, with nothing kept from one to the next. */
 async function runAlone(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   index: number,
   schedule: Schedule,
   reduction: ReductionOptions,
@@ -181,11 +181,11 @@ Deno.test("createEvaluator()'s cache survives trials that end early", async () =
 
 /** Fixture llava_a, and how many rows went through each of its layers. */
 async function countingModel(): Promise<
-  { model: LlavaModel; rows: number[] }
+  { model: VisionLanguageModel; rows: number[] }
 > {
   const reference = createReferenceBackend();
   const rows: number[] = Array(L).fill(0);
-  const model: LlavaModel = await smallModel({
+  const model: VisionLanguageModel = await smallModel({
     ...reference,
     rmsNorm(x, weight, epsilon) {
       const layer = model.decoder.layers.findIndex(({ attentionNorm }) =>

@@ -27,6 +27,8 @@ Deno.test("Fields gives the default when a field is missing or null", () => {
     assertEquals(fields.multipleOf(3, "x", 6), 6);
     assertEquals(fields.positive("x", 0.5), 0.5);
     assertEquals(fields.numbers("x", 2, [1, 2]), [1, 2]);
+    assertEquals(fields.side("x", 4), 4);
+    assertEquals(fields.has("x"), false);
     assertEquals(fields.boolean("x", true), true);
     assertEquals(fields.oneOf("x", { a: 1, b: 2 }, "b"), 2);
     assertEquals(fields.record("x").integer("y", 3), 3);
@@ -39,6 +41,10 @@ Deno.test("Fields gives what stands in the file", () => {
   assertEquals(fieldsOf({ x: 9 }).multipleOf(3, "x", 6), 9);
   assertEquals(fieldsOf({ x: 1e-6 }).positive("x", 1), 1e-6);
   assertEquals(fieldsOf({ x: [0, -1] }).numbers("x", 2, [1, 2]), [0, -1]);
+  assertEquals(fieldsOf({ x: 14 }).side("x", 4), 14);
+  assertEquals(fieldsOf({ x: [14, 14] }).side("x", 4), 14);
+  assertEquals(fieldsOf({ x: 0 }).has("x"), true);
+  assertEquals(fieldsOf({ x: ["a", "b"] }).firstOf("x", { a: 1, b: 2 }), 1);
   assertEquals(fieldsOf({ x: false }).boolean("x", true), false);
   assertEquals(fieldsOf({ x: "a" }).oneOf("x", { a: 1, b: 2 }, "b"), 1);
   assertEquals(fieldsOf({ x: { y: 4 } }).record("x").integer("y", 3), 4);
@@ -112,6 +118,28 @@ Deno.test("Fields says what a field must be and what it is", () => {
     [[1, null], "[1,null]"],
     [3, "3"],
   );
+  assertRefuses(
+    (fields) => fields.side("x", 1),
+    "must be an integer >= 1, or two equal",
+    [[1, 2], "[1,2]"],
+    [[0, 0], "[0,0]"],
+    [[1.5, 1.5], "[1.5,1.5]"],
+  );
+  assertRefuses(
+    (fields) => fields.firstOf("x", { a: 1 }),
+    'must be one of "a"',
+    [["b", "a"], '"b"'],
+    [[], "missing"],
+    [["constructor"], '"constructor"'],
+  );
+  assertRefuses((fields) => fields.positive("x"), "must be a positive number", [
+    null,
+    "missing",
+  ]);
+  assertRefuses((fields) => fields.numbers("x", 1), "must be 1 numbers", [
+    null,
+    "missing",
+  ]);
   assertRefuses(
     (fields) => fields.boolean("x", true),
     "must be true or false",

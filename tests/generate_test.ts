@@ -12,10 +12,10 @@ import {
   fromKeepCounts,
   generate,
   type GenerateOptions,
-  type LlavaModel,
   nextTokenLogits,
   prefill,
   runDecoder,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
 import { createCpuBackend } from "../cpu/mod.ts";
 import { createGpuBackend } from "../gpu/mod.ts";
@@ -30,7 +30,7 @@ const { logits: TOLERANCE } = F32_TOLERANCES;
 
 /** All ids that are generated, and what comes after the last. */
 async function collect(
-  model: LlavaModel,
+  model: VisionLanguageModel,
   start: Parameters<typeof generate>[1],
   options: GenerateOptions,
 ): Promise<{ ids: number[]; context: typeof start }> {

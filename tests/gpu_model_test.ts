@@ -1,17 +1,20 @@
 // The whole model on the GPU backend against the reference backend: hidden
 // states and scores of every layer, kept sets, logits and answers, with all
-// vision tokens and with fewer; long runs, and runs that are cut short.
+// vision tokens and with fewer; all families against transformers; long runs,
+// and runs that are cut short.
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { nextTokenLogits, runDecoder } from "../core/mod.ts";
 import { createGpuBackend, GpuError, requestGpu } from "../gpu/mod.ts";
 import { assertClose } from "./_compare.ts";
+import { testFamilies } from "./_families.ts";
 import { device, gpu } from "./_gpu.ts";
 import { enter, keepAll, loadLlavaFixture } from "./_llava.ts";
 import { testTiny } from "./_tiny.ts";
 import { F32_TOLERANCES } from "./_tolerance.ts";
 
 await testTiny(gpu);
+await testFamilies(gpu);
 
 Deno.test("300 forward passes run in constant buffer memory (WebGPU)", async () => {
   const backend = createGpuBackend(device);

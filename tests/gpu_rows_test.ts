@@ -82,6 +82,19 @@ Deno.test("sliceRows() on a GPU agrees with the reference", () =>
       }, {}),
   )));
 
+Deno.test("reshape() on a GPU agrees with the reference", () =>
+  fc.assert(fc.asyncProperty(
+    SHAPE,
+    ([B, S, D, seed]) =>
+      assertSame(
+        gpu,
+        seed,
+        (inputs) =>
+          inputs.backend.reshape(inputs.floats([B, S, D]), [S, D * B]),
+        {},
+      ),
+  )));
+
 Deno.test("concat() on a GPU agrees with the reference", () =>
   fc.assert(fc.asyncProperty(
     SHAPE,

@@ -29,6 +29,7 @@ function stateOf(...scores: number[][]): DecoderState {
     hidden: tensor([B, 10, 2], places.flatMap((place) => [place, -place])),
     positions: indices([B, 10], places),
     vision: { start: 2, length: 6 },
+    length: 10,
     scores: tensor([B, 6], scores.flat()),
   };
 }

@@ -45,7 +45,7 @@ Deno.test("topK() orders negative scores and sorts by number, not by text", asyn
   assertEquals((await contents(backend.topK(scores, 3))).values, [1, 2, 3]);
 });
 
-// gatherRows, sliceRows, concat, embed
+// gatherRows, sliceRows, reshape, concat, embed
 
 Deno.test("gatherRows() keeps what is outside the span and, inside, each sample's own rows", async () => {
   // Samples of 6 rows [10 b + row, −(10 b + row)]; the span holds rows 1 … 4.
@@ -81,6 +81,15 @@ Deno.test("gatherRows() can keep no row of the span, or all of it", async () => 
   assertEquals(await contents(last), { shape: [2, 1], values: [3, 12] });
 });
 
+Deno.test("gatherRows() puts rows in the order asked for", async () => {
+  const x = tensor([1, 5], [0, 1, 2, 3, 4]);
+  const turned = indices([1, 3], [2, 0, 1]);
+  assertEquals(
+    await contents(backend.gatherRows(x, turned, { start: 1, length: 3 })),
+    { shape: [1, 5], values: [0, 3, 1, 2, 4] },
+  );
+});
+
 Deno.test("sliceRows() takes consecutive rows of every sample", async () => {
   const x = tensor([2, 3, 2], range(12));
   assertEquals(
@@ -90,6 +99,14 @@ Deno.test("sliceRows() takes consecutive rows of every sample", async () => {
   assertEquals(
     await contents(backend.sliceRows(x, { start: 3, length: 0 })),
     { shape: [2, 0, 2], values: [] },
+  );
+});
+
+Deno.test("reshape() keeps the values and their order", async () => {
+  const x = tensor([1, 4, 3], range(12));
+  assertEquals(
+    await contents(backend.reshape(x, [2, 1, 6])),
+    { shape: [2, 1, 6], values: range(12) },
   );
 });
 

@@ -7,10 +7,10 @@ import {
   embedImages,
   embedPrompts,
   fullSchedule,
-  loadLlava,
+  loadVisionLanguageModel,
   nextTokenLogits,
   openSafetensors,
-  parseLlavaConfig,
+  parseModelConfig,
   parseNormalization,
   runDecoder,
   splitPrompt,
@@ -51,8 +51,8 @@ Deno.test("models/tiny gives the logits and answers it gives in transformers", a
   const expected = await file.read("logits");
 
   const backend = createReferenceBackend();
-  const config = parseLlavaConfig(checkpoint.config);
-  const model = await loadLlava(backend, {
+  const config = parseModelConfig(checkpoint.config);
+  const model = await loadVisionLanguageModel(backend, {
     config,
     normalization: parseNormalization(checkpoint.preprocessor),
     tensors: checkpoint.weights,
@@ -66,7 +66,7 @@ Deno.test("models/tiny gives the logits and answers it gives in transformers", a
     const image = { width: SCENE_SIZE, height: SCENE_SIZE, data };
     const visionTokens = embedImages(model, [image]);
     for (const ids of prompts[s]) {
-      const prompt = splitPrompt(ids, config.imageToken);
+      const prompt = splitPrompt(ids, config.imageToken as number);
       const state = embedPrompts(model, visionTokens, [prompt]);
       const last = runDecoder(model, state, schedule);
       const logits = await backend.read(nextTokenLogits(model, last));

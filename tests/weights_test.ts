@@ -2,11 +2,17 @@
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
+  bytesInMemory,
   createReferenceBackend,
-  loadLlava,
+  embedTiles,
+  loadVisionLanguageModel,
+  type ModelSource,
+  openSafetensors,
   type TensorStore,
 } from "../core/mod.ts";
+import { FAMILY_FIXTURES, loadFamilyFixture } from "./_families.ts";
 import { enter, keepAll, loadLlavaFixture, trace } from "./_llava.ts";
+import { float32File } from "./_safetensors.ts";
 
 /** A store whose tensors bear other names; those renamed to null are gone. */
 function renamed(
@@ -42,10 +48,10 @@ const OTHER_NAMES: Readonly<Record<string, (name: string) => string>> = {
 };
 
 for (const [whose, rename] of Object.entries(OTHER_NAMES)) {
-  Deno.test(`loadLlava() knows names ${whose}`, async () => {
+  Deno.test(`loadVisionLanguageModel() knows names ${whose}`, async () => {
     const fixture = await loadLlavaFixture("llava_a");
     const { source } = fixture;
-    const model = await loadLlava(createReferenceBackend(), {
+    const model = await loadVisionLanguageModel(createReferenceBackend(), {
       ...source,
       tensors: renamed(source.tensors, rename),
     });
@@ -63,7 +69,7 @@ for (const [whose, rename] of Object.entries(OTHER_NAMES)) {
   });
 }
 
-Deno.test("loadLlava() lists all weights that are missing or misshapen at once", async () => {
+Deno.test("loadVisionLanguageModel() lists all weights that are missing or misshapen at once", async () => {
   const { source } = await loadLlavaFixture("llava_a");
   const missing = [
     "vision_tower.embeddings.class_embedding",
@@ -76,7 +82,7 @@ Deno.test("loadLlava() lists all weights that are missing or misshapen at once",
   };
   const error = await assertRejects(
     () =>
-      loadLlava(createReferenceBackend(), {
+      loadVisionLanguageModel(createReferenceBackend(), {
         ...source,
         config,
         tensors: renamed(
@@ -102,12 +108,177 @@ Deno.test("loadLlava() lists all weights that are missing or misshapen at once",
   assertEquals(said.sort(), wrong.sort());
 });
 
-Deno.test("loadLlava() refuses a checkpoint of something else", async () => {
+Deno.test("loadVisionLanguageModel() refuses a checkpoint of something else", async () => {
   const { source } = await loadLlavaFixture("llava_a");
   const nothing = renamed(source.tensors, () => null);
   const error = await assertRejects(
-    () => loadLlava(createReferenceBackend(), { ...source, tensors: nothing }),
+    () =>
+      loadVisionLanguageModel(createReferenceBackend(), {
+        ...source,
+        tensors: nothing,
+      }),
     TypeError,
   );
   assertStringIncludes(error.message, "multi_modal_projector.linear_1.weight");
+});
+
+/** Loads a model whose weights do not matter. */
+async function load(source: ModelSource): Promise<void> {
+  await loadVisionLanguageModel(createReferenceBackend(), source);
+}
+
+/** A store with more tensors, which cannot be read. */
+function withTensors(
+  store: TensorStore,
+  more: Readonly<Record<string, readonly number[]>>,
+): TensorStore {
+  const added = Object.entries(more).map(([name, shape]) =>
+    [name, { shape }] as const
+  );
+  return {
+    tensors: new Map([...store.tensors, ...added]),
+    read: (name) => store.read(name),
+  };
+}
+
+Deno.test("loadVisionLanguageModel() lists all weights that it does not expect", async () => {
+  const { source } = await loadLlavaFixture("llava_a");
+  const error = await assertRejects(
+    () =>
+      load({
+        ...source,
+        tensors: withTensors(source.tensors, {
+          "language_model.model.layers.4.input_layernorm.weight": [16],
+          "language_model.model.layers.0.self_attn.q_proj.bias": [24],
+          "vision_tower.encoder.layers.3.layer_norm1.weight": [12],
+          "lora.weight": [2, 3],
+        }),
+      }),
+    TypeError,
+  );
+  assertEquals(
+    error.message,
+    "Cannot use llava_a as " +
+      "language_model.model.layers.4.input_layernorm.weight [16] is unexpected; " +
+      "language_model.model.layers.0.self_attn.q_proj.bias [24] is unexpected; " +
+      "vision_tower.encoder.layers.3.layer_norm1.weight [12] is unexpected; " +
+      "lora.weight [2,3] is unexpected",
+  );
+});
+
+Deno.test("loadVisionLanguageModel() passes over weights that no forward pass needs", async () => {
+  const { source } = await loadLlavaFixture("llava_a");
+  await load({
+    ...source,
+    tensors: withTensors(source.tensors, {
+      "vision_tower.post_layernorm.weight": [12],
+      "model.vision_tower.vision_model.post_layernorm.bias": [12],
+      "vision_tower.vision_model.embeddings.position_ids": [1, 17],
+      "language_model.model.layers.0.self_attn.rotary_emb.inv_freq": [3],
+    }),
+  });
+});
+
+Deno.test("loadVisionLanguageModel() lists what is wrong with tensors of several weights once", async () => {
+  const { source } = await loadFamilyFixture("internvl2_internlm2_a");
+  const layer = "language_model.model.layers";
+  const gone = `${layer}.1.attention.wqkv.weight`;
+  const tensors = renamed(
+    source.tensors,
+    (name) => name === gone ? null : name,
+  );
+  const config = {
+    ...source.config,
+    decoder: { ...source.config.decoder, layers: 2, kvHeads: 1 },
+  };
+  const error = await assertRejects(
+    () => load({ ...source, config, tensors }),
+    TypeError,
+  );
+  const said = error.message.split(" as ")[1].split("; ");
+  assertEquals(said.slice(0, 4), [
+    `${layer}.0.attention.wqkv.weight must have shape [24,16]: current shape is [32,16]`,
+    `${layer}.0.attention.wqkv.bias must have shape [24]: current shape is [32]`,
+    `${layer}.1.attention.wqkv.weight [24,16] is missing`,
+    `${layer}.1.attention.wqkv.bias must have shape [24]: current shape is [32]`,
+  ]);
+  const rest = said.slice(4);
+  assertEquals(rest.length, 9); // layer 2 of the checkpoint
+  for (const problem of rest) {
+    assertStringIncludes(problem, `${layer}.2.`);
+    assertStringIncludes(problem, " is unexpected");
+  }
+});
+
+Deno.test("loadVisionLanguageModel() reads each tensor once, and changes none", async () => {
+  for (const name of FAMILY_FIXTURES) {
+    const { source } = await loadFamilyFixture(name);
+    const reads: string[] = [];
+    const values = new Map<string, Float32Array>();
+    for (const name of source.tensors.tensors.keys()) {
+      values.set(name, await source.tensors.read(name));
+    }
+    const tensors: TensorStore = {
+      tensors: source.tensors.tensors,
+      read: (name) => {
+        reads.push(name);
+        return Promise.resolve(values.get(name)!);
+      },
+    };
+    await load({ ...source, tensors });
+    // A tied head is the embedding once more.
+    const again = reads.filter((name, i) => reads.indexOf(name) !== i);
+    assertEquals(
+      again,
+      source.config.decoder.tiedHead
+        ? ["language_model.model.embed_tokens.weight"]
+        : [],
+    );
+    for (const [name, before] of values) {
+      assertEquals(before, await source.tensors.read(name), name);
+    }
+  }
+});
+
+Deno.test("loadVisionLanguageModel() takes a head of its own where the checkpoint has one", async () => {
+  const { source } = await loadFamilyFixture("internvl_b");
+  const { decoder } = source.config;
+  assertEquals(decoder.tiedHead, false);
+  const backend = createReferenceBackend();
+  const head = async (tiedHead: boolean): Promise<unknown> => {
+    const config = { ...source.config, decoder: { ...decoder, tiedHead } };
+    const model = await loadVisionLanguageModel(backend, { ...source, config });
+    return model.decoder.head;
+  };
+  assertEquals(await head(true), await head(false));
+});
+
+Deno.test("loadVisionLanguageModel() knows InternVL's names of the class itself", async () => {
+  const { source, model, tiles } = await loadFamilyFixture("internvl_a");
+  const renamedModel = await loadVisionLanguageModel(model.backend, {
+    ...source,
+    tensors: renamed(source.tensors, OTHER_NAMES["of the class itself"]),
+  });
+  assertEquals(embedTiles(renamedModel, tiles), embedTiles(model, tiles));
+});
+
+Deno.test("loadVisionLanguageModel() refuses weights that are not numbers, by name", async () => {
+  const { source } = await loadLlavaFixture("llava_a");
+  const norm = "language_model.model.norm.weight";
+  const bytes = float32File({
+    [norm]: { shape: [16], values: Array(16).fill(NaN) },
+  });
+  const file = await openSafetensors(bytesInMemory(bytes), "a.safetensors");
+  await assertRejects(
+    () =>
+      load({
+        ...source,
+        tensors: {
+          tensors: source.tensors.tensors,
+          read: (name) => (name === norm ? file : source.tensors).read(name),
+        },
+      }),
+    RangeError,
+    `Cannot read tensor "${norm}" of a.safetensors as weights must be finite: current value at index 0 is NaN`,
+  );
 });

@@ -14,7 +14,13 @@ export function movementOperations(
   { arena, kernels, pool }: Device,
 ): Pick<
   Backend,
-  "topK" | "gatherRows" | "sliceRows" | "concat" | "add" | "embed"
+  | "topK"
+  | "gatherRows"
+  | "sliceRows"
+  | "reshape"
+  | "concat"
+  | "add"
+  | "embed"
 > {
   function topK(scores: Tensor, k: number): Indices {
     const [B, N] = scores.shape;
@@ -67,6 +73,12 @@ export function movementOperations(
         after * D,
       );
     }
+    return out;
+  }
+
+  function reshape(x: Tensor, shape: readonly number[]): Tensor {
+    const out = pool.make("float", shape);
+    copy(out.address, addressOf(x), sizeOf(shape));
     return out;
   }
 
@@ -130,5 +142,5 @@ export function movementOperations(
     return out;
   }
 
-  return { topK, gatherRows, sliceRows, concat, add, embed };
+  return { topK, gatherRows, sliceRows, reshape, concat, add, embed };
 }

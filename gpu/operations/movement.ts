@@ -20,7 +20,13 @@ export function movementOperations(
   { tensors, runner }: Context,
 ): Pick<
   Backend,
-  "topK" | "gatherRows" | "sliceRows" | "concat" | "add" | "embed"
+  | "topK"
+  | "gatherRows"
+  | "sliceRows"
+  | "reshape"
+  | "concat"
+  | "add"
+  | "embed"
 > {
   function topK(scores: Tensor, k: number): Indices {
     const [B, N] = scores.shape;
@@ -53,6 +59,22 @@ export function movementOperations(
       constants: {},
     });
     return y as Tensor | Indices;
+  }
+
+  function reshape(x: Tensor, shape: readonly number[]): Tensor {
+    const y = tensors.make("float", shape);
+    const size = sizeOf(shape);
+    const lanes = lanesOf(size);
+    runner.run(COPY_ROWS[lanes], {
+      inputs: [x],
+      outputs: [y],
+      sizes: {
+        ...{ samples: 1, rows: 1, width: size / lanes },
+        ...{ first: 0, oldRows: 1, newFirst: 0, newRows: 1 },
+      },
+      constants: {},
+    });
+    return y;
   }
 
   function sliceRows(x: Tensor, { start, length }: Span): Tensor {
@@ -135,5 +157,5 @@ export function movementOperations(
     return y;
   }
 
-  return { topK, gatherRows, sliceRows, concat, add, embed };
+  return { topK, gatherRows, sliceRows, reshape, concat, add, embed };
 }
