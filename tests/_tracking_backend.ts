@@ -99,6 +99,8 @@ export function createTrackingBackend(inner: Backend): TrackingBackend {
     sliceRows: tracked(inner.sliceRows),
     concat: tracked(inner.concat),
     add: tracked(inner.add),
+    multiply: tracked(inner.multiply),
+    aboveMean: tracked(inner.aboveMean),
     embed: tracked(inner.embed),
   };
 }

@@ -1,5 +1,6 @@
 /**
- * Operations of the CPU backend that choose rows, move them, and join them.
+ * Operations of the CPU backend that choose rows, move them, and join them or
+ * their values.
  *
  * This module is browser compatible.
  */
@@ -7,6 +8,7 @@
 import type { Backend, Indices, Span, Tensor } from "../../core/backend.ts";
 import { sizeOf } from "../../core/reference_tensor.ts";
 import type { Device } from "../device.ts";
+import type { Kernel } from "../module.ts";
 import { addressOf } from "../tensors.ts";
 
 /** The operations of this file on a device. */
@@ -14,7 +16,14 @@ export function movementOperations(
   { arena, kernels, pool }: Device,
 ): Pick<
   Backend,
-  "topK" | "gatherRows" | "sliceRows" | "concat" | "add" | "embed"
+  | "topK"
+  | "gatherRows"
+  | "sliceRows"
+  | "concat"
+  | "add"
+  | "multiply"
+  | "aboveMean"
+  | "embed"
 > {
   function topK(scores: Tensor, k: number): Indices {
     const [B, N] = scores.shape;
@@ -96,16 +105,24 @@ export function movementOperations(
     return out;
   }
 
-  function add(x: Tensor, y: Tensor): Tensor {
+  /** Runs a kernel on each value of x and its partner in y, which is repeated. */
+  function pairwise(kernel: Kernel, x: Tensor, y: Tensor): Tensor {
     const out = pool.make("float", x.shape);
     const size = sizeOf(y.shape);
-    kernels.add(
+    kernel(
       out.address,
       addressOf(x),
       addressOf(y),
       sizeOf(x.shape) / size,
       4 * size,
     );
+    return out;
+  }
+
+  function aboveMean(x: Tensor): Tensor {
+    const out = pool.make("float", x.shape);
+    const N = x.shape.at(-1)!;
+    kernels.aboveMean(out.address, addressOf(x), sizeOf(x.shape) / N, 4 * N);
     return out;
   }
 
@@ -122,5 +139,14 @@ export function movementOperations(
     return out;
   }
 
-  return { topK, gatherRows, sliceRows, concat, add, embed };
+  return {
+    topK,
+    gatherRows,
+    sliceRows,
+    concat,
+    add: (x, y) => pairwise(kernels.add, x, y),
+    multiply: (x, y) => pairwise(kernels.multiply, x, y),
+    aboveMean,
+    embed,
+  };
 }
