@@ -9,13 +9,12 @@
  * This module is browser compatible.
  */
 
-import type { Backend, Indices, Tensor, Weight } from "./backend.ts";
+import type { Backend, Indices, Span, Tensor, Weight } from "./backend.ts";
 import type { DecoderConfig } from "./config.ts";
+import { isByAttention, type Ranking, scoreByAttention } from "./ranking.ts";
 import {
   type DecoderState,
   type PositionRule,
-  type Ranking,
-  scoringRows,
   sortAndReduce,
 } from "./reduce.ts";
 import type { WeightLoader } from "./weights.ts";
@@ -115,6 +114,15 @@ export interface ReductionOptions {
   readonly positions?: PositionRule;
 }
 
+/** How one layer reduces, and what it leaves. */
+export interface LayerOptions extends ReductionOptions {
+  /**
+   * Whether the next layer may reduce, and so needs scores where they come from
+   * this one's attention. Default true.
+   */
+  readonly scored?: boolean;
+}
+
 /**
  * One decoder layer.
  *
@@ -128,23 +136,17 @@ export function decoderLayer(
   index: number,
   state: DecoderState,
   keep: number,
-  { ranking = "instruction", positions: rule = "original" }: ReductionOptions =
-    {},
+  { scored = true, ...reduction }: LayerOptions = {},
 ): DecoderState {
-  const reduced = sortAndReduce(backend, state, keep, rule);
-  const { positions, vision, scores } = reduced;
+  const { ranking = "instruction" } = reduction;
+  const reduced = reduce(backend, decoder, index, state, keep, reduction);
   const { hidden, q, k } = transform(backend, decoder, index, reduced, reduced);
 
   // scores for the next layer's Sort & Reduce
-  const nextScores = ranking === "random"
-    ? scores
-    : backend.attentionScores(q, k, {
-      headWidth: decoder.config.headWidth,
-      causal: { queries: positions, keys: positions },
-      queryRows: scoringRows(ranking, vision, hidden.shape[1]),
-      keyColumns: vision,
-    });
-  return { hidden, positions, vision, scores: nextScores };
+  if (!isByAttention(ranking)) return { ...reduced, hidden };
+  const attention = { ...reduced, q, k, headWidth: decoder.config.headWidth };
+  const scores = scored ? scoreByAttention(backend, ranking, attention) : null;
+  return { ...reduced, hidden, scores };
 }
 
 /**
@@ -160,17 +162,67 @@ export function decoderLayerLastToken(
   index: number,
   state: DecoderState,
   keep: number,
-  { positions: rule = "original" }: ReductionOptions = {},
+  reduction: ReductionOptions = {},
 ): Tensor {
-  const all = sortAndReduce(backend, state, keep, rule);
-  const [B, S] = all.positions.shape;
-  const none = backend.upload(new Int32Array(0), [B, 0]);
-  const others = { start: 0, length: S - 1 };
-  const last = {
-    hidden: backend.gatherRows(all.hidden, none, others),
-    positions: backend.gatherRows(all.positions, none, others),
-  };
+  const all = reduce(backend, decoder, index, state, keep, reduction);
+  const last = tokensFrom(backend, all, all.positions.shape[1] - 1);
   return transform(backend, decoder, index, last, all).hidden;
+}
+
+/** Sort & Reduce in front of a layer, by whatever ranks the vision tokens. */
+function reduce(
+  backend: Backend,
+  decoder: Decoder,
+  index: number,
+  state: DecoderState,
+  keep: number,
+  { ranking = "instruction", positions: rule = "original" }: ReductionOptions,
+): DecoderState {
+  if (ranking !== "next" || keep === state.vision.length) {
+    return sortAndReduce(backend, state, keep, rule);
+  }
+  const last = { start: state.hidden.shape[1] - 1, length: 1 };
+  const scores = attentionReceived(backend, decoder, index, state, last);
+  const reduced = sortAndReduce(backend, { ...state, scores }, keep, rule);
+  return { ...reduced, scores: null };
+}
+
+/**
+ * Attention that vision tokens receive in a layer from some of the tokens that
+ * enter it, head mean, summed; without computing the rest of the layer.
+ *
+ * @param rows those that ask
+ * @returns shape [B, n]
+ */
+export function attentionReceived(
+  backend: Backend,
+  decoder: Decoder,
+  index: number,
+  state: DecoderState,
+  rows: Span,
+): Tensor {
+  const asking = tokensFrom(backend, state, rows.start);
+  const { q, k } = queriesAndKeys(backend, decoder, index, asking, state);
+  return backend.attentionScores(q, k, {
+    headWidth: decoder.config.headWidth,
+    causal: { queries: asking.positions, keys: state.positions },
+    queryRows: { start: 0, length: rows.length },
+    keyColumns: state.vision,
+  });
+}
+
+/** All tokens but the first `count`. */
+function tokensFrom(
+  backend: Backend,
+  { hidden, positions }: Tokens,
+  count: number,
+): Tokens {
+  const none = backend.upload(new Int32Array(0), [positions.shape[0], 0]);
+  const first = { start: 0, length: count };
+  return {
+    hidden: backend.gatherRows(hidden, none, first),
+    positions: backend.gatherRows(positions, none, first),
+  };
 }
 
 /** Tokens that enter a layer. */
@@ -179,6 +231,32 @@ interface Tokens {
   readonly hidden: Tensor;
   /** Shape [B, S]. */
   readonly positions: Indices;
+}
+
+/** What tokens ask in a layer, and how those they see answer. */
+function queriesAndKeys(
+  backend: Backend,
+  decoder: Decoder,
+  index: number,
+  asking: Tokens,
+  seen: Tokens,
+): { q: Tensor; k: Tensor; normedSeen: Tensor } {
+  const layer = decoder.layers[index];
+  const normed = (tokens: Tokens): Tensor =>
+    backend.rmsNorm(
+      tokens.hidden,
+      layer.attentionNorm,
+      decoder.config.normEpsilon,
+    );
+  const rotated = (x: Tensor, weight: Weight, positions: Indices): Tensor =>
+    backend.rope(backend.linear(x, weight), positions, decoder.frequencies);
+  const normedSeen = normed(seen);
+  const normedAsking = asking === seen ? normedSeen : normed(asking);
+  return {
+    q: rotated(normedAsking, layer.query, asking.positions),
+    k: rotated(normedSeen, layer.key, seen.positions),
+    normedSeen,
+  };
 }
 
 /** A decoder layer's attention and MLP: tokens that ask, and those they see. */
@@ -193,14 +271,13 @@ function transform(
   const layer = decoder.layers[index];
 
   // attention; whoever was removed is seen by nobody any more
-  const normed = (tokens: Tokens): Tensor =>
-    backend.rmsNorm(tokens.hidden, layer.attentionNorm, normEpsilon);
-  const rotated = (x: Tensor, weight: Weight, positions: Indices): Tensor =>
-    backend.rope(backend.linear(x, weight), positions, decoder.frequencies);
-  const normedSeen = normed(seen);
-  const normedAsking = asking === seen ? normedSeen : normed(asking);
-  const q = rotated(normedAsking, layer.query, asking.positions);
-  const k = rotated(normedSeen, layer.key, seen.positions);
+  const { q, k, normedSeen } = queriesAndKeys(
+    backend,
+    decoder,
+    index,
+    asking,
+    seen,
+  );
   const v = backend.linear(normedSeen, layer.value);
   const causal = { queries: asking.positions, keys: seen.positions };
   const attended = backend.attention(q, k, v, { headWidth, causal });

@@ -6,11 +6,11 @@
  */
 
 import {
+  type AttentionRanking,
   embedImages,
   embedPrompts,
   fullSchedule,
   type LlavaModel,
-  type Ranking,
   runDecoder,
   type Tensor,
 } from "../core/mod.ts";
@@ -20,7 +20,7 @@ import { eventLoopTurn } from "./evaluator.ts";
 /** Options of `attentionByLayer`. */
 export interface AttentionOptions {
   /** Whose attention counts. Default "instruction". */
-  readonly ranking?: Exclude<Ranking, "random">;
+  readonly ranking?: AttentionRanking;
   /** When aborted, the function rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }

@@ -187,7 +187,8 @@ export function createBatchRunner(
   }
 
   function replaceCache(batch: Batch, entry: CachedState): void {
-    // Layers hand on position ids and random scores as they are.
+    // Layers hand on as they are: position ids, scores that are not from
+    // attention, raters.
     const kept = tensorsOf(entry.state);
     const old = cached.get(batch);
     if (old) {
@@ -231,7 +232,7 @@ export function createBatchRunner(
 }
 
 function tensorsOf(
-  { hidden, positions, scores }: DecoderState,
+  { hidden, positions, scores, raters }: DecoderState,
 ): (Tensor | Indices)[] {
-  return scores ? [hidden, positions, scores] : [hidden, positions];
+  return [hidden, positions, scores ?? [], raters ?? []].flat();
 }

@@ -1,0 +1,174 @@
+/**
+ * Running the decoder of a model under a schedule, and what it says comes next.
+ *
+ * This module is browser compatible.
+ */
+
+import type { Backend, Tensor } from "./backend.ts";
+import {
+  decoderLayer,
+  decoderLayerLastToken,
+  type ReductionOptions,
+} from "./decoder.ts";
+import type { LlavaModel } from "./model.ts";
+import { type Ranking, startRanking } from "./ranking.ts";
+import type { DecoderState } from "./reduce.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** Which layers `runDecoder` runs, and how. */
+export interface RunOptions extends ReductionOptions {
+  /** The layer that `state` enters. Default 0. */
+  readonly from?: number;
+  /** The layer before which to stop. Default L. */
+  readonly to?: number;
+}
+
+/**
+ * Runs decoder layers under a schedule. The given state is not consumed: it
+ * may be entered again with another schedule. Where scores come from attention,
+ * only layers that need them compute them: those before a reduction, and the
+ * last one that runs, as a reduction may follow it.
+ *
+ * @throws {RangeError} the schedule does not fit the model, or removes tokens
+ *   before there are scores to rank them by
+ */
+export function runDecoder(
+  model: LlavaModel,
+  state: DecoderState,
+  schedule: Schedule,
+  options: RunOptions = {},
+): DecoderState {
+  return runLayers(model, state, schedule, { ...options, scoredAtEnd: true });
+}
+
+/** Which layers run, and what they leave. */
+interface LayerRun extends RunOptions {
+  /** Whether there are scores at the end that the schedule has no need of. */
+  readonly scoredAtEnd: boolean;
+}
+
+function runLayers(
+  { backend, decoder }: LlavaModel,
+  state: DecoderState,
+  { keep }: Schedule,
+  options: LayerRun,
+): DecoderState {
+  const L = decoder.layers.length;
+  const { from = 0, to = L, scoredAtEnd, ...reduction } = options;
+  const { ranking = "instruction" } = reduction;
+  if (keep.length !== L) {
+    throw new RangeError(
+      `Cannot run a schedule as it must have ${L} layers: current number is ${keep.length}`,
+    );
+  }
+  return backend.scope(() => {
+    let next = from === 0 ? startRanking(backend, state, ranking) : state;
+    checkState(next, ranking, keep, from);
+    for (let layer = from; layer < to; layer++) {
+      const entering = next;
+      const scored = keep[layer + 1] < keep[layer] ||
+        (scoredAtEnd && layer + 1 === to);
+      next = backend.scope(() =>
+        decoderLayer(backend, decoder, layer, entering, keep[layer], {
+          ...reduction,
+          ranking,
+          scored,
+        })
+      );
+    }
+    return next;
+  });
+}
+
+/** Whether a state holds what its next layers rank by. */
+function checkState(
+  state: DecoderState,
+  ranking: Ranking,
+  keep: readonly number[],
+  from: number,
+): void {
+  if (ranking === "raters" && state.raters === undefined) {
+    throw new RangeError(
+      `Cannot rank by raters as they are chosen when layer 0 runs: current layer is ${from}`,
+    );
+  }
+  if (ranking === "random" && state.scores === null) {
+    throw new RangeError(
+      `Cannot rank at random as the prompts must have been embedded with a number for each sample: current layer is ${from}`,
+    );
+  }
+  if (
+    ranking !== "next" && keep[from] < state.vision.length &&
+    state.scores === null
+  ) {
+    throw new RangeError(
+      `Cannot run a schedule as layer ${from} has no attention before it to rank by and must keep all ${state.vision.length} vision tokens: current count is ${
+        keep[from]
+      }`,
+    );
+  }
+}
+
+/**
+ * Runs the decoder to the logits of the next token, shape [B, 1, V]: what
+ * `nextTokenLogits` gives after `runDecoder`, without computing in the last
+ * layer what nothing reads.
+ *
+ * @throws {RangeError} as `runDecoder`, or `from` is not a layer
+ */
+export function predictNextToken(
+  model: LlavaModel,
+  state: DecoderState,
+  schedule: Schedule,
+  { from = 0, ...reduction }: Omit<RunOptions, "to"> = {},
+): Tensor {
+  const { backend, decoder } = model;
+  const last = decoder.layers.length - 1;
+  if (from > last) {
+    throw new RangeError(
+      `Cannot predict a token from layer ${from} as the last layer is ${last}`,
+    );
+  }
+  return backend.scope(() => {
+    const entering = runLayers(model, state, schedule, {
+      ...reduction,
+      from,
+      to: last,
+      scoredAtEnd: false,
+    });
+    const hidden = decoderLayerLastToken(
+      backend,
+      decoder,
+      last,
+      entering,
+      schedule.keep[last],
+      reduction,
+    );
+    return headLogits(model, hidden);
+  });
+}
+
+/**
+ * What follows the last token: logits of shape [B, 1, V].
+ *
+ * @param state what left the last layer
+ */
+export function nextTokenLogits(
+  model: LlavaModel,
+  { hidden }: DecoderState,
+): Tensor {
+  const last = { start: hidden.shape[1] - 1, length: 1 };
+  return model.backend.scope(() =>
+    headLogits(model, model.backend.sliceRows(hidden, last))
+  );
+}
+
+/** Hidden states that left the last layer → logits [B, S, V]. */
+function headLogits(
+  { backend, decoder }: LlavaModel,
+  hidden: Tensor,
+): Tensor {
+  const { normEpsilon } = decoder.config;
+  const normed = backend.rmsNorm(hidden, decoder.finalNorm, normEpsilon);
+  return backend.linear(normed, decoder.head);
+}
