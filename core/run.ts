@@ -4,7 +4,7 @@
  * This module is browser compatible.
  */
 
-import type { Backend, Tensor } from "./backend.ts";
+import type { Tensor } from "./backend.ts";
 import {
   decoderLayer,
   decoderLayerLastToken,

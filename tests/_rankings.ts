@@ -30,7 +30,20 @@ interface RankedRun {
   readonly logits: readonly (readonly number[])[];
 }
 
-const RUNS: Record<string, readonly RankedRun[]> = JSON.parse(
+/** What transformers gave of a model. */
+interface RankedModel {
+  readonly runs: readonly RankedRun[];
+  /** As `AttentionShares`. */
+  readonly cross: readonly (readonly number[])[];
+  readonly self: readonly (readonly number[])[];
+  /** As `withdrawalDivergence` gives it. */
+  readonly divergence: readonly number[];
+}
+
+/** By the names of the fixtures with the models. */
+export const RANKED: Readonly<
+  Record<typeof LLAVA_FIXTURES[number], RankedModel>
+> = JSON.parse(
   await Deno.readTextFile(new URL("fixtures/rankings.json", import.meta.url)),
 );
 
@@ -41,7 +54,7 @@ export async function testRankings(backend: Backend): Promise<void> {
     const { model, prompts } = fixture;
     const { before, after } = prompts[0];
 
-    for (const run of RUNS[name]) {
+    for (const run of RANKED[name].runs) {
       const { ranking, positions, keep } = run;
       const schedule = fromKeepCounts(keep, keep[0]);
 
@@ -80,7 +93,7 @@ export async function testRankings(backend: Backend): Promise<void> {
       const raters = [...prompts.keys()].map((b) =>
         after.map((_, t) => t).filter((t) => marks[b * T + t] === 1)
       );
-      assertEquals(raters, RUNS[name][0].raters);
+      assertEquals(raters, RANKED[name].runs[0].raters);
     });
   }
 }
