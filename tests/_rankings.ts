@@ -11,6 +11,7 @@ import {
 } from "../core/mod.ts";
 import { assertClose } from "./_compare.ts";
 import { enter, LLAVA_FIXTURES, loadLlavaFixture, trace } from "./_llava.ts";
+import { assertSame } from "./_parity.ts";
 import { F32_TOLERANCES } from "./_tolerance.ts";
 
 const { hidden, logits } = F32_TOLERANCES;
@@ -49,6 +50,16 @@ export const RANKED: Readonly<
 
 /** Tests scores, kept sets and logits of every rule, and who are raters. */
 export async function testRankings(backend: Backend): Promise<void> {
+  Deno.test(`selectRaters() agrees with the reference on hidden states as wide as usual (${backend.name})`, async () => {
+    for (const D of [896, 1030, 4096]) {
+      await assertSame(backend, D, (inputs) => {
+        const hidden = inputs.floats([2, 70, D], 0.1);
+        const vision = { start: 5, length: 50 };
+        return selectRaters(inputs.backend, { hidden, vision });
+      }, {});
+    }
+  });
+
   for (const name of LLAVA_FIXTURES) {
     const fixture = await loadLlavaFixture(name, backend);
     const { model, prompts } = fixture;

@@ -4,9 +4,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   type AttentionRanking,
+  embedImages,
+  embedPrompts,
   evenOrder,
   fromKeepCounts,
+  predictNextToken,
   randomScores,
+  type Ranking,
+  RANKINGS,
   runDecoder,
   scoreByAttention,
   selectRaters,
@@ -200,6 +205,43 @@ Deno.test("runDecoder() keeps the beginning of the even order, from layer 0 on",
         wanted,
       );
     }
+  }
+});
+
+Deno.test("runDecoder() computes scores only before a reduction, and where it stops", async () => {
+  let passes = 0;
+  const fixture = await loadLlavaFixture("llava_a", {
+    ...backend,
+    attentionScores(q, k, spec) {
+      // Raters are not ranked by the attention of a layer.
+      if (spec.causal) passes++;
+      return backend.attentionScores(q, k, spec);
+    },
+  });
+  const { model } = fixture;
+  const passesOf = (ranking: Ranking, keep: number[], to?: number) => {
+    passes = 0;
+    const state = embedPrompts(
+      model,
+      embedImages(model, fixture.images),
+      fixture.prompts,
+      ranking === "random" ? [1, 2] : undefined,
+    );
+    const schedule = fromKeepCounts(keep, 16);
+    if (to) runDecoder(model, state, schedule, { ranking, to });
+    else predictNextToken(model, state, schedule, { ranking });
+    return passes;
+  };
+  for (const ranking of RANKINGS) {
+    const perLayer = ranking === "self_cross"
+      ? 2
+      : Number(ranking !== "random" && ranking !== "uniform");
+    assertEquals(passesOf(ranking, [16, 16, 16, 16]), 0, ranking);
+    assertEquals(passesOf(ranking, [16, 8, 8, 8]), perLayer, ranking);
+    assertEquals(passesOf(ranking, [16, 16, 9, 3]), 2 * perLayer, ranking);
+    // A search may reduce where the run before it stopped.
+    const atEnd = ranking === "next" ? 0 : perLayer;
+    assertEquals(passesOf(ranking, [16, 16, 16, 16], 2), atEnd, ranking);
   }
 });
 
