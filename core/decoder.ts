@@ -144,8 +144,14 @@ export function decoderLayer(
 
   // scores for the next layer's Sort & Reduce
   if (!isByAttention(ranking)) return { ...reduced, hidden };
-  const attention = { ...reduced, q, k, headWidth: decoder.config.headWidth };
-  const scores = scored ? scoreByAttention(backend, ranking, attention) : null;
+  const { positions } = reduced;
+  const scores = scored
+    ? scoreByAttention(backend, ranking, {
+      ...reduced,
+      ...{ q, k, headWidth: decoder.config.headWidth },
+      causal: { queries: positions, keys: positions },
+    })
+    : null;
   return { ...reduced, hidden, scores };
 }
 

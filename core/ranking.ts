@@ -6,7 +6,7 @@
  * This module is browser compatible.
  */
 
-import type { Backend, ScoreSpec, Span, Tensor } from "./backend.ts";
+import type { Backend, Indices, ScoreSpec, Span, Tensor } from "./backend.ts";
 import { createRandom } from "./random.ts";
 import type { DecoderState } from "./reduce.ts";
 
@@ -85,32 +85,37 @@ export function startRanking(
 }
 
 /** The tokens of a layer and how they attend to each other. */
-export interface SelfAttention
-  extends Pick<DecoderState, "positions" | "vision" | "raters"> {
-  /** Queries, shape [B, S, H·E]. */
-  readonly q: Tensor;
-  /** Keys, shape [B, S, K·E]. */
-  readonly k: Tensor;
+export interface LayerAttention
+  extends Pick<DecoderState, "vision" | "raters"> {
   /** E. */
   readonly headWidth: number;
+  /** Keys of all tokens, shape [B, S, K·E]. */
+  readonly k: Tensor;
+  /**
+   * Queries of the last Sq tokens, shape [B, Sq, H·E]: the instruction at
+   * least, and for `self_cross` all of them.
+   */
+  readonly q: Tensor;
+  /** Position ids of these and of all, shapes [B, Sq] and [B, S]. */
+  readonly causal: { readonly queries: Indices; readonly keys: Indices };
 }
 
 /** What a ranking gives each vision token of a layer, shape [B, n]. */
 export function scoreByAttention(
   backend: Backend,
   ranking: AttentionRanking,
-  { q, k, headWidth, positions, vision, raters }: SelfAttention,
+  { headWidth, k, q, causal, vision, raters }: LayerAttention,
 ): Tensor {
-  const S = q.shape[1];
+  const S = k.shape[1];
   const instruction = spanAfter(vision, S);
   const receivedFrom = (
-    queryRows: Span,
+    { start, length }: Span,
     options: Pick<ScoreSpec, "heads" | "queryWeights"> = {},
   ): Tensor =>
     backend.attentionScores(q, k, {
       headWidth,
-      causal: { queries: positions, keys: positions },
-      queryRows,
+      causal,
+      queryRows: { start: start - (S - q.shape[1]), length },
       keyColumns: vision,
       ...options,
     });

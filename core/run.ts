@@ -50,20 +50,16 @@ interface LayerRun extends RunOptions {
 function runLayers(
   { backend, decoder }: LlavaModel,
   state: DecoderState,
-  { keep }: Schedule,
+  schedule: Schedule,
   options: LayerRun,
 ): DecoderState {
+  const { keep } = schedule;
   const L = decoder.layers.length;
   const { from = 0, to = L, scoredAtEnd, ...reduction } = options;
   const { ranking = "instruction" } = reduction;
-  if (keep.length !== L) {
-    throw new RangeError(
-      `Cannot run a schedule as it must have ${L} layers: current number is ${keep.length}`,
-    );
-  }
   return backend.scope(() => {
     let next = from === 0 ? startRanking(backend, state, ranking) : state;
-    checkState(next, ranking, keep, from);
+    checkSchedule(next, schedule, { layers: L, from, ranking });
     for (let layer = from; layer < to; layer++) {
       const entering = next;
       const scored = keep[layer + 1] < keep[layer] ||
@@ -71,7 +67,6 @@ function runLayers(
       next = backend.scope(() =>
         decoderLayer(backend, decoder, layer, entering, keep[layer], {
           ...reduction,
-          ranking,
           scored,
         })
       );
@@ -80,13 +75,21 @@ function runLayers(
   });
 }
 
-/** Whether a state holds what its next layers rank by. */
-function checkState(
+/** Whether a schedule fits the model, and the state has what layers rank by. */
+function checkSchedule(
   state: DecoderState,
-  ranking: Ranking,
-  keep: readonly number[],
-  from: number,
+  { keep }: Schedule,
+  { layers, from, ranking }: {
+    readonly layers: number;
+    readonly from: number;
+    readonly ranking: Ranking;
+  },
 ): void {
+  if (keep.length !== layers) {
+    throw new RangeError(
+      `Cannot run a schedule as it must have ${layers} layers: current number is ${keep.length}`,
+    );
+  }
   if (ranking === "raters" && state.raters === undefined) {
     throw new RangeError(
       `Cannot rank by raters as they are chosen when layer 0 runs: current layer is ${from}`,

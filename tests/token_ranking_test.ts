@@ -8,6 +8,7 @@ import {
   embedPrompts,
   evenOrder,
   fromKeepCounts,
+  isByAttention,
   predictNextToken,
   randomScores,
   type Ranking,
@@ -40,7 +41,10 @@ const TOKENS = {
     [1, 1, 2, 1, 1, 4, 1, 1, 1, 1].map(Math.log),
   ),
   headWidth: 1,
-  positions: indices([1, 5], range(5)),
+  causal: {
+    queries: indices([1, 5], range(5)),
+    keys: indices([1, 5], range(5)),
+  },
   vision: { start: 1, length: 2 },
 };
 
@@ -82,6 +86,22 @@ Deno.test("scoreByAttention() can ask the last token alone, or the raters", asyn
   assertClose(await scores("raters", [0, 1]), mean(RECEIVED.last), CLOSE);
   assertClose(await scores("raters", [1, 0]), mean(RECEIVED.first), CLOSE);
   assertClose(await scores("raters", [1, 1]), await scores("instruction"), {});
+});
+
+Deno.test("scoreByAttention() needs the queries of instruction tokens only, unless vision tokens ask", async () => {
+  const words = {
+    ...TOKENS,
+    q: tensor([1, 2, 2], [1, 0, 1, 1]),
+    causal: { ...TOKENS.causal, queries: indices([1, 2], [3, 4]) },
+    raters: tensor([1, 2], [0, 1]),
+  };
+  for (const ranking of RANKINGS.filter(isByAttention)) {
+    if (ranking === "self_cross") continue;
+    assertEquals(
+      await backend.read(scoreByAttention(backend, ranking, words)),
+      Float32Array.from(await scores(ranking, [0, 1])),
+    );
+  }
 });
 
 Deno.test("scoreByAttention() multiplies what vision and instruction tokens give", async () => {
