@@ -86,7 +86,7 @@ async function search(
   using pool = await openEvaluators(loaded);
   const status = createStatusLine();
   const evaluators = new Map<Ranking, Evaluate>();
-  /** On held-out questions; each has the questions' vision tokens of its own. */
+  /** On held-out questions; made when first needed. */
   function evaluatorOf(ranking: Ranking): Evaluate {
     const evaluate = evaluators.get(ranking) ??
       pool.createEvaluator(heldout, {
