@@ -29,11 +29,10 @@ import {
   fullSchedule,
   meanKeepingRate,
   type Ranking,
-  RANKINGS,
   type Schedule,
 } from "./core/mod.ts";
 import { formatSchedule, formatSeconds } from "./report/mod.ts";
-import { checkEpsilon } from "./search/mod.ts";
+import { checkEpsilon, type Evaluate } from "./search/mod.ts";
 
 /**
  * Runs the command line.
@@ -86,22 +85,26 @@ async function search(
 
   using pool = await openEvaluators(loaded);
   const status = createStatusLine();
-  const evaluators = new Map(RANKINGS.map((ranking) => [
-    ranking,
-    pool.createEvaluator(heldout, {
-      ranking,
-      cache: false,
-      onProgress: (done, total) =>
-        status.show(`${done} of ${total} held-out questions`),
-    }),
-  ]));
+  const evaluators = new Map<Ranking, Evaluate>();
+  /** On held-out questions; made when first needed. */
+  function evaluatorOf(ranking: Ranking): Evaluate {
+    const evaluate = evaluators.get(ranking) ??
+      pool.createEvaluator(heldout, {
+        ranking,
+        cache: false,
+        onProgress: (done, total) =>
+          status.show(`${done} of ${total} held-out questions`),
+      });
+    evaluators.set(ranking, evaluate);
+    return evaluate;
+  }
   async function judge(
     name: string,
     schedule: Schedule,
     ranking: Ranking,
   ): Promise<Run> {
     try {
-      const evaluation = await evaluators.get(ranking)!(schedule, { signal });
+      const evaluation = await evaluatorOf(ranking)(schedule, { signal });
       return { name, schedule, ranking, evaluation };
     } finally {
       status.clear();

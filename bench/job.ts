@@ -23,6 +23,7 @@ import {
   fastvSchedule,
   fullSchedule,
   loadVisionLanguageModel,
+  type Ranking,
   type Schedule,
 } from "../core/mod.ts";
 import { createBackend, createEvaluators } from "../eval/mod.ts";
@@ -99,7 +100,7 @@ async function phase<T>(name: string, run: () => Promise<T>): Promise<T> {
 }
 
 const evaluators = createEvaluators(model);
-const judge = (options: { ranking: "instruction" | "last" | "random" }) =>
+const judge = (options: { ranking: Ranking }) =>
   evaluators.createEvaluator(heldout, {
     ...options,
     batchSize: 1,

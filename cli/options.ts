@@ -110,9 +110,16 @@ model, with random ranking at the same counts, and with FastV.
   --first-layer I      first decoder layer that may be reduced; layers count
                        from 0, and layer 0 never is (default: 3, as in the
                        paper, or the last layer of a model with fewer)
-  --rank RULE          what vision tokens are ranked by: the attention of all
-                       instruction tokens, of the last token, or at random
-                       (${RANKINGS.join(", ")}; default: instruction)
+  --rank RULE          what vision tokens are ranked by (default: instruction)
+                       instruction      attention of all instruction tokens
+                       instruction_max  the same, of the largest head
+                       last             of the last token (FastV)
+                       raters           of those about the image (SparseVLM)
+                       self_cross       of vision tokens times that of
+                                        instruction tokens (FitPrune)
+                       next             of the last token, in the layer that
+                                        reduces (PyramidDrop)
+                       random, uniform  at random, evenly over the image
   --seed N             which calibration questions are drawn (default: 0)
   --out DIR            where schedule.json and search.jsonl go (default: out)
   --quick              few questions, and a tolerance of ${QUICK_EPSILON.bound} points for

@@ -85,6 +85,16 @@ export interface ScoreSpec extends AttentionSpec {
   readonly queryRows: Span;
   /** The keys that are scored. */
   readonly keyColumns: Span;
+  /**
+   * What counts of a query's attention to a key: its mean over the query
+   * heads, or the largest of them. Default "mean".
+   */
+  readonly heads?: "mean" | "max";
+  /**
+   * How much each query counts, shape [B, queryRows.length], not negative.
+   * Default 1.
+   */
+  readonly queryWeights?: Tensor;
 }
 
 /**
@@ -150,8 +160,9 @@ export interface Backend {
 
   /**
    * How much attention chosen keys receive: the softmax of `attention`,
-   * averaged over query heads and summed over the chosen query rows. A light
-   * extra pass, so that `attention` never has to keep its matrix.
+   * averaged over query heads (or the largest of them) and summed over the
+   * chosen query rows, each times its weight. A light extra pass, so that
+   * `attention` never has to keep its matrix.
    *
    * @returns shape [B, keyColumns.length]
    */
@@ -195,6 +206,17 @@ export interface Backend {
 
   /** x + y, where y may lack x's leading dimensions and is then repeated. */
   add(x: Tensor, y: Tensor): Tensor;
+
+  /** x · y, element by element; y is repeated as by `add`. */
+  multiply(x: Tensor, y: Tensor): Tensor;
+
+  /**
+   * 1 where a value is at least the mean of its row, else 0. The largest of a
+   * row always is, however the mean is rounded.
+   *
+   * @param x shape [.., N]
+   */
+  aboveMean(x: Tensor): Tensor;
 
   /** Rows of a table: table [V, D], ids [B, S] → [B, S, D]. */
   embed(table: Tensor, ids: Indices): Tensor;

@@ -3,10 +3,8 @@
  * chain of states, so that it can be entered at any layer: G-Search fixes
  * shallow layers first and re-runs only the deeper ones.
  *
- * It is LLaMA; Qwen2, InternLM2 and Phi-3 differ in biases, in rotary
- * frequencies, and in how a checkpoint stores them. Every sample of a batch has
- * its own kept set and its own position ids. Source: transformers' LlamaModel;
- * Sort & Reduce from the paper, section 1.
+ * Every sample of a batch has its own kept set and its own position ids.
+ * Source: transformers' LlamaModel; Sort & Reduce from the paper, section 1.
  *
  * This module is browser compatible.
  */
@@ -15,145 +13,17 @@ import type {
   Backend,
   Indices,
   LinearOptions,
+  Span,
   Tensor,
-  Weight,
 } from "./backend.ts";
-import type { DecoderConfig } from "./config.ts";
+import type { Decoder } from "./decoder_weights.ts";
 import { applyLinear, type Linear } from "./layers.ts";
+import { isByAttention, type Ranking, scoreByAttention } from "./ranking.ts";
 import {
   type DecoderState,
   type PositionRule,
-  type Ranking,
-  scoringRows,
   sortAndReduce,
 } from "./reduce.ts";
-import { attentionFactor, ropeFrequencies, unscaledLength } from "./rope.ts";
-import type { LinearLoad, WeightLoader } from "./weights.ts";
-
-/** Weights of one decoder layer. */
-export interface DecoderLayer {
-  /** Shape [D]. */
-  readonly attentionNorm: Tensor;
-  /** Weight [H·E, D]. */
-  readonly query: Linear;
-  /** Weight [K·E, D]. */
-  readonly key: Linear;
-  /** Weight [K·E, D]. */
-  readonly value: Linear;
-  /** Weight [D, H·E]. */
-  readonly out: Linear;
-  /** Shape [D]. */
-  readonly mlpNorm: Tensor;
-  /** Weight [M, D]; without a bias, as are the next two. */
-  readonly gate: Linear;
-  /** Weight [M, D]. */
-  readonly up: Linear;
-  /** Weight [D, M]. */
-  readonly down: Linear;
-}
-
-/** A decoder on a backend. */
-export interface Decoder {
-  /** Its sizes. */
-  readonly config: DecoderConfig;
-  /** Shape [V, D]. */
-  readonly embedding: Tensor;
-  /**
-   * Rotary frequencies in radians per position, shape [E/2]: those of a short
-   * sequence, where they depend on its length; see `decoderForLength`.
-   */
-  readonly frequencies: Tensor;
-  /** From shallow to deep. */
-  readonly layers: readonly DecoderLayer[];
-  /** Shape [D]. */
-  readonly finalNorm: Tensor;
-  /** Shape [V, D]; the values of the embedding where the head is tied. */
-  readonly head: Weight;
-}
-
-/** Loads the decoder of a checkpoint. */
-export async function loadDecoder(
-  backend: Backend,
-  loader: WeightLoader,
-  config: DecoderConfig,
-): Promise<Decoder> {
-  const { width: D, headWidth: E, vocabulary: V } = config;
-  const layers: DecoderLayer[] = [];
-  for (let i = 0; i < config.layers; i++) {
-    layers.push(await loadLayer(loader, config, `layers.${i}`));
-  }
-  const embedding = ["decoder", "embedding", [V, D]] as const;
-  return {
-    config,
-    embedding: await loader.tensor(...embedding),
-    frequencies: backend.upload(ropeFrequencies(config.rope, E, 1), [E / 2]),
-    layers,
-    finalNorm: await loader.tensor("decoder", "finalNorm.weight", [D]),
-    // Some checkpoints hold a head of their own although they need none.
-    head: config.tiedHead && !loader.has("head", "linear.weight")
-      ? await loader.weight(...embedding)
-      : await loader.weight("head", "linear.weight", [V, D]),
-  };
-}
-
-async function loadLayer(
-  loader: WeightLoader,
-  config: DecoderConfig,
-  layer: string,
-): Promise<DecoderLayer> {
-  const { width: D, mlpWidth: M, qkvBias, outBias } = config;
-  const queryWidth = config.heads * config.headWidth;
-  const keyWidth = config.kvHeads * config.headWidth;
-  // Turned queries and keys both are to carry the factor, but only their
-  // product counts: the queries carry it twice.
-  const factor = attentionFactor(config.rope) ** 2;
-  const norm = (name: string): Promise<Tensor> =>
-    loader.tensor("decoder", `${layer}.${name}.weight`, [D]);
-  const linear = (
-    name: string,
-    sizes: [number, number],
-    options: LinearLoad = { bias: false },
-  ): Promise<Linear> =>
-    loader.linear("decoder", `${layer}.${name}`, sizes, options);
-  return {
-    attentionNorm: await norm("attentionNorm"),
-    query: await linear("query", [queryWidth, D], {
-      bias: qkvBias,
-      scale: factor === 1 ? null : new Float32Array(queryWidth).fill(factor),
-    }),
-    key: await linear("key", [keyWidth, D], { bias: qkvBias }),
-    value: await linear("value", [keyWidth, D], { bias: qkvBias }),
-    out: await linear("out", [D, queryWidth], { bias: outBias }),
-    mlpNorm: await norm("mlpNorm"),
-    gate: await linear("gate", [M, D]),
-    up: await linear("up", [M, D]),
-    down: await linear("down", [D, M]),
-  };
-}
-
-/**
- * The decoder as it treats a sequence of the given length: the same one, but
- * for decoders whose rotary frequencies depend on it.
- *
- * @param length tokens in the whole sequence, before any are removed, and with
- *   those to be generated
- * @throws {RangeError} the sequence is longer than the decoder's window
- */
-export function decoderForLength(
-  backend: Backend,
-  decoder: Decoder,
-  length: number,
-): Decoder {
-  const { rope, headWidth: E, window } = decoder.config;
-  if (window !== null && length > window) {
-    throw new RangeError(
-      `Cannot use a sequence as it must have at most ${window} tokens, for the model's sliding window is not implemented: current length is ${length}`,
-    );
-  }
-  if (length <= unscaledLength(rope)) return decoder;
-  const frequencies = ropeFrequencies(rope, E, length);
-  return { ...decoder, frequencies: backend.upload(frequencies, [E / 2]) };
-}
 
 /** How the decoder reduces. */
 export interface ReductionOptions {
@@ -161,6 +31,15 @@ export interface ReductionOptions {
   readonly ranking?: Ranking;
   /** Which position ids survivors have. Default "original". */
   readonly positions?: PositionRule;
+}
+
+/** How one layer reduces, and what it leaves. */
+export interface LayerOptions extends ReductionOptions {
+  /**
+   * Whether the next layer may reduce, and so needs scores where they come from
+   * this one's attention. Default true.
+   */
+  readonly scored?: boolean;
 }
 
 /** What comes of a layer. */
@@ -184,23 +63,24 @@ export function decoderLayer(
   index: number,
   state: DecoderState,
   keep: number,
-  { ranking = "instruction", positions: rule = "original" }: ReductionOptions =
-    {},
+  { scored = true, ...reduction }: LayerOptions = {},
 ): LayerResult<DecoderState> {
-  const reduced = sortAndReduce(backend, state, keep, rule);
-  const { positions, vision, scores } = reduced;
+  const { ranking = "instruction" } = reduction;
+  const reduced = reduce(backend, decoder, index, state, keep, reduction);
   const { hidden, q, past } = transform(backend, decoder, index, reduced);
 
   // scores for the next layer's Sort & Reduce
-  const nextScores = ranking === "random"
-    ? scores
-    : backend.attentionScores(q, past.keys, {
-      headWidth: decoder.config.headWidth,
-      causal: { queries: positions, keys: positions },
-      queryRows: scoringRows(ranking, vision, hidden.shape[1]),
-      keyColumns: vision,
-    });
-  return { leaving: { ...reduced, hidden, scores: nextScores }, past };
+  let { scores } = reduced;
+  if (isByAttention(ranking)) {
+    scores = scored
+      ? scoreByAttention(backend, ranking, {
+        ...reduced,
+        ...{ q, k: past.keys, headWidth: decoder.config.headWidth },
+        causal: { queries: reduced.positions, keys: past.positions },
+      })
+      : null;
+  }
+  return { leaving: { ...reduced, hidden, scores }, past };
 }
 
 /**
@@ -216,20 +96,70 @@ export function decoderLayerLastToken(
   index: number,
   state: DecoderState,
   keep: number,
-  { positions: rule = "original" }: ReductionOptions = {},
+  reduction: ReductionOptions = {},
 ): LayerResult<Tensor> {
-  const all = sortAndReduce(backend, state, keep, rule);
-  const [B, S] = all.positions.shape;
-  const none = backend.upload(new Int32Array(0), [B, 0]);
-  const others = { start: 0, length: S - 1 };
-  const last = {
-    hidden: backend.gatherRows(all.hidden, none, others),
-    positions: backend.gatherRows(all.positions, none, others),
-  };
+  const all = reduce(backend, decoder, index, state, keep, reduction);
+  const last = tokensFrom(backend, all, all.positions.shape[1] - 1);
   const { hidden: leaving, past } = transform(backend, decoder, index, last, {
     seen: all,
   });
   return { leaving, past };
+}
+
+/** Sort & Reduce in front of a layer, by whatever ranks the vision tokens. */
+function reduce(
+  backend: Backend,
+  decoder: Decoder,
+  index: number,
+  state: DecoderState,
+  keep: number,
+  { ranking = "instruction", positions: rule = "original" }: ReductionOptions,
+): DecoderState {
+  if (ranking !== "next" || keep === state.vision.length) {
+    return sortAndReduce(backend, state, keep, rule);
+  }
+  const last = { start: state.hidden.shape[1] - 1, length: 1 };
+  const scores = attentionReceived(backend, decoder, index, state, last);
+  const reduced = sortAndReduce(backend, { ...state, scores }, keep, rule);
+  return { ...reduced, scores: null };
+}
+
+/**
+ * Attention that vision tokens receive in a layer from some of the tokens that
+ * enter it, head mean, summed; without computing the rest of the layer.
+ *
+ * @param rows those that ask
+ * @returns shape [B, n]
+ */
+export function attentionReceived(
+  backend: Backend,
+  decoder: Decoder,
+  index: number,
+  state: DecoderState,
+  rows: Span,
+): Tensor {
+  const asking = tokensFrom(backend, state, rows.start);
+  const { q, k } = queriesAndKeys(backend, decoder, index, asking, state);
+  return backend.attentionScores(q, k, {
+    headWidth: decoder.config.headWidth,
+    causal: { queries: asking.positions, keys: state.positions },
+    queryRows: { start: 0, length: rows.length },
+    keyColumns: state.vision,
+  });
+}
+
+/** All tokens but the first `count`. */
+function tokensFrom(
+  backend: Backend,
+  { hidden, positions }: Tokens,
+  count: number,
+): Tokens {
+  const none = backend.upload(new Int32Array(0), [positions.shape[0], 0]);
+  const first = { start: 0, length: count };
+  return {
+    hidden: backend.gatherRows(hidden, none, first),
+    positions: backend.gatherRows(positions, none, first),
+  };
 }
 
 /** Tokens that enter a layer. */
@@ -268,6 +198,33 @@ export interface Transformed {
   readonly past: KeyValues;
 }
 
+/** What tokens ask in a layer, and how those they see answer. */
+function queriesAndKeys(
+  backend: Backend,
+  decoder: Decoder,
+  index: number,
+  asking: Tokens,
+  seen: Tokens,
+): { q: Tensor; k: Tensor; normedSeen: Tensor } {
+  const { query, key, attentionNorm } = decoder.layers[index];
+  const { normEpsilon } = decoder.config;
+  const normed = ({ hidden }: Tokens): Tensor =>
+    backend.rmsNorm(hidden, attentionNorm, normEpsilon);
+  const rotated = (x: Tensor, layer: Linear, positions: Indices): Tensor =>
+    backend.rope(
+      applyLinear(backend, x, layer),
+      positions,
+      decoder.frequencies,
+    );
+  const normedSeen = normed(seen);
+  const normedAsking = asking === seen ? normedSeen : normed(asking);
+  return {
+    q: rotated(normedAsking, query, asking.positions),
+    k: rotated(normedSeen, key, seen.positions),
+    normedSeen,
+  };
+}
+
 /** A decoder layer's attention and MLP: tokens that ask, and those they see. */
 export function transform(
   backend: Backend,
@@ -278,19 +235,19 @@ export function transform(
 ): Transformed {
   const { headWidth, normEpsilon } = decoder.config;
   const layer = decoder.layers[index];
-
-  // attention; whoever was removed is seen by nobody any more
-  const normed = (tokens: Tokens): Tensor =>
-    backend.rmsNorm(tokens.hidden, layer.attentionNorm, normEpsilon);
   const linear = (x: Tensor, layer: Linear, options?: LinearOptions): Tensor =>
     applyLinear(backend, x, layer, options);
-  const rotated = (x: Tensor, layer: Linear, positions: Indices): Tensor =>
-    backend.rope(linear(x, layer), positions, decoder.frequencies);
-  const normedSeen = normed(seen);
-  const normedAsking = asking === seen ? normedSeen : normed(asking);
-  const q = rotated(normedAsking, layer.query, asking.positions);
+
+  // attention; whoever was removed is seen by nobody any more
+  const { q, k, normedSeen } = queriesAndKeys(
+    backend,
+    decoder,
+    index,
+    asking,
+    seen,
+  );
   const own: KeyValues = {
-    keys: rotated(normedSeen, layer.key, seen.positions),
+    keys: k,
     values: linear(normedSeen, layer.value),
     positions: seen.positions,
   };

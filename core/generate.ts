@@ -11,21 +11,11 @@
  */
 
 import type { Indices, Tensor } from "./backend.ts";
-import {
-  decoderForLength,
-  decoderLayer,
-  decoderLayerLastToken,
-  type KeyValues,
-  type ReductionOptions,
-  transform,
-} from "./decoder.ts";
-import {
-  checkSchedule,
-  embedWords,
-  headLogits,
-  type VisionLanguageModel,
-} from "./model.ts";
+import { type KeyValues, type ReductionOptions, transform } from "./decoder.ts";
+import { decoderForLength } from "./decoder_weights.ts";
+import { embedWords, type VisionLanguageModel } from "./model.ts";
 import { countUp, type DecoderState } from "./reduce.ts";
+import { headLogits, runToNextToken } from "./run.ts";
 import { sampleToken, type SamplingOptions } from "./sampling.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -56,39 +46,16 @@ export function prefill(
   schedule: Schedule,
   reduction: ReductionOptions = {},
 ): Context {
-  checkSchedule(model, state, schedule);
-  const { backend } = model;
-  const { keep } = schedule;
-  const last = model.decoder.layers.length - 1;
-  return backend.scope(() => {
-    const decoder = decoderForLength(backend, model.decoder, state.length);
-    let entering = state;
-    const past: KeyValues[] = [];
-    for (let layer = 0; layer < last; layer++) {
-      const result = backend.scope(() =>
-        decoderLayer(backend, decoder, layer, entering, keep[layer], reduction)
-      );
-      entering = result.leaving;
-      past.push(result.past);
-    }
-    const result = decoderLayerLastToken(
-      backend,
-      decoder,
-      last,
-      entering,
-      keep[last],
-      reduction,
-    );
-    past.push(result.past);
-    return {
-      logits: headLogits(model, result.leaving),
-      past,
-      length: state.length,
-      next: past.map(({ positions }) =>
-        reduction.positions === "reindexed" ? positions.shape[1] : state.length
-      ),
-    };
-  });
+  const options = { ...reduction, keepsPast: true };
+  const { logits, past } = runToNextToken(model, state, schedule, options);
+  return {
+    logits,
+    past,
+    length: state.length,
+    next: past.map(({ positions }) =>
+      reduction.positions === "reindexed" ? positions.shape[1] : state.length
+    ),
+  };
 }
 
 /** A context further on, and what was likely on the way there. */

@@ -1,28 +1,22 @@
 /**
  * A vision language model, put together: vision tower → projector → vision
- * tokens between the words → decoder → next-token logits (transformers'
- * LlavaForConditionalGeneration and InternVLForConditionalGeneration). Each step
- * is a function of its own, so that an evaluator can keep what does not change.
+ * tokens between the words, ready for the decoder (`run.ts`), as in
+ * transformers' LlavaForConditionalGeneration and
+ * InternVLForConditionalGeneration. Each step is a function of its own, so that
+ * an evaluator can keep what does not change.
  *
  * This module is browser compatible.
  */
 
 import type { Backend, Tensor } from "./backend.ts";
 import type { ModelConfig } from "./config.ts";
-import {
-  type Decoder,
-  decoderForLength,
-  decoderLayer,
-  decoderLayerLastToken,
-  loadDecoder,
-  type ReductionOptions,
-} from "./decoder.ts";
+import { type Decoder, loadDecoder } from "./decoder_weights.ts";
 import { checkpointNames } from "./families.ts";
 import type { Normalization } from "./image.ts";
 import { loadProjector, type Projector } from "./projector.ts";
-import { countUp, type DecoderState, randomScores } from "./reduce.ts";
+import { randomScores } from "./ranking.ts";
+import { countUp, type DecoderState } from "./reduce.ts";
 import type { TensorStore } from "./safetensors.ts";
-import type { Schedule } from "./schedule.ts";
 import { loadVisionTower, type VisionTower } from "./vision.ts";
 import { WeightLoader } from "./weights.ts";
 
@@ -181,138 +175,4 @@ export function checkPrompts(
       }
     }
   }
-}
-
-/** Which layers `runDecoder` runs, and how. */
-export interface RunOptions extends ReductionOptions {
-  /** The layer that `state` enters. Default 0. */
-  readonly from?: number;
-  /** The layer before which to stop. Default L. */
-  readonly to?: number;
-}
-
-/**
- * Runs decoder layers under a schedule. The given state is not consumed: it
- * may be entered again with another schedule.
- *
- * @throws {RangeError} the schedule does not fit the model, or removes tokens
- *   before there are scores to rank them by; or the sequence is longer than the
- *   model's window
- */
-export function runDecoder(
-  model: VisionLanguageModel,
-  state: DecoderState,
-  schedule: Schedule,
-  { from = 0, to = model.decoder.layers.length, ...reduction }: RunOptions = {},
-): DecoderState {
-  checkSchedule(model, state, schedule, from);
-  const { backend } = model;
-  return backend.scope(() => {
-    const decoder = decoderForLength(backend, model.decoder, state.length);
-    let next = state;
-    for (let layer = from; layer < to; layer++) {
-      const entering = next;
-      next = backend.scope(() =>
-        decoderLayer(
-          backend,
-          decoder,
-          layer,
-          entering,
-          schedule.keep[layer],
-          reduction,
-        ).leaving
-      );
-    }
-    return next;
-  });
-}
-
-/**
- * Checks that a schedule can be run.
- *
- * @param state what enters layer `from`
- * @throws {RangeError} it does not fit the model, or removes tokens before there
- *   are scores to rank them by
- */
-export function checkSchedule(
-  { decoder }: VisionLanguageModel,
-  state: DecoderState,
-  { keep }: Schedule,
-  from: number = 0,
-): void {
-  if (keep.length !== decoder.layers.length) {
-    throw new RangeError(
-      `Cannot run a schedule as it must have ${decoder.layers.length} layers: current number is ${keep.length}`,
-    );
-  }
-  if (keep[from] < state.vision.length && state.scores === null) {
-    throw new RangeError(
-      `Cannot run a schedule as layer ${from} has no attention before it to rank by and must keep all ${state.vision.length} vision tokens: current count is ${
-        keep[from]
-      }`,
-    );
-  }
-}
-
-/**
- * Runs the decoder to the logits of the next token, shape [B, 1, V]: what
- * `nextTokenLogits` gives after `runDecoder`, without computing in the last
- * layer what nothing reads.
- *
- * @throws {RangeError} as `runDecoder`, or `from` is not a layer
- */
-export function predictNextToken(
-  model: VisionLanguageModel,
-  state: DecoderState,
-  schedule: Schedule,
-  { from = 0, ...reduction }: Omit<RunOptions, "to"> = {},
-): Tensor {
-  const { backend } = model;
-  const last = model.decoder.layers.length - 1;
-  if (from > last) {
-    throw new RangeError(
-      `Cannot predict a token from layer ${from} as the last layer is ${last}`,
-    );
-  }
-  return backend.scope(() => {
-    const entering = runDecoder(model, state, schedule, {
-      ...reduction,
-      from,
-      to: last,
-    });
-    const { leaving } = decoderLayerLastToken(
-      backend,
-      decoderForLength(backend, model.decoder, state.length),
-      last,
-      entering,
-      schedule.keep[last],
-      reduction,
-    );
-    return headLogits(model, leaving);
-  });
-}
-
-/**
- * What follows the last token: logits of shape [B, 1, V].
- *
- * @param state what left the last layer
- */
-export function nextTokenLogits(
-  model: VisionLanguageModel,
-  { hidden }: DecoderState,
-): Tensor {
-  const last = { start: hidden.shape[1] - 1, length: 1 };
-  return model.backend.scope(() =>
-    headLogits(model, model.backend.sliceRows(hidden, last))
-  );
-}
-
-/** Hidden states that left the last layer → logits [B, S, V]. */
-export function headLogits(
-  { backend, decoder }: VisionLanguageModel,
-  hidden: Tensor,
-): Tensor {
-  const { normEpsilon } = decoder.config;
-  const normed = backend.rmsNorm(hidden, decoder.finalNorm, normEpsilon);
-  return backend.linear(normed, decoder.head);
 }

@@ -9,7 +9,8 @@
  */
 
 import type { Indices, Span, Tensor } from "./backend.ts";
-import { decoderForLength, type KeyValues, transform } from "./decoder.ts";
+import { type KeyValues, transform } from "./decoder.ts";
+import { decoderForLength } from "./decoder_weights.ts";
 import {
   checkPrompts,
   embedWords,
@@ -17,12 +18,13 @@ import {
   type VisionLanguageModel,
 } from "./model.ts";
 import {
-  countUp,
-  type DecoderState,
+  isByAttention,
   randomScores,
   type Ranking,
-  scoringRows,
-} from "./reduce.ts";
+  scoreByAttention,
+  startRanking,
+} from "./ranking.ts";
+import { countUp, type DecoderState } from "./reduce.ts";
 
 /** System and vision tokens of one image, as they enter a layer. */
 export interface Prefix {
@@ -90,9 +92,21 @@ export function prefixTensors(
   return [hidden, positions, ...kept];
 }
 
+/**
+ * Whether a ranking can do without what passes layers before it only in a whole
+ * sequence: raters are chosen by what enters layer 0, and `self_cross` asks
+ * vision tokens.
+ */
+export function sharesPrefixes(ranking: Ranking): boolean {
+  return ranking !== "raters" && ranking !== "self_cross";
+}
+
 /** How questions are asked. */
 export interface AskOptions {
-  /** How vision tokens are ranked. Default "instruction". */
+  /**
+   * How vision tokens are ranked; beyond layer 0 one of those that
+   * `sharesPrefixes` allows. Default "instruction".
+   */
   readonly ranking?: Ranking;
   /** With the random ranking, a number for each sample. */
   readonly samples?: readonly number[];
@@ -144,27 +158,29 @@ export function askPrefixes(
           },
         });
         // for the layer that the batch enters; those before keep all tokens
-        if (ranking === "random" || layer < depth - 1) {
+        if (!isByAttention(ranking) || layer < depth - 1) {
           return { hidden: left.hidden, scores };
         }
-        const rows = scoringRows(ranking, vision, P + T);
         return {
           hidden: left.hidden,
-          scores: backend.attentionScores(left.q, left.past.keys, {
+          scores: scoreByAttention(backend, ranking, {
+            ...{ q: left.q, k: left.past.keys, vision },
             headWidth: decoder.config.headWidth,
             causal: { queries: words, keys: positions },
-            queryRows: { ...rows, start: rows.start - P },
-            keyColumns: vision,
           }),
         };
       }));
     }
-    return {
+    const state = {
       hidden: backend.concat([join(({ hidden }) => hidden), hidden], 1),
       positions,
       vision,
       length: P + T,
       scores,
     };
+    // Before layer 0 whoever runs it starts the ranking.
+    return depth > 0 && ranking === "uniform"
+      ? startRanking(backend, state, ranking)
+      : state;
   });
 }

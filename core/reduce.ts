@@ -1,29 +1,16 @@
 /**
  * Sort & Reduce (paper section 1): which vision tokens stay.
  *
- * At layer i the vision tokens are sorted by the attention they received in
- * layer i − 1, and the best keep[i] stay; a removed token is gone for all
- * later layers. This file decides; moving the survivors is an operation of the
- * backend. Keep counts come from the schedule, so nothing is read back.
+ * At layer i the vision tokens are sorted by their scores (`ranking.ts`: the
+ * attention they received in layer i − 1), and the best keep[i] stay; a removed
+ * token is gone for all later layers. This file decides; moving the survivors
+ * is an operation of the backend. Keep counts come from the schedule, so
+ * nothing is read back.
  *
  * This module is browser compatible.
  */
 
 import type { Backend, Indices, Span, Tensor } from "./backend.ts";
-import { createRandom } from "./random.ts";
-
-/**
- * How vision tokens are ranked:
- * - `instruction`: by the attention from all tokens after the image, summed
- *   (the paper's rule);
- * - `last`: by the attention from the last token alone (FastV's rule);
- * - `random`: in a random order per sample, fixed for all layers; the control
- *   that shows what ranking is worth.
- */
-export type Ranking = "instruction" | "last" | "random";
-
-/** All rankings, for whoever lets a user choose. */
-export const RANKINGS: readonly Ranking[] = ["instruction", "last", "random"];
 
 /**
  * Position ids of the survivors: as they were (`original`, FastV's rule and
@@ -42,11 +29,15 @@ export interface DecoderState {
   /** Tokens that the sequence had before any were removed. */
   readonly length: number;
   /**
-   * Rank of every vision token still there, shape [B, n], higher stays longer:
-   * the attention it received in the layer before, or a random number. Null
-   * before layer 0 unless the ranking is random.
+   * Rank of every vision token still there, shape [B, n], higher stays longer.
+   * Null where no layer before has made them and none reduces here.
    */
   readonly scores: Tensor | null;
+  /**
+   * Which instruction tokens ask, shape [B, T], as `selectRaters` gives them;
+   * where the ranking is `raters`, from layer 1 on.
+   */
+  readonly raters?: Tensor;
 }
 
 /**
@@ -81,16 +72,6 @@ export function sortAndReduce(
   };
 }
 
-/** The queries whose attention ranks the vision tokens in a sequence of S. */
-export function scoringRows(
-  ranking: Exclude<Ranking, "random">,
-  vision: Span,
-  S: number,
-): Span {
-  const start = ranking === "last" ? S - 1 : vision.start + vision.length;
-  return { start, length: S - start };
-}
-
 /** Position ids first … first + S − 1 for every sample, shape [B, S]. */
 export function countUp(
   backend: Backend,
@@ -100,22 +81,4 @@ export function countUp(
 ): Indices {
   const ids = Int32Array.from({ length: B * S }, (_, i) => first + i % S);
   return backend.upload(ids, [B, S]);
-}
-
-/**
- * Scores for the random ranking, shape [B, N]: a sample's own stream, so its
- * order depends neither on its batch nor on the schedule.
- *
- * @param samples a number for each sample of the batch
- */
-export function randomScores(
-  backend: Backend,
-  samples: readonly number[],
-  N: number,
-): Tensor {
-  const scores = samples.flatMap((sample) => {
-    const random = createRandom(sample);
-    return Array.from({ length: N }, () => random.uniform());
-  });
-  return backend.upload(Float32Array.from(scores), [samples.length, N]);
 }

@@ -21,6 +21,7 @@ import type {
 } from "./backend.ts";
 import { erf } from "./erf.ts";
 import { attention, attentionScores } from "./reference_attention.ts";
+import { aboveMean, add, multiply } from "./reference_elementwise.ts";
 import {
   checkSize,
   floats,
@@ -63,6 +64,8 @@ export function createReferenceBackend(): Backend {
     reshape: (x, shape) => tensor(shape, floats(x)), // values never change
     concat,
     add,
+    multiply,
+    aboveMean,
     embed,
   };
 }
@@ -104,7 +107,7 @@ function linear(
   const out = tensor([...x.shape.slice(0, -1), O]);
   const M = out.data.length / O;
   const products = new Float64Array(M * O);
-  multiply(products, floats(x), weights(weight), M, O, I);
+  multiplyMatrices(products, floats(x), weights(weight), M, O, I);
   for (let i = 0; i < products.length; i++) {
     let value = products[i];
     if (bias) value += floats(bias)[i % O];
@@ -121,7 +124,7 @@ function linear(
  * their sums in registers; rows past an edge repeat the last one, and what they
  * give is not stored.
  */
-function multiply(
+function multiplyMatrices(
   out: Float64Array,
   x: Float32Array,
   weight: Float32Array,
@@ -300,15 +303,6 @@ function concat(
       out.data.set(data.subarray(b * size, (b + 1) * size), to);
       to += size;
     }
-  }
-  return out;
-}
-
-function add(x: Tensor, y: Tensor): Tensor {
-  const out = tensor(x.shape);
-  const size = floats(y).length;
-  for (let i = 0; i < out.data.length; i++) {
-    out.data[i] = floats(x)[i] + floats(y)[i % size];
   }
   return out;
 }

@@ -42,6 +42,10 @@ export interface Kernels {
   /** See `kernels/rows.ts`. */
   readonly add: Kernel;
   /** See `kernels/rows.ts`. */
+  readonly multiply: Kernel;
+  /** See `kernels/rows.ts`. */
+  readonly aboveMean: Kernel;
+  /** See `kernels/rows.ts`. */
   readonly topK: Kernel;
 }
 

@@ -6,21 +6,19 @@
  */
 
 import {
-  embedImages,
-  embedPrompts,
+  type AttentionRanking,
   fullSchedule,
-  type Ranking,
   runDecoder,
   type Tensor,
   type VisionLanguageModel,
 } from "../core/mod.ts";
 import type { SampleSet } from "./batches.ts";
-import { eventLoopTurn } from "./evaluator.ts";
+import { forEachSample } from "./samples.ts";
 
 /** Options of `attentionByLayer`. */
 export interface AttentionOptions {
   /** Whose attention counts. Default "instruction". */
-  readonly ranking?: Exclude<Ranking, "random">;
+  readonly ranking?: AttentionRanking;
   /** When aborted, the function rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -32,30 +30,21 @@ export interface AttentionOptions {
  */
 export async function attentionByLayer(
   model: VisionLanguageModel,
-  { images, samples }: SampleSet,
+  set: SampleSet,
   { ranking = "instruction", signal }: AttentionOptions = {},
 ): Promise<Float32Array[][]> {
-  const { backend, config } = model;
-  const L = config.decoder.layers;
-  const schedule = fullSchedule(L, config.visionTokens);
+  const L = model.config.decoder.layers;
+  const schedule = fullSchedule(L, model.config.visionTokens);
   const scores: Float32Array[][] = [];
-  for (const { image, prompt } of samples) {
-    signal?.throwIfAborted();
-    const layers = backend.scope(() => {
-      const visionTokens = embedImages(model, [images[image]]);
-      let state = embedPrompts(model, visionTokens, [prompt]);
-      return Array.from({ length: L }, (_, from): Tensor => {
-        state = runDecoder(model, state, schedule, {
-          from,
-          to: from + 1,
-          ranking,
-        });
+  await forEachSample(model, set, {
+    compute: (state) =>
+      Array.from({ length: L }, (_, from): Tensor => {
+        const options = { from, to: from + 1, ranking };
+        state = runDecoder(model, state, schedule, options);
         return state.scores!;
-      });
-    });
-    scores.push(await Promise.all(layers.map((layer) => backend.read(layer))));
-    backend.free(layers);
-    await eventLoopTurn();
-  }
+      }),
+    use: (layers) => scores.push(layers),
+    signal,
+  });
   return scores;
 }

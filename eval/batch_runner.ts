@@ -16,6 +16,7 @@ import {
   type ReductionOptions,
   runDecoder,
   type Schedule,
+  sharesPrefixes,
   type Tensor,
   type VisionLanguageModel,
 } from "../core/mod.ts";
@@ -84,7 +85,10 @@ export function createBatchRunner(
     to: number,
     reduction: ReductionOptions,
   ): EnteringState {
-    const depth = Math.min(to, unreducedLayers(schedule));
+    const { ranking = "instruction" } = reduction;
+    const depth = sharesPrefixes(ranking)
+      ? Math.min(to, unreducedLayers(schedule))
+      : 0;
     const prefixes = store.prefixes(
       batch.map(({ image }) => image),
       batch.map(({ prompt }) => prompt),
@@ -135,7 +139,8 @@ export function createBatchRunner(
   }
 
   function replaceCache(batch: Batch, entering: EnteringState): void {
-    // Layers hand on position ids and random scores as they are.
+    // Layers hand on as they are: position ids, scores that are not from
+    // attention, raters.
     const kept = tensorsOf(entering.state);
     const old = cached.get(batch);
     if (old) {
@@ -190,7 +195,7 @@ function sameRules(a: ReductionOptions, b: ReductionOptions): boolean {
 }
 
 function tensorsOf(
-  { hidden, positions, scores }: DecoderState,
+  { hidden, positions, scores, raters }: DecoderState,
 ): (Tensor | Indices)[] {
-  return scores ? [hidden, positions, scores] : [hidden, positions];
+  return [hidden, positions, scores ?? [], raters ?? []].flat();
 }

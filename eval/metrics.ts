@@ -23,12 +23,39 @@ export function scoreAnswer(
 ): Pick<SampleResult, "correct" | "loss"> {
   const row = logits.subarray(b * V, (b + 1) * V);
   const best = argmax(row);
-  // Relative to the largest logit, so that exp does not overflow and a common
-  // offset cancels.
-  let sum = 0;
-  for (const logit of row) sum += Math.exp(logit - row[best]);
-  const loss = Math.log(sum) + (row[best] - row[answer]);
+  const loss = logSum(row, row[best]) + (row[best] - row[answer]);
   return { correct: best === answer, loss };
+}
+
+/**
+ * KL(p ‖ q) of two distributions in nats, ≥ 0 but for rounding.
+ *
+ * @param p logits of the first, shape [V]
+ * @param q logits of the second, shape [V]
+ */
+export function klDivergence(p: Float32Array, q: Float32Array): number {
+  const logP = logSoftmax(p);
+  const logQ = logSoftmax(q);
+  return logP.reduce(
+    (sum, log, i) => sum + Math.exp(log) * (log - logQ[i]),
+    0,
+  );
+}
+
+function logSoftmax(logits: Float32Array): Float64Array {
+  const largest = logits[argmax(logits)];
+  const log = logSum(logits, largest);
+  return Float64Array.from(logits, (logit) => logit - largest - log);
+}
+
+/**
+ * log Σ exp of logits, relative to the largest of them, so that exp does not
+ * overflow and a common offset cancels.
+ */
+function logSum(logits: Float32Array, largest: number): number {
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - largest);
+  return Math.log(sum);
 }
 
 /** The place of the largest value; of equal ones, the first. */

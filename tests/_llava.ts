@@ -36,7 +36,7 @@ export interface PrunedRun {
   readonly label: string;
   /** Keep counts per layer. */
   readonly keep: readonly number[];
-  readonly ranking: Exclude<Ranking, "random">;
+  readonly ranking: Ranking;
   readonly positions: PositionRule;
   /** Vision tokens there, `kept[layer][sample]`, numbered from 0. */
   readonly kept: readonly (readonly (readonly number[])[])[];
@@ -105,7 +105,7 @@ export interface Trace {
     readonly hidden: Float32Array;
     /** Shape [B, S]. */
     readonly positions: Int32Array;
-    /** Shape [B, n], n being the vision tokens there. */
+    /** Shape [B, n], n being the vision tokens there; none are empty. */
     readonly scores: Float32Array;
   }[];
   /** Shape [B, V]. */
@@ -131,7 +131,9 @@ export async function trace(
     layers.push({
       hidden: await backend.read(last.hidden),
       positions: await backend.read(last.positions),
-      scores: await backend.read(last.scores!),
+      scores: last.scores
+        ? await backend.read(last.scores)
+        : new Float32Array(),
     });
   }
   const logits = await backend.read(nextTokenLogits(model, last));

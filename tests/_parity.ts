@@ -22,6 +22,12 @@ export class Inputs {
     return this.backend.upload(data, shape);
   }
 
+  /** Uniform in [0, 1), but for those that are 0. */
+  weights(shape: readonly number[]): Tensor {
+    const data = randomFloats(this.#random, size(shape));
+    return this.backend.upload(data.map((x) => Math.max(0, x)), shape);
+  }
+
   /** The given numbers. */
   tensor(shape: readonly number[], values: Iterable<number>): Tensor {
     return this.backend.upload(Float32Array.from(values), shape);
@@ -34,11 +40,19 @@ export class Inputs {
 
   /** Uniform integers in [0, end). */
   integers(shape: readonly number[], end: number): Indices {
-    const values = Array.from(
+    return this.indices(shape, this.#wholeNumbers(shape, end));
+  }
+
+  /** The same as floats: their sums are exact on every backend. */
+  wholeFloats(shape: readonly number[], end: number): Tensor {
+    return this.tensor(shape, this.#wholeNumbers(shape, end));
+  }
+
+  #wholeNumbers(shape: readonly number[], end: number): number[] {
+    return Array.from(
       { length: size(shape) },
       () => Math.floor(this.#random() * end),
     );
-    return this.indices(shape, values);
   }
 
   /** For each of B rows, S ascending position ids with gaps up to `gap` − 1. */

@@ -100,6 +100,8 @@ export function createTrackingBackend(inner: Backend): TrackingBackend {
     sliceRows: tracked(inner.sliceRows),
     concat: tracked(inner.concat) as Backend["concat"],
     add: tracked(inner.add),
+    multiply: tracked(inner.multiply),
+    aboveMean: tracked(inner.aboveMean),
     embed: tracked(inner.embed),
   };
 }

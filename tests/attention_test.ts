@@ -3,7 +3,13 @@
 // matrices, and by what must not change the result.
 
 import { assertEquals, assertNotEquals } from "@std/assert";
-import type { AttentionSpec, Indices, Span, Tensor } from "../core/mod.ts";
+import type {
+  AttentionSpec,
+  Indices,
+  ScoreSpec,
+  Span,
+  Tensor,
+} from "../core/mod.ts";
 import {
   attentionMatrix,
   denseAttention,
@@ -260,6 +266,31 @@ Deno.test("attentionScores() averages heads and sums queries, worked by hand", a
   });
   assertEquals(scores.shape, [1, 2]);
   assertClose(await backend.read(scores), [0.75, 1.25], { relative: 1e-7 });
+});
+
+Deno.test("attentionScores() takes the largest head and weighs queries, worked by hand", async () => {
+  // As above: head 0 gives the keys 1/4, 3/4 and then 1/2, 1/2; head 1 the
+  // same to the other query. So the largest are 1/2, 3/4 for both.
+  const q = tensor([1, 2, 2], [1, 0, 0, 1]);
+  const k = tensor([1, 2, 2], [0, 0, Math.log(3), Math.log(3)]);
+  const all = { start: 0, length: 2 };
+  const spec = { headWidth: 1, queryRows: all, keyColumns: all };
+  const scores = async (more: Partial<ScoreSpec>) => [
+    ...await backend.read(backend.attentionScores(q, k, { ...spec, ...more })),
+  ];
+  const close = { relative: 1e-7 };
+  assertClose(await scores({ heads: "max" }), [1, 1.5], close);
+  const queryWeights = tensor([1, 2], [0, 2]);
+  assertClose(await scores({ queryWeights }), [0.75, 1.25], close);
+  const both = { heads: "max", queryWeights } as const;
+  assertClose(await scores(both), [1, 1.5], close);
+  // Two queries that differ: the first gives 1/4, 3/4, the second 1/2, 1/2.
+  const differing = tensor([1, 2, 2], [1, 1, 0, 0]);
+  const weighted = backend.attentionScores(differing, k, {
+    ...spec,
+    queryWeights: tensor([1, 2], [1, 0]),
+  });
+  assertClose(await backend.read(weighted), [0.25, 0.75], close);
 });
 
 Deno.test("attentionScores() adds the rows of the explicit matrices", async () => {

@@ -54,23 +54,31 @@ for (const backend of CPU_BACKENDS) {
   });
 
   Deno.test(`attentionScores() agrees with the reference (${backend.name})`, async () => {
-    const sizes = fc.tuple(SIZES, fc.nat(), fc.nat(), fc.nat(), fc.nat());
+    const spans = fc.tuple(fc.nat(), fc.nat(), fc.nat(), fc.nat());
     await fc.assert(
       fc.asyncProperty(
-        sizes,
-        ([{ seed, B, Sq, Sk, K, group, E, scale, causal }, a, b, c, d]) =>
+        SIZES,
+        spans,
+        fc.constantFrom("mean", "max"),
+        fc.boolean(),
+        (
+          { seed, B, Sq, Sk, K, group, E, scale, causal },
+          [a, b, c, d],
+          heads,
+          weighted,
+        ) =>
           assertSame(backend, seed, (inputs) => {
             const { q, k, spec } = attentionInputs(inputs, {
               ...{ B, Sq, Sk, K, group, E, scale, causal },
             });
             const firstRow = a % Sq;
+            const rows = 1 + b % (Sq - firstRow);
             const firstColumn = c % Sk;
             return inputs.backend.attentionScores(q, k, {
               ...spec,
-              queryRows: {
-                start: firstRow,
-                length: 1 + b % (Sq - firstRow),
-              },
+              heads,
+              ...(weighted && { queryWeights: inputs.weights([B, rows]) }),
+              queryRows: { start: firstRow, length: rows },
               keyColumns: {
                 start: firstColumn,
                 length: 1 + d % (Sk - firstColumn),

@@ -144,16 +144,40 @@ for (const backend of CPU_BACKENDS) {
         }, {}),
     ));
 
-  Deno.test(`add() agrees with the reference (${backend.name})`, () =>
+  for (const operation of ["add", "multiply"] as const) {
+    Deno.test(`${operation}() agrees with the reference (${backend.name})`, () =>
+      check(
+        fc.tuple(SHAPE, fc.constantFrom(0, 1, 2)),
+        ([[B, S, D, seed], lacking]) =>
+          assertSame(backend, seed, (inputs) =>
+            inputs.backend[operation](
+              inputs.floats([B, S, D]),
+              inputs.floats([B, S, D].slice(lacking)),
+            )),
+      ));
+  }
+
+  Deno.test(`aboveMean() agrees with the reference (${backend.name})`, () =>
     check(
-      fc.tuple(SHAPE, fc.constantFrom(0, 1, 2)),
-      ([[B, S, D, seed], lacking]) =>
-        assertSame(backend, seed, (inputs) =>
-          inputs.backend.add(
-            inputs.floats([B, S, D]),
-            inputs.floats([B, S, D].slice(lacking)),
-          )),
+      SHAPE,
+      ([B, S, D, seed]) =>
+        assertSame(
+          backend,
+          seed,
+          (inputs) =>
+            inputs.backend.aboveMean(inputs.wholeFloats([B, S, D], 9)),
+          {},
+        ),
     ));
+
+  Deno.test(`aboveMean() marks all values of a row that are the same, however they round (${backend.name})`, async () => {
+    const x = new Inputs(backend, 0);
+    for (const N of [1, 3, 7, 150]) {
+      const row = x.tensor([1, N], Array(N).fill(0.1));
+      const marks = await backend.read(backend.aboveMean(row));
+      assertEquals([...marks], Array(N).fill(1));
+    }
+  });
 
   Deno.test(`embed() agrees with the reference (${backend.name})`, () =>
     check(

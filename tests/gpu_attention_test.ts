@@ -132,17 +132,19 @@ Deno.test("attentionScores() on a GPU agrees with the reference", () =>
     fc.asyncProperty(
       SIZES,
       fc.tuple(fc.nat(), fc.nat(), fc.nat(), fc.nat()),
-      (sizes, [a, b, c, d]) =>
+      fc.constantFrom("mean", "max"),
+      fc.boolean(),
+      (sizes, [a, b, c, d], heads, weighted) =>
         assertSame(gpu, sizes.seed, (inputs) => {
           const { q, k, spec } = attentionInputs(inputs, sizes);
           const firstRow = a % sizes.Sq;
+          const rows = 1 + b % (sizes.Sq - firstRow);
           const firstColumn = c % sizes.Sk;
           return inputs.backend.attentionScores(q, k, {
             ...spec,
-            queryRows: {
-              start: firstRow,
-              length: 1 + b % (sizes.Sq - firstRow),
-            },
+            heads,
+            ...(weighted && { queryWeights: inputs.weights([sizes.B, rows]) }),
+            queryRows: { start: firstRow, length: rows },
             keyColumns: {
               start: firstColumn,
               length: d % (sizes.Sk - firstColumn + 1),

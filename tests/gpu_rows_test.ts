@@ -1,5 +1,6 @@
-// Operations of the GPU backend that move rows, and add(), on random shapes
-// against the reference. All but add() must agree exactly.
+// Operations of the GPU backend that move rows, or go through them value by
+// value, on random shapes against the reference. What only moves must agree
+// exactly.
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -113,17 +114,39 @@ Deno.test("concat() on a GPU agrees with the reference", () =>
       }, {}),
   )));
 
-Deno.test("add() on a GPU agrees with the reference", () =>
+for (const operation of ["add", "multiply"] as const) {
+  Deno.test(`${operation}() on a GPU agrees with the reference`, () =>
+    fc.assert(fc.asyncProperty(
+      SHAPE,
+      fc.constantFrom(0, 1, 2),
+      ([B, S, D, seed], lacking) =>
+        assertSame(gpu, seed, (inputs) =>
+          inputs.backend[operation](
+            inputs.floats([B, S, D]),
+            inputs.floats([B, S, D].slice(lacking)),
+          )),
+    )));
+}
+
+Deno.test("aboveMean() on a GPU agrees with the reference", () =>
   fc.assert(fc.asyncProperty(
     SHAPE,
-    fc.constantFrom(0, 1, 2),
-    ([B, S, D, seed], lacking) =>
-      assertSame(gpu, seed, (inputs) =>
-        inputs.backend.add(
-          inputs.floats([B, S, D]),
-          inputs.floats([B, S, D].slice(lacking)),
-        )),
+    ([B, S, D, seed]) =>
+      assertSame(
+        gpu,
+        seed,
+        (inputs) => inputs.backend.aboveMean(inputs.wholeFloats([B, S, D], 9)),
+        {},
+      ),
   )));
+
+Deno.test("aboveMean() on a GPU marks all values of a row that are the same, however they round", async () => {
+  for (const N of [1, 3, 7, 150]) {
+    const row = gpu.upload(new Float32Array(N).fill(0.1), [1, N]);
+    const marks = await gpu.read(gpu.aboveMean(row));
+    assertEquals([...marks], Array(N).fill(1));
+  }
+});
 
 Deno.test("embed() on a GPU agrees with the reference", () =>
   fc.assert(fc.asyncProperty(

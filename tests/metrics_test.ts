@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { accuracy, argmax, scoreAnswer } from "../eval/mod.ts";
+import { accuracy, argmax, klDivergence, scoreAnswer } from "../eval/mod.ts";
 import { randomFloats, randomInteger, seededRandom } from "./_random.ts";
 
 Deno.test("scoreAnswer() is −log softmax of the answer, in nats", () => {
@@ -57,4 +57,24 @@ Deno.test("accuracy() is the share of right answers, NaN without samples", () =>
   }));
   assertEquals(accuracy(samples), 0.75);
   assertEquals(accuracy([]), NaN);
+});
+
+Deno.test("klDivergence() compares distributions, worked by hand", () => {
+  // p = 1/4, 3/4 and q = 1/2, 1/2, each with an offset that must cancel.
+  const p = Float32Array.of(7, 7 + Math.log(3));
+  const q = Float32Array.of(-2, -2);
+  assertAlmostEquals(
+    klDivergence(p, q),
+    0.25 * Math.log(0.5) + 0.75 * Math.log(1.5),
+    1e-6,
+  );
+  assertAlmostEquals(
+    klDivergence(q, p),
+    0.5 * Math.log(2) + 0.5 * Math.log(2 / 3),
+    1e-6,
+  );
+  assertEquals(klDivergence(p, p), 0);
+  // Finite where one is certain.
+  const sure = Float32Array.of(0, -1e4);
+  assertAlmostEquals(klDivergence(sure, q), Math.log(2), 1e-12);
 });

@@ -5,6 +5,7 @@ import {
   settleOptions,
   USAGE,
 } from "../cli/options.ts";
+import { RANKINGS } from "../core/mod.ts";
 import { checkEpsilon } from "../search/mod.ts";
 
 /** Options with questions of the embedded task. */
@@ -137,7 +138,7 @@ Deno.test("parseOptions() names each impossible value and what it must be", () =
     ],
     [
       "--rank first",
-      `Cannot use --rank as it must be one of instruction, last, random: current value is "first"`,
+      `Cannot use --rank as it must be one of instruction, instruction_max, last, raters, self_cross, next, random, uniform: current value is "first"`,
     ],
     ...["-0.1", "many", "", "Infinity", "NaN"].map((value): [
       string,
@@ -203,6 +204,9 @@ Deno.test("the usage names every option and fits into 80 columns", () => {
     ]
   ) {
     assertEquals(USAGE.split(`\n  --${option} `).length, 2, option);
+  }
+  for (const ranking of RANKINGS) {
+    assert(new RegExp(`^ {23}.*\\b${ranking}\\b`, "m").test(USAGE), ranking);
   }
   for (const line of USAGE.split("\n")) {
     assertEquals(line.slice(80), "", line);

@@ -1,14 +1,8 @@
 // Sort & Reduce on examples that fit in the head: who stays, in which order,
 // with which position ids.
 
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import {
-  countUp,
-  type DecoderState,
-  randomScores,
-  scoringRows,
-  sortAndReduce,
-} from "../core/mod.ts";
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import { countUp, type DecoderState, sortAndReduce } from "../core/mod.ts";
 import { randomFloats, seededRandom } from "./_random.ts";
 import {
   contents,
@@ -129,37 +123,9 @@ Deno.test("sortAndReduce() nests kept sets, whatever the scores of each layer", 
   assertEquals(before, [0, 1, 8, 9, 0, 1, 8, 9]);
 });
 
-Deno.test("scoringRows() are the tokens after the image, or the last one", () => {
-  const vision = { start: 2, length: 3 };
-  assertEquals(scoringRows("instruction", vision, 9), { start: 5, length: 4 });
-  assertEquals(scoringRows("last", vision, 9), { start: 8, length: 1 });
-  const none = { start: 2, length: 0 };
-  assertEquals(scoringRows("instruction", none, 6), { start: 2, length: 4 });
-});
-
 Deno.test("countUp() numbers every sample from 0", async () => {
   assertEquals(await contents(countUp(backend, 2, 3)), {
     shape: [2, 3],
     values: [0, 1, 2, 0, 1, 2],
   });
-});
-
-Deno.test("randomScores() of a sample do not depend on its batch", async () => {
-  const all = await contents(randomScores(backend, [3, 0, 7], 5));
-  assertEquals(all.shape, [3, 5]);
-  for (const [b, sample] of [3, 0, 7].entries()) {
-    const alone = await contents(randomScores(backend, [sample], 5));
-    assertEquals(alone.values, all.values.slice(b * 5, (b + 1) * 5));
-  }
-});
-
-Deno.test("randomScores() rank the tokens of neighbouring samples differently", async () => {
-  const samples = range(20);
-  const ranks = await contents(
-    backend.topK(randomScores(backend, samples, 100), 10),
-  );
-  const rows = samples.map((b) => ranks.values.slice(b * 10, (b + 1) * 10));
-  assertEquals(new Set(rows.map(String)).size, samples.length);
-  // No token is favoured: 200 places fall on most of the 100 tokens.
-  assert(new Set(ranks.values).size > 70);
 });

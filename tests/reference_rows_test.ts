@@ -165,3 +165,23 @@ Deno.test("add() adds equal shapes and repeats what lacks leading dimensions", a
   );
   assertEquals([...await backend.read(x)], range(8)); // as it was
 });
+
+Deno.test("multiply() multiplies equal shapes and repeats what lacks leading dimensions", async () => {
+  const x = tensor([2, 1, 2], [1, 2, 3, 4]);
+  const product = (y: number[], ...shape: number[]) =>
+    contents(backend.multiply(x, tensor(shape, y)));
+  assertEquals(await product([5, 6, 7, 8], 2, 1, 2), {
+    shape: [2, 1, 2],
+    values: [5, 12, 21, 32],
+  });
+  assertEquals((await product([10, -1], 2)).values, [10, -2, 30, -4]);
+});
+
+Deno.test("aboveMean() marks what is at least the mean of its row", async () => {
+  // Means 2.5, 2 and 1.
+  const x = tensor([3, 4], [1, 2, 3, 4, 2, 2, 0, 4, 1, 1, 1, 1]);
+  assertEquals(await contents(backend.aboveMean(x)), {
+    shape: [3, 4],
+    values: [0, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1],
+  });
+});

@@ -1,15 +1,25 @@
 /**
- * Kernels that move and join rows without looking into them.
+ * Kernels that move rows, join them, and compare what is in them.
  *
  * This module is browser compatible.
  */
 
-import { f32, f32x4, i32, type Module, v128 } from "../assembler.ts";
+import {
+  f32,
+  f32x4,
+  i32,
+  type Module,
+  type Operation,
+  select,
+  v128,
+} from "../assembler.ts";
 
 /** Adds the kernels of this file to a module. */
 export function addRowKernels(module: Module): void {
   addCopyRows(module);
-  addAdd(module);
+  addPairwise(module, "add", f32x4.add);
+  addPairwise(module, "multiply", f32x4.mul);
+  addAboveMean(module);
   addTopK(module);
 }
 
@@ -44,10 +54,14 @@ function addCopyRows(module: Module): void {
 }
 
 /**
- * add(out, x, y, count, bytes): out = x + y, `count` times over, for y of
- * `bytes` bytes; out and x go on. Written like rows in `copyRows`.
+ * name(out, x, y, count, bytes): out = operation(x, y), `count` times over, for
+ * y of `bytes` bytes; out and x go on. Written like rows in `copyRows`.
  */
-function addAdd(module: Module): void {
+function addPairwise(
+  module: Module,
+  name: string,
+  operation: Operation<["v128", "v128"], "v128">,
+): void {
   module.function(
     ["i32", "i32", "i32", "i32", "i32"],
     (body, out, x, y, count, bytes) => {
@@ -56,7 +70,7 @@ function addAdd(module: Module): void {
         body.for(offset, { from: 0, to: bytes, step: 16 }, () => {
           body.store(
             i32.add(out, offset),
-            f32x4.add(
+            operation(
               v128.load(i32.add(x, offset)),
               v128.load(i32.add(y, offset)),
             ),
@@ -67,7 +81,41 @@ function addAdd(module: Module): void {
         body.set(count, i32.sub(count, 1));
       });
     },
-    "add",
+    name,
+  );
+}
+
+/**
+ * aboveMean(out, x, rows, bytes): 1 where a value is at least the mean of its
+ * row of `bytes` bytes, or the largest there, else 0.
+ */
+function addAboveMean(module: Module): void {
+  module.function(
+    ["i32", "i32", "i32", "i32"],
+    (body, out, x, rows, bytes) => {
+      const N = body.let(f32.convertI32U(i32.shrU(bytes, 2)));
+      const sum = body.local("f32");
+      const largest = body.local("f32");
+      const at = body.local("i32");
+      body.while(rows, () => {
+        const end = body.let(i32.add(x, bytes));
+        body.set(sum, f32.const(0));
+        body.set(largest, f32.load(x));
+        body.for(at, { from: x, to: end, step: 4 }, () => {
+          body.set(sum, f32.add(sum, f32.load(at)));
+          body.set(largest, f32.max(largest, f32.load(at)));
+        });
+        const least = body.let(f32.min(f32.div(sum, N), largest));
+        body.for(at, { from: x, to: end, step: 4 }, () => {
+          const isAbove = f32.ge(f32.load(at), least);
+          body.store(out, select(f32.const(1), f32.const(0), isAbove));
+          body.set(out, i32.add(out, 4));
+        });
+        body.set(x, end);
+        body.set(rows, i32.sub(rows, 1));
+      });
+    },
+    "aboveMean",
   );
 }
 

@@ -1,5 +1,6 @@
 /**
- * Operations of the CPU backend that choose rows, move them, and join them.
+ * Operations of the CPU backend that choose rows, move them, and join them or
+ * their values.
  *
  * This module is browser compatible.
  */
@@ -7,6 +8,7 @@
 import type { Backend, Indices, Span, Tensor } from "../../core/backend.ts";
 import { sizeOf } from "../../core/reference_tensor.ts";
 import type { Device } from "../device.ts";
+import type { Kernel } from "../module.ts";
 import { addressOf } from "../tensors.ts";
 
 /** The operations of this file on a device. */
@@ -20,6 +22,8 @@ export function movementOperations(
   | "reshape"
   | "concat"
   | "add"
+  | "multiply"
+  | "aboveMean"
   | "embed"
 > {
   function topK(scores: Tensor, k: number): Indices {
@@ -116,16 +120,24 @@ export function movementOperations(
     return out;
   }
 
-  function add(x: Tensor, y: Tensor): Tensor {
+  /** Runs a kernel on each value of x and its partner in y, which is repeated. */
+  function pairwise(kernel: Kernel, x: Tensor, y: Tensor): Tensor {
     const out = pool.make("float", x.shape);
     const size = sizeOf(y.shape);
-    kernels.add(
+    kernel(
       out.address,
       addressOf(x),
       addressOf(y),
       sizeOf(x.shape) / size,
       4 * size,
     );
+    return out;
+  }
+
+  function aboveMean(x: Tensor): Tensor {
+    const out = pool.make("float", x.shape);
+    const N = x.shape.at(-1)!;
+    kernels.aboveMean(out.address, addressOf(x), sizeOf(x.shape) / N, 4 * N);
     return out;
   }
 
@@ -142,5 +154,15 @@ export function movementOperations(
     return out;
   }
 
-  return { topK, gatherRows, sliceRows, reshape, concat, add, embed };
+  return {
+    topK,
+    gatherRows,
+    sliceRows,
+    reshape,
+    concat,
+    add: (x, y) => pairwise(kernels.add, x, y),
+    multiply: (x, y) => pairwise(kernels.multiply, x, y),
+    aboveMean,
+    embed,
+  };
 }

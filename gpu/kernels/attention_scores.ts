@@ -1,8 +1,9 @@
 /**
  * How much attention chosen keys receive from chosen query rows, in three
  * kernels: the softmax's maximum and sum for every such row; with them, every
- * key's share of each row, summed over the rows; the mean over heads. No sum
- * depends on the order in which threads run.
+ * key's share of each row, summed over the rows; the mean over heads. Where the
+ * largest head counts, it is chosen before the sum. No sum depends on the order
+ * in which threads run.
  *
  * This module is browser compatible.
  */
@@ -18,13 +19,17 @@ import {
 } from "./attention_tile.ts";
 
 /**
- * totals[b, h, i] = (m, 1 / Σ exp(s − m)) over all keys' scores s of row i,
- * where m is the largest; (m, 0) for a row that sees no key.
+ * totals[b, h, i] = (m, w / Σ exp(s − m)) over all keys' scores s of row i,
+ * where m is the largest and w the row's weight, where rows are WEIGHTED; (m, 0)
+ * for a row that sees no key.
  */
-export const ATTENTION_TOTALS: Kernel<AttentionSize, AttentionConstant> = {
+export const ATTENTION_TOTALS: Kernel<
+  AttentionSize,
+  AttentionConstant | "WEIGHTED"
+> = {
   label: "attentionTotals",
   sizes: ATTENTION_SIZES,
-  inputs: ["q", "k", "queryPositions", "keyPositions"],
+  inputs: ["q", "k", "queryPositions", "keyPositions", "weights"],
   outputs: ["totals"],
   grid: ({ samples, heads, rows }) => [
     Math.ceil(rows / TILE_ROWS),
@@ -32,7 +37,10 @@ export const ATTENTION_TOTALS: Kernel<AttentionSize, AttentionConstant> = {
     1,
   ],
   code: ATTENTION_TILE + `
-@group(0) @binding(5) var<storage, read_write> totals: array<vec2f>;
+override WEIGHTED: bool;
+
+@group(0) @binding(5) var<storage, read> weights: array<f32>;
+@group(0) @binding(6) var<storage, read_write> totals: array<vec2f>;
 
 // Of 4 rows, over a thread's keys: m and Σ exp(s − m).
 struct Totals { maximum: vec4f, sum: vec4f }
@@ -72,24 +80,35 @@ fn write(parts: Totals, head: u32, firstRow: u32, local: u32) {
   let sum = sumOfGroup(parts.sum * exp(parts.maximum - m), local);
   let i = local % COLUMNS;
   if (i >= 4 || firstRow + i >= sizes.rows) { return; }
-  let factor = select(0.0, 1.0 / sum[i], sum[i] > 0.0);
-  totals[head * sizes.rows + firstRow + i] = vec2f(m[i], factor);
+  let row = firstRow + i;
+  var weight = 1.0;
+  if (WEIGHTED) { weight = weights[head / sizes.heads * sizes.rows + row]; }
+  let factor = select(0.0, weight / sum[i], sum[i] > 0.0);
+  totals[head * sizes.rows + row] = vec2f(m[i], factor);
 }
 `,
 };
 
-/** shares[b, h, n] = Σ exp(s − m) / Σ' exp(s' − m) over the rows. */
-export const ATTENTION_SHARES: Kernel<AttentionSize, AttentionConstant> = {
+/**
+ * shares[b, h, n] = Σ exp(s − m) · w / Σ' exp(s' − m) over the rows. Of TOGETHER
+ * heads in a row, the largest share counts; h numbers these groups.
+ */
+export const ATTENTION_SHARES: Kernel<
+  AttentionSize,
+  AttentionConstant | "TOGETHER"
+> = {
   label: "attentionShares",
   sizes: ATTENTION_SIZES,
   inputs: ["q", "k", "queryPositions", "keyPositions", "totals"],
   outputs: ["shares"],
-  grid: ({ samples, heads, columns }) => [
+  grid: ({ samples, heads, columns }, { TOGETHER }) => [
     Math.ceil(columns / TILE_KEYS),
-    samples * heads,
+    samples * heads / TOGETHER,
     1,
   ],
   code: ATTENTION_TILE + `
+override TOGETHER: u32;
+
 @group(0) @binding(5) var<storage, read> totals: array<vec2f>;
 @group(0) @binding(6) var<storage, read_write> shares: array<f32>;
 
@@ -98,18 +117,27 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let sample = workgroup.y / sizes.heads;
-  let head = workgroup.y % sizes.heads;
+  let firstHead = workgroup.y * TOGETHER; // of all samples' heads
+  let sample = firstHead / sizes.heads;
   let firstColumn = workgroup.x * TILE_KEYS;
   let firstKey = sizes.firstColumn + firstColumn;
 
   var sums = vec4f(); // of this thread's keys
   for (var tile = 0u; tile < sizes.rows; tile += TILE_ROWS) {
     let firstRow = tile + local / COLUMNS * GROUP_ROWS;
-    let rows = rowsFrom(firstRow, sample, head);
-    let scores = scoresOf(rows, firstKey, sample, head, local);
-    sums += sharesOf(scores.upper, workgroup.y, firstRow) +
-      sharesOf(scores.lower, workgroup.y, firstRow + 4);
+    var upper = mat4x4f();
+    var lower = mat4x4f();
+    for (var i = 0u; i < TOGETHER; i++) {
+      let head = (firstHead + i) % sizes.heads;
+      let rows = rowsFrom(firstRow, sample, head);
+      let scores = scoresOf(rows, firstKey, sample, head, local);
+      upper = larger(upper, sharesOf(scores.upper, firstHead + i, firstRow));
+      lower = larger(
+        lower,
+        sharesOf(scores.lower, firstHead + i, firstRow + 4),
+      );
+    }
+    sums += sumOfRows(upper) + sumOfRows(lower);
   }
 
   // Column i of the tile was thread i % 8's key i / 8, in each of 8 groups.
@@ -123,8 +151,8 @@ fn main(
   shares[workgroup.y * sizes.columns + firstColumn + local] = sum;
 }
 
-// Shares of a thread's 4 keys in 4 rows, summed over the rows.
-fn sharesOf(scores: mat4x4f, head: u32, firstRow: u32) -> vec4f {
+// Shares of a thread's 4 keys in 4 rows: a column for each key.
+fn sharesOf(scores: mat4x4f, head: u32, firstRow: u32) -> mat4x4f {
   let rows = firstRow + vec4u(0, 1, 2, 3);
   let at = head * sizes.rows + min(rows, vec4u(sizes.rows - 1));
   let t0 = totals[at.x];
@@ -137,8 +165,20 @@ fn sharesOf(scores: mat4x4f, head: u32, firstRow: u32) -> vec4f {
     vec4f(t0.y, t1.y, t2.y, t3.y),
     rows < vec4u(sizes.rows),
   );
-  return factor * exponentials(scores, maximum);
+  let x = exponentials(scores, maximum);
+  return mat4x4f(x[0] * factor, x[1] * factor, x[2] * factor, x[3] * factor);
 }
+
+fn larger(x: mat4x4f, y: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    max(x[0], y[0]),
+    max(x[1], y[1]),
+    max(x[2], y[2]),
+    max(x[3], y[3]),
+  );
+}
+
+fn sumOfRows(x: mat4x4f) -> vec4f { return vec4f(1.0) * x; }
 `,
 };
 

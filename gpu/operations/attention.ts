@@ -79,27 +79,35 @@ export function attentionOperations(
   }
 
   function attentionScores(q: Tensor, k: Tensor, spec: ScoreSpec): Tensor {
-    const { headWidth: E, causal, queryRows, keyColumns } = spec;
+    const { headWidth: E, causal, queryRows, keyColumns, queryWeights } = spec;
     const B = q.shape[0];
     const H = q.shape[2] / E;
     const N = keyColumns.length;
+    const TOGETHER = spec.heads === "max" ? H : 1;
     return withEvenHeads([q, k], E, ([q, k], evenE) => {
       const inputs = [q, k, causal?.queries, causal?.keys];
       const sizes = sizesOf(q, k, evenE, queryRows, keyColumns);
       const constants = constantsOf(spec);
       const totals = tensors.make("float", [B, H, queryRows.length, 2]);
       runner.run(ATTENTION_TOTALS, {
-        ...{ inputs, outputs: [totals], sizes, constants },
+        inputs: [...inputs, queryWeights],
+        outputs: [totals],
+        sizes,
+        constants: { ...constants, WEIGHTED: queryWeights ? 1 : 0 },
       });
-      const shares = tensors.make("float", [B, H, N]);
+      const heads = H / TOGETHER;
+      const shares = tensors.make("float", [B, heads, N]);
       runner.run(ATTENTION_SHARES, {
-        ...{ inputs: [...inputs, totals], outputs: [shares], sizes, constants },
+        inputs: [...inputs, totals],
+        outputs: [shares],
+        sizes,
+        constants: { ...constants, TOGETHER },
       });
       const scores = tensors.make("float", [B, N]);
       runner.run(MEAN_OF_HEADS, {
         inputs: [shares],
         outputs: [scores],
-        sizes: { samples: B, heads: H, columns: N },
+        sizes: { samples: B, heads, columns: N },
         constants: {},
       });
       for (const x of [totals, shares]) tensors.free(x);

@@ -1,5 +1,6 @@
 /**
- * Operations on the GPU that choose rows, move them, and join them.
+ * Operations on the GPU that choose rows, move them, and join them or their
+ * values.
  *
  * This module is browser compatible.
  */
@@ -7,11 +8,12 @@
 import type { Backend, Indices, Span, Tensor } from "../../core/backend.ts";
 import { sizeOf } from "../../core/reference_tensor.ts";
 import type { Context } from "../context.ts";
-import { ADD } from "../kernels/add.ts";
+import { ABOVE_MEAN } from "../kernels/above_mean.ts";
 import { COPY_ROWS } from "../kernels/copy_rows.ts";
 import { EMBED } from "../kernels/embed.ts";
 import { GATHER_ROWS } from "../kernels/gather_rows.ts";
 import { lanesOf } from "../kernels/lanes.ts";
+import { ADD, MULTIPLY, type PairwiseKernels } from "../kernels/pairwise.ts";
 import { TOP_K } from "../kernels/top_k.ts";
 import { type GpuTensor, partsOf } from "../tensors.ts";
 
@@ -26,6 +28,8 @@ export function movementOperations(
   | "reshape"
   | "concat"
   | "add"
+  | "multiply"
+  | "aboveMean"
   | "embed"
 > {
   function topK(scores: Tensor, k: number): Indices {
@@ -126,17 +130,30 @@ export function movementOperations(
     return y as Tensor | Indices;
   }
 
-  function add(x: Tensor, y: Tensor): Tensor {
+  /** Runs a kernel on each value of x and its partner in y, which is repeated. */
+  function pairwise(kernels: PairwiseKernels, x: Tensor, y: Tensor): Tensor {
     const z = tensors.make("float", x.shape);
     const period = sizeOf(y.shape);
     const lanes = lanesOf(period);
-    runner.run(ADD[lanes], {
+    runner.run(kernels[lanes], {
       inputs: [x, y],
       outputs: [z],
       sizes: { count: sizeOf(x.shape) / lanes, period: period / lanes },
       constants: {},
     });
     return z;
+  }
+
+  function aboveMean(x: Tensor): Tensor {
+    const y = tensors.make("float", x.shape);
+    const width = x.shape.at(-1)!;
+    runner.run(ABOVE_MEAN, {
+      inputs: [x],
+      outputs: [y],
+      sizes: { rows: sizeOf(x.shape) / width, width },
+      constants: {},
+    });
+    return y;
   }
 
   function embed(table: Tensor, ids: Indices): Tensor {
@@ -157,5 +174,15 @@ export function movementOperations(
     return y;
   }
 
-  return { topK, gatherRows, sliceRows, reshape, concat, add, embed };
+  return {
+    topK,
+    gatherRows,
+    sliceRows,
+    reshape,
+    concat,
+    add: (x, y) => pairwise(ADD, x, y),
+    multiply: (x, y) => pairwise(MULTIPLY, x, y),
+    aboveMean,
+    embed,
+  };
 }

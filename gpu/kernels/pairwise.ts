@@ -1,5 +1,5 @@
 /**
- * Sum of tensors, the second of which is repeated.
+ * Sum and product of tensors value by value, the second of which is repeated.
  *
  * This module is browser compatible.
  */
@@ -8,15 +8,24 @@ import { type Kernel, spread } from "../kernel.ts";
 import { FLOATS, type Lanes, withLanes } from "./lanes.ts";
 
 /** z[i] = x[i] + y[i mod period]; `count` and `period` in `Values`. */
-export const ADD: Readonly<
+export const ADD: PairwiseKernels = pairwise("add", "+");
+
+/** z[i] = x[i] · y[i mod period]; `count` and `period` in `Values`. */
+export const MULTIPLY: PairwiseKernels = pairwise("multiply", "*");
+
+/** A kernel of this file, by the values that a thread reads at once. */
+export type PairwiseKernels = Readonly<
   Record<Lanes, Kernel<"count" | "period">>
-> = withLanes(FLOATS, {
-  label: "add",
-  sizes: ["count", "period"],
-  inputs: ["x", "y"],
-  outputs: ["z"],
-  grid: ({ count }) => spread(Math.ceil(count / 128)),
-  code: `
+>;
+
+function pairwise(label: string, operator: "+" | "*"): PairwiseKernels {
+  return withLanes(FLOATS, {
+    label,
+    sizes: ["count", "period"],
+    inputs: ["x", "y"],
+    outputs: ["z"],
+    grid: ({ count }) => spread(Math.ceil(count / 128)),
+    code: `
 struct Sizes { count: u32, period: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<Values>;
@@ -31,7 +40,8 @@ fn main(
 ) {
   let i = (group.x + group.y * groups.x) * 128 + local;
   if (i >= sizes.count) { return; }
-  z[i] = x[i] + y[i % sizes.period];
+  z[i] = x[i] ${operator} y[i % sizes.period];
 }
 `,
-});
+  });
+}

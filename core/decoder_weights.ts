@@ -1,0 +1,137 @@
+/**
+ * The weights of a decoder: LLaMA's. Qwen2, InternLM2 and Phi-3 differ in
+ * biases, in rotary frequencies, and in how a checkpoint stores them.
+ *
+ * This module is browser compatible.
+ */
+
+import type { Backend, Tensor, Weight } from "./backend.ts";
+import type { DecoderConfig } from "./config.ts";
+import type { Linear } from "./layers.ts";
+import { attentionFactor, ropeFrequencies, unscaledLength } from "./rope.ts";
+import type { LinearLoad, WeightLoader } from "./weights.ts";
+
+/** Weights of one decoder layer. */
+export interface DecoderLayer {
+  /** Shape [D]. */
+  readonly attentionNorm: Tensor;
+  /** Weight [H·E, D]. */
+  readonly query: Linear;
+  /** Weight [K·E, D]. */
+  readonly key: Linear;
+  /** Weight [K·E, D]. */
+  readonly value: Linear;
+  /** Weight [D, H·E]. */
+  readonly out: Linear;
+  /** Shape [D]. */
+  readonly mlpNorm: Tensor;
+  /** Weight [M, D]; without a bias, as are the next two. */
+  readonly gate: Linear;
+  /** Weight [M, D]. */
+  readonly up: Linear;
+  /** Weight [D, M]. */
+  readonly down: Linear;
+}
+
+/** A decoder on a backend. */
+export interface Decoder {
+  /** Its sizes. */
+  readonly config: DecoderConfig;
+  /** Shape [V, D]. */
+  readonly embedding: Tensor;
+  /**
+   * Rotary frequencies in radians per position, shape [E/2]: those of a short
+   * sequence, where they depend on its length; see `decoderForLength`.
+   */
+  readonly frequencies: Tensor;
+  /** From shallow to deep. */
+  readonly layers: readonly DecoderLayer[];
+  /** Shape [D]. */
+  readonly finalNorm: Tensor;
+  /** Shape [V, D]; the values of the embedding where the head is tied. */
+  readonly head: Weight;
+}
+
+/** Loads the decoder of a checkpoint. */
+export async function loadDecoder(
+  backend: Backend,
+  loader: WeightLoader,
+  config: DecoderConfig,
+): Promise<Decoder> {
+  const { width: D, headWidth: E, vocabulary: V } = config;
+  const layers: DecoderLayer[] = [];
+  for (let i = 0; i < config.layers; i++) {
+    layers.push(await loadLayer(loader, config, `layers.${i}`));
+  }
+  const embedding = ["decoder", "embedding", [V, D]] as const;
+  return {
+    config,
+    embedding: await loader.tensor(...embedding),
+    frequencies: backend.upload(ropeFrequencies(config.rope, E, 1), [E / 2]),
+    layers,
+    finalNorm: await loader.tensor("decoder", "finalNorm.weight", [D]),
+    // Some checkpoints hold a head of their own although they need none.
+    head: config.tiedHead && !loader.has("head", "linear.weight")
+      ? await loader.weight(...embedding)
+      : await loader.weight("head", "linear.weight", [V, D]),
+  };
+}
+
+async function loadLayer(
+  loader: WeightLoader,
+  config: DecoderConfig,
+  layer: string,
+): Promise<DecoderLayer> {
+  const { width: D, mlpWidth: M, qkvBias, outBias } = config;
+  const queryWidth = config.heads * config.headWidth;
+  const keyWidth = config.kvHeads * config.headWidth;
+  // Turned queries and keys both are to carry the factor, but only their
+  // product counts: the queries carry it twice.
+  const factor = attentionFactor(config.rope) ** 2;
+  const norm = (name: string): Promise<Tensor> =>
+    loader.tensor("decoder", `${layer}.${name}.weight`, [D]);
+  const linear = (
+    name: string,
+    sizes: [number, number],
+    options: LinearLoad = { bias: false },
+  ): Promise<Linear> =>
+    loader.linear("decoder", `${layer}.${name}`, sizes, options);
+  return {
+    attentionNorm: await norm("attentionNorm"),
+    query: await linear("query", [queryWidth, D], {
+      bias: qkvBias,
+      scale: factor === 1 ? null : new Float32Array(queryWidth).fill(factor),
+    }),
+    key: await linear("key", [keyWidth, D], { bias: qkvBias }),
+    value: await linear("value", [keyWidth, D], { bias: qkvBias }),
+    out: await linear("out", [D, queryWidth], { bias: outBias }),
+    mlpNorm: await norm("mlpNorm"),
+    gate: await linear("gate", [M, D]),
+    up: await linear("up", [M, D]),
+    down: await linear("down", [D, M]),
+  };
+}
+
+/**
+ * The decoder as it treats a sequence of the given length: the same one, but
+ * for decoders whose rotary frequencies depend on it.
+ *
+ * @param length tokens in the whole sequence, before any are removed, and with
+ *   those to be generated
+ * @throws {RangeError} the sequence is longer than the decoder's window
+ */
+export function decoderForLength(
+  backend: Backend,
+  decoder: Decoder,
+  length: number,
+): Decoder {
+  const { rope, headWidth: E, window } = decoder.config;
+  if (window !== null && length > window) {
+    throw new RangeError(
+      `Cannot use a sequence as it must have at most ${window} tokens, for the model's sliding window is not implemented: current length is ${length}`,
+    );
+  }
+  if (length <= unscaledLength(rope)) return decoder;
+  const frequencies = ropeFrequencies(rope, E, length);
+  return { ...decoder, frequencies: backend.upload(frequencies, [E / 2]) };
+}

@@ -1,0 +1,49 @@
+/**
+ * One sample after the other through the decoder, for what is measured inside.
+ *
+ * This module is browser compatible.
+ */
+
+import {
+  type DecoderState,
+  embedImages,
+  embedPrompts,
+  type Tensor,
+  type VisionLanguageModel,
+} from "../core/mod.ts";
+import type { SampleSet } from "./batches.ts";
+import { eventLoopTurn } from "./evaluator.ts";
+
+/** What is done with each sample. */
+export interface SampleLoop {
+  /** Computes what is to be read, from the sample as it enters layer 0. */
+  readonly compute: (state: DecoderState) => Tensor[];
+  /** Takes the values of the tensors. */
+  readonly use: (values: Float32Array[]) => void;
+  /** When aborted, the loop rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each sample. */
+  readonly onProgress?:
+    | ((done: number, total: number) => void)
+    | undefined;
+}
+
+/** Runs all samples, and frees what was made for each. */
+export async function forEachSample(
+  model: VisionLanguageModel,
+  { images, samples }: SampleSet,
+  { compute, use, signal, onProgress }: SampleLoop,
+): Promise<void> {
+  const { backend } = model;
+  for (const [i, { image, prompt }] of samples.entries()) {
+    signal?.throwIfAborted();
+    const tensors = backend.scope(() => {
+      const visionTokens = embedImages(model, [images[image]]);
+      return compute(embedPrompts(model, visionTokens, [prompt]));
+    });
+    use(await Promise.all(tensors.map((tensor) => backend.read(tensor))));
+    backend.free(tensors);
+    onProgress?.(i + 1, samples.length);
+    await eventLoopTurn();
+  }
+}

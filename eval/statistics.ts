@@ -1,0 +1,131 @@
+/**
+ * What methods that need no search measure on a calibration set (paper section
+ * 6): the attention that vision tokens receive, for FitPrune, and what becomes
+ * of the next token without them, for VTW.
+ *
+ * This module is browser compatible.
+ */
+
+import {
+  attentionReceived,
+  fromKeepCounts,
+  fullSchedule,
+  nextTokenLogits,
+  predictNextToken,
+  runDecoder,
+  type Tensor,
+  type VisionLanguageModel,
+} from "../core/mod.ts";
+import type { SampleSet } from "./batches.ts";
+import { klDivergence } from "./metrics.ts";
+import { forEachSample } from "./samples.ts";
+
+/** Options of the statistics. */
+export interface StatisticsOptions {
+  /** When aborted, the function rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Called after each sample. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * The attention that vision tokens receive in the unreduced model, by rank.
+ * Shape [L][N] each, largest first: entry n is what the token with the n-th
+ * largest share gets of one query's attention, mean over heads, queries and
+ * samples.
+ */
+export interface AttentionShares {
+  /** From the instruction tokens. */
+  readonly cross: readonly Float64Array[];
+  /** From the vision tokens themselves. */
+  readonly self: readonly Float64Array[];
+}
+
+/**
+ * Measures the attention that vision tokens receive. Tokens are sorted in every
+ * sample and layer by themselves, once for each kind.
+ */
+export async function attentionShares(
+  model: VisionLanguageModel,
+  set: SampleSet,
+  { signal, onProgress }: StatisticsOptions = {},
+): Promise<AttentionShares> {
+  const { backend, decoder, config: { visionTokens: N } } = model;
+  const L = decoder.layers.length;
+  const schedule = fullSchedule(L, N);
+  const zeros = (): Float64Array[] =>
+    Array.from({ length: L }, () => new Float64Array(N));
+  const shares = { cross: zeros(), self: zeros() };
+  /** Instruction tokens of the sample under way. */
+  let T = 0;
+
+  function addRanked(sums: Float64Array, mass: Float32Array, queries: number) {
+    mass.toSorted().reverse().forEach((value, rank) => {
+      sums[rank] += value / queries / set.samples.length;
+    });
+  }
+  await forEachSample(model, set, {
+    compute: (state) => {
+      T = state.hidden.shape[1] - state.vision.start - N;
+      return Array.from({ length: L }, (_, layer): Tensor[] => {
+        const { vision } = state;
+        const entering = state;
+        const self = backend.scope(() =>
+          attentionReceived(backend, decoder, layer, entering, vision)
+        );
+        const span = { from: layer, to: layer + 1 };
+        state = runDecoder(model, state, schedule, span);
+        return [state.scores!, self];
+      }).flat();
+    },
+    use: (masses) => {
+      for (let layer = 0; layer < L; layer++) {
+        addRanked(shares.cross[layer], masses[2 * layer], T);
+        addRanked(shares.self[layer], masses[2 * layer + 1], N);
+      }
+    },
+    signal,
+    onProgress,
+  });
+  return shares;
+}
+
+/**
+ * Measures what the next token owes to vision tokens in deep layers: entry l is
+ * KL(full ‖ withdrawn) of the next token's distributions in nats, mean over the
+ * samples, where `full` keeps all vision tokens and `withdrawn` has none from
+ * layer l on. Shape [L]; entry 0 is the model that has not seen the image.
+ */
+export async function withdrawalDivergence(
+  model: VisionLanguageModel,
+  set: SampleSet,
+  { signal, onProgress }: StatisticsOptions = {},
+): Promise<number[]> {
+  const { decoder, config: { visionTokens: N } } = model;
+  const L = decoder.layers.length;
+  const all = fullSchedule(L, N);
+  // Who goes first does not matter: this ranking costs nothing.
+  const ranking = "uniform";
+  const divergence: number[] = Array(L).fill(0);
+  await forEachSample(model, set, {
+    compute: (state) => {
+      const withdrawn = Array.from({ length: L }, (_, layer): Tensor => {
+        const keep = all.keep.map((count, i) => i < layer ? count : 0);
+        const options = { from: layer, ranking } as const;
+        const schedule = fromKeepCounts(keep, N);
+        const logits = predictNextToken(model, state, schedule, options);
+        state = runDecoder(model, state, all, { ...options, to: layer + 1 });
+        return logits;
+      });
+      return [nextTokenLogits(model, state), ...withdrawn];
+    },
+    use: ([full, ...withdrawn]) => {
+      for (const [layer, logits] of withdrawn.entries()) {
+        divergence[layer] += klDivergence(full, logits) / set.samples.length;
+      }
+    },
+    signal,
+    onProgress,
+  });
+  return divergence;
+}
