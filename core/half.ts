@@ -1,5 +1,5 @@
-// 16-bit floating-point numbers widened to 32 bits. Every value of either
-// format is a value of float32, so both conversions are exact.
+// 16-bit floating-point numbers widened to 32 bits, and back. Every value of
+// either format is a value of float32, so widening is exact.
 // This module is browser compatible.
 
 /**
@@ -26,6 +26,29 @@ export function widenFloat16(bits: Uint16Array, out: Float32Array): void {
   const outBits = new Uint32Array(out.buffer, out.byteOffset, out.length);
   for (let i = 0; i < bits.length; i++) outBits[i] = float32BitsOf[bits[i]];
 }
+
+/**
+ * Rounds to IEEE 754 binary16, ties to even.
+ *
+ * @param values Shape [n].
+ * @returns The numbers' bits, shape [n].
+ * @throws {RangeError} A value is not finite, or rounds to none that is.
+ */
+export function narrowFloat16(values: Float32Array): Uint16Array {
+  for (let i = 0; i < values.length; i++) {
+    if (!(Math.abs(values[i]) < FLOAT16_LIMIT)) {
+      throw new RangeError(
+        `Cannot store numbers as f16 as they must be below ${FLOAT16_LIMIT} in magnitude: current value is ${
+          values[i]
+        } at index ${i}`,
+      );
+    }
+  }
+  return new Uint16Array(new Float16Array(values).buffer);
+}
+
+/** Half-way between the greatest binary16, 65,504, and what would be the next. */
+const FLOAT16_LIMIT = 65520;
 
 /** The float32 bits of each of the 65,536 binary16 numbers, made on first use. */
 let float32BitsOf: Uint32Array | undefined;

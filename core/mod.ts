@@ -24,6 +24,7 @@ export * from "./half.ts";
 export * from "./image.ts";
 export * from "./model.ts";
 export * from "./projector.ts";
+export * from "./quantize.ts";
 export * from "./random.ts";
 export * from "./reduce.ts";
 export * from "./reference.ts";
