@@ -28,27 +28,14 @@ export function widenFloat16(bits: Uint16Array, out: Float32Array): void {
 }
 
 /**
- * Rounds to IEEE 754 binary16, ties to even.
+ * Rounds to IEEE 754 binary16, ties to even; from 65,520 on to infinity.
  *
  * @param values Shape [n].
  * @returns The numbers' bits, shape [n].
- * @throws {RangeError} A value is not finite, or rounds to none that is.
  */
 export function narrowFloat16(values: Float32Array): Uint16Array {
-  for (let i = 0; i < values.length; i++) {
-    if (!(Math.abs(values[i]) < FLOAT16_LIMIT)) {
-      throw new RangeError(
-        `Cannot store numbers as f16 as they must be below ${FLOAT16_LIMIT} in magnitude: current value is ${
-          values[i]
-        } at index ${i}`,
-      );
-    }
-  }
   return new Uint16Array(new Float16Array(values).buffer);
 }
-
-/** Half-way between the greatest binary16, 65,504, and what would be the next. */
-const FLOAT16_LIMIT = 65520;
 
 /** The float32 bits of each of the 65,536 binary16 numbers, made on first use. */
 let float32BitsOf: Uint32Array | undefined;

@@ -80,20 +80,49 @@ export function weightBytes(
     : values;
 }
 
+/** Where rounding to 16 bits gives infinity. */
+const F16_LIMIT = 65520;
+
+/**
+ * Checks that a weight can be stored; all weights can be as "f32".
+ *
+ * @param data row-major
+ * @param width I, the length of a row
+ * @throws {RangeError} a value is not finite, or too large for "f16"
+ */
+export function checkWeights(
+  type: WeightType,
+  data: Float32Array,
+  width: number,
+): void {
+  if (type === "f32") return;
+  const limit = type === "f16" ? F16_LIMIT : Infinity;
+  for (let i = 0; i < data.length; i++) {
+    if (!(Math.abs(data[i]) < limit)) {
+      throw new RangeError(
+        `Cannot store weights as ${type} as they must be ${
+          type === "f16" ? `below ${limit} in magnitude` : "finite"
+        }: current value is ${data[i]} in row ${
+          Math.floor(i / width)
+        }, column ${i % width}`,
+      );
+    }
+  }
+}
+
 /**
  * The values that are stored for a weight: its definition, in plain loops.
  *
- * @param data rows of the weight
+ * @param data row-major
  * @param width I, the length of a row
- * @returns the values, as many
- * @throws {RangeError} a value is not finite, or too large for "f16"; "f32"
- *   takes everything
+ * @throws {RangeError} as `checkWeights`
  */
 export function storedValues(
   type: WeightType,
   data: Float32Array,
   width: number,
 ): Float32Array {
+  checkWeights(type, data, width);
   switch (type) {
     case "f32":
       return data.slice();
@@ -110,12 +139,11 @@ export function storedValues(
 }
 
 /**
- * Quantises rows. For each weight w and the s of its group, |w − value · s| is
+ * Quantises rows of finite weights. For each weight w and the s of its group, |w − value · s| is
  * at most |s| / 2, and 1e-6 of that for the rounding of s to a float. Of a row
  * with largest magnitude m, |s| is m / 127 in "int8"; in "int4" at most m / 7.
  *
  * @param data shape [O, I]
- * @throws {RangeError} a value is not finite
  */
 export function quantizeRows(
   data: Float32Array,
@@ -123,7 +151,6 @@ export function quantizeRows(
 ): QuantizedRows {
   const { width } = format;
   const { groups, size } = groupsOf(format);
-  checkFinite(data, format);
   const values = new Int8Array(data.length);
   const scales = new Float32Array(groups * data.length / width || 0);
   const quantize = format.type === "int8" ? quantizeInt8 : quantizeInt4;
@@ -224,16 +251,4 @@ function toInt4(x: number): number {
 /** The nearest integer to an x above −128: Math.round takes V8 several times as long. */
 function nearest(x: number): number {
   return (x + 128.5 | 0) - 128;
-}
-
-function checkFinite(data: Float32Array, { width, type }: RowFormat): void {
-  for (let i = 0; i < data.length; i++) {
-    if (!Number.isFinite(data[i])) {
-      throw new RangeError(
-        `Cannot store weights as ${type} as they must be finite: current value is ${
-          data[i]
-        } in row ${Math.floor(i / width)}, column ${i % width}`,
-      );
-    }
-  }
 }

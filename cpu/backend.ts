@@ -9,9 +9,10 @@
  */
 
 import type { Backend, Indices, Tensor, Weight } from "../core/backend.ts";
+import { weightSuffix, type WeightType } from "../core/quantize.ts";
 import { checkSize, sizeOf } from "../core/reference_tensor.ts";
 import { createDevice } from "./device.ts";
-import { packedSize, packWeight } from "./kernels/linear.ts";
+import { packedBytes, packWeight } from "./kernels/linear_pack.ts";
 import { attentionOperations } from "./operations/attention.ts";
 import { movementOperations } from "./operations/movement.ts";
 import { rowOperations } from "./operations/rows.ts";
@@ -25,6 +26,11 @@ export interface CpuOptions {
    * runtime has it.
    */
   readonly relaxed?: boolean;
+  /**
+   * How the weights of linear layers are stored; products and sums have 32 bits
+   * with all of them. Default "f32".
+   */
+  readonly weightType?: WeightType;
 }
 
 /** A CPU backend, and how much memory it takes. */
@@ -37,9 +43,9 @@ export interface CpuBackend extends Backend {
 
 /** Makes a CPU backend with a memory of its own. */
 export function createCpuBackend(
-  { relaxed = hasRelaxedSimd() }: CpuOptions = {},
+  { relaxed = hasRelaxedSimd(), weightType = "f32" }: CpuOptions = {},
 ): CpuBackend {
-  const device = createDevice(relaxed);
+  const device = createDevice({ relaxed, weightType });
   const { arena, pool } = device;
 
   function upload(data: Float32Array, shape: readonly number[]): Tensor;
@@ -61,11 +67,10 @@ export function createCpuBackend(
 
   function uploadWeight(data: Float32Array, shape: readonly number[]): Weight {
     checkSize(data, shape);
-    const [O, I] = shape;
-    const size = packedSize(O, I);
-    const x = pool.make("weight", shape, 4 * size);
-    const at = x.address / 4;
-    packWeight(arena.floats.subarray(at, at + size), data, O, I);
+    const bytes = packedBytes(weightType, shape);
+    const x = pool.make("weight", shape, bytes);
+    const packed = new Uint32Array(arena.memory.buffer, x.address, bytes / 4);
+    packWeight(packed, data, { type: weightType, shape });
     return x;
   }
 
@@ -82,7 +87,9 @@ export function createCpuBackend(
   }
 
   return {
-    name: `WebAssembly SIMD${relaxed ? "" : " (not relaxed)"}`,
+    name: `WebAssembly SIMD${relaxed ? "" : " (not relaxed)"}${
+      weightSuffix(weightType)
+    }`,
     get memorySize() {
       return arena.size;
     },
