@@ -17,7 +17,7 @@
  * This module is browser compatible.
  */
 
-import { narrowFloat16, widenFloat16 } from "../../core/half.ts";
+import { narrowFloat16 } from "../../core/half.ts";
 import {
   checkWeights,
   groupsOf,
@@ -127,22 +127,37 @@ function packNarrow(
 }
 
 /**
- * A row of halves times a power of two, which loses nothing, and the other way
- * round to the floats that the kernel makes of their bits (see `linear_narrow`).
+ * A row as halves, times a power of two that loses nothing, and what the floats
+ * that the kernel makes of their bits are to be scaled by (see `widen`).
  */
 function scaleHalves(
   row: Float32Array,
 ): { values: Uint16Array; scales: Float32Array } {
-  const halves = new Float32Array(row.length);
-  widenFloat16(narrowFloat16(row), halves);
-  let largest = 2 ** -24;
-  for (const value of halves) largest = Math.max(largest, Math.abs(value));
-  const exponent = 15 - Math.floor(Math.log2(largest));
-  const scaled = halves.map((value) => value * 2 ** exponent);
-  return {
-    values: narrowFloat16(scaled),
-    scales: Float32Array.of(2 ** (112 - exponent)),
-  };
+  const values = narrowFloat16(row);
+  let largest = 1;
+  for (let i = 0; i < values.length; i++) {
+    const exponent = values[i] >> 10 & 0x1f;
+    if (exponent > largest) largest = exponent;
+  }
+  const power = 30 - largest;
+  for (let i = 0; i < values.length; i++) {
+    values[i] = timesPowerOfTwo(values[i], power);
+  }
+  return { values, scales: Float32Array.of(2 ** (112 - power)) };
+}
+
+/** The bits of a half times 2^power, which must not be too large. */
+function timesPowerOfTwo(half: number, power: number): number {
+  const magnitude = half & 0x7fff;
+  if (magnitude >= 0x400) return half + (power << 10);
+  if (magnitude === 0) return half;
+  // Subnormal, fraction · 2⁻²⁴: so many places until its leading one is in
+  // bit 10, where it is implied.
+  const places = Math.clz32(magnitude) - 21;
+  const sign = half & 0x8000;
+  return power < places
+    ? sign | magnitude << power
+    : sign | ((power - places) << 10) + (magnitude << places);
 }
 
 function asFloats({ buffer, byteOffset, length }: Uint32Array): Float32Array {
