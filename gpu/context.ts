@@ -4,9 +4,9 @@
  * This module is browser compatible.
  */
 
+import type { WeightType } from "../core/quantize.ts";
 import { BufferPool, USAGE } from "./buffers.ts";
 import { Failures } from "./failures.ts";
-import type { WeightType } from "./kernels/stored_weights.ts";
 import { Runner } from "./runner.ts";
 import { TensorPool } from "./tensors.ts";
 
