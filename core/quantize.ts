@@ -23,6 +23,15 @@ export const WEIGHT_TYPES = ["f32", "f16", "int8", "int4"] as const;
 /** As floats of 32 or 16 bits, or as integers of 8 or 4 bits with scales. */
 export type WeightType = typeof WEIGHT_TYPES[number];
 
+/** What a backend is told of weights when it is made. */
+export interface WeightOptions {
+  /**
+   * How the weights of linear layers are stored; products and sums have 32 bits
+   * with all of them. Default "f32".
+   */
+  readonly weightType?: WeightType;
+}
+
 /** The formats that have scales. */
 export type IntegerType = "int8" | "int4";
 
@@ -80,15 +89,22 @@ export function weightBytes(
     : values;
 }
 
-/** Where rounding to 16 bits gives infinity. */
-const F16_LIMIT = 65520;
+/**
+ * Magnitudes that cannot be stored, for what is stored must be finite: those
+ * that round to infinity in 16 bits, and some that may when they are scaled.
+ */
+const LIMITS: Readonly<Record<Exclude<WeightType, "f32">, number>> = {
+  f16: 65520,
+  int8: 2 ** 127,
+  int4: 2 ** 127,
+};
 
 /**
  * Checks that a weight can be stored; all weights can be as "f32".
  *
  * @param data row-major
  * @param width I, the length of a row
- * @throws {RangeError} a value is not finite, or too large for "f16"
+ * @throws {RangeError} a value is NaN, infinite, or too large for the type
  */
 export function checkWeights(
   type: WeightType,
@@ -96,15 +112,13 @@ export function checkWeights(
   width: number,
 ): void {
   if (type === "f32") return;
-  const limit = type === "f16" ? F16_LIMIT : Infinity;
+  const limit = LIMITS[type];
   for (let i = 0; i < data.length; i++) {
     if (!(Math.abs(data[i]) < limit)) {
       throw new RangeError(
-        `Cannot store weights as ${type} as they must be ${
-          type === "f16" ? `below ${limit} in magnitude` : "finite"
-        }: current value is ${data[i]} in row ${
-          Math.floor(i / width)
-        }, column ${i % width}`,
+        `Cannot store weights as ${type} as they must be below ${limit} in magnitude: current value is ${
+          data[i]
+        } in row ${Math.floor(i / width)}, column ${i % width}`,
       );
     }
   }
@@ -139,9 +153,10 @@ export function storedValues(
 }
 
 /**
- * Quantises rows of finite weights. For each weight w and the s of its group, |w − value · s| is
- * at most |s| / 2, and 1e-6 of that for the rounding of s to a float. Of a row
- * with largest magnitude m, |s| is m / 127 in "int8"; in "int4" at most m / 7.
+ * Quantises rows that `checkWeights` lets pass. For each weight w and the s of
+ * its group, |w − value · s| is at most |s| / 2, and 1e-6 of that for the
+ * rounding of s to a float. Of a row with largest magnitude m, |s| is m / 127 in
+ * "int8"; in "int4", of a group, at most m / 7. No |s| is below 2⁻¹²⁶.
  *
  * @param data shape [O, I]
  */

@@ -19,7 +19,7 @@ import type {
   Weight,
 } from "./backend.ts";
 import { erf } from "./erf.ts";
-import { storedValues, weightSuffix, type WeightType } from "./quantize.ts";
+import { storedValues, weightSuffix, type WeightOptions } from "./quantize.ts";
 import { attention, attentionScores } from "./reference_attention.ts";
 import {
   checkSize,
@@ -30,12 +30,6 @@ import {
   tensor,
   weights,
 } from "./reference_tensor.ts";
-
-/** How to make a reference backend. */
-export interface ReferenceOptions {
-  /** What the weights of linear layers are rounded to. Default "f32". */
-  readonly weightType?: WeightType;
-}
 
 /**
  * Creates the reference backend.
@@ -50,7 +44,7 @@ export interface ReferenceOptions {
  * ```
  */
 export function createReferenceBackend(
-  { weightType = "f32" }: ReferenceOptions = {},
+  { weightType = "f32" }: WeightOptions = {},
 ): Backend {
   return {
     name: `reference (plain TypeScript loops)${weightSuffix(weightType)}`,

@@ -66,7 +66,11 @@ export class WeightLoader {
       : this.#backend.upload(data, as);
   }
 
-  /** The same for the weight of a linear layer; `as` is [O, I]. */
+  /**
+   * The same for the weight of a linear layer; `as` is [O, I].
+   *
+   * @throws {RangeError} the backend cannot store it; the message names it
+   */
   async loadWeight(
     part: Part,
     name: string,
@@ -74,9 +78,17 @@ export class WeightLoader {
     as: readonly number[] = shape,
   ): Promise<Weight> {
     const data = await this.#read(part, name, shape);
-    return data === null
-      ? this.#backend.uploadWeight(new Float32Array(1), [1, 1])
-      : this.#backend.uploadWeight(data, as);
+    try {
+      return data === null
+        ? this.#backend.uploadWeight(new Float32Array(1), [1, 1])
+        : this.#backend.uploadWeight(data, as);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new RangeError(
+        `Cannot use ${name} of ${this.#label}: ${error.message}`,
+        { cause: error },
+      );
+    }
   }
 
   /** The values, or null where there is a problem, which is noted. */

@@ -9,7 +9,7 @@
  */
 
 import type { Backend, Indices, Tensor, Weight } from "../core/backend.ts";
-import { weightSuffix, type WeightType } from "../core/quantize.ts";
+import { weightSuffix, type WeightOptions } from "../core/quantize.ts";
 import { checkSize, sizeOf } from "../core/reference_tensor.ts";
 import { createDevice } from "./device.ts";
 import { packedBytes, packWeight } from "./kernels/linear_pack.ts";
@@ -20,17 +20,12 @@ import { hasRelaxedSimd } from "./relaxed.ts";
 import { addressOf, type CpuTensor } from "./tensors.ts";
 
 /** How to make a CPU backend. */
-export interface CpuOptions {
+export interface CpuOptions extends WeightOptions {
   /**
    * Whether to use the fused multiply-add of relaxed SIMD. Default: if the
    * runtime has it.
    */
   readonly relaxed?: boolean;
-  /**
-   * How the weights of linear layers are stored; products and sums have 32 bits
-   * with all of them. Default "f32".
-   */
-  readonly weightType?: WeightType;
 }
 
 /** A CPU backend, and how much memory it takes. */

@@ -4,7 +4,12 @@
  * This module is browser compatible.
  */
 
-import type { LlavaConfig, Normalization, Schedule } from "../core/mod.ts";
+import type {
+  LlavaConfig,
+  Normalization,
+  Schedule,
+  WeightType,
+} from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
 import type { BatchOptions, BatchSet } from "./batches.ts";
 import type { Device } from "./device.ts";
@@ -21,6 +26,7 @@ export interface StoredTensor {
 export interface LoadRequest {
   readonly kind: "load";
   readonly device: Device;
+  readonly weightType: WeightType;
   readonly config: LlavaConfig;
   readonly normalization: Normalization;
   /** The whole checkpoint, by name. */

@@ -10,7 +10,7 @@
  * This module is browser compatible.
  */
 
-import type { LlavaSource, Schedule } from "../core/mod.ts";
+import type { LlavaSource, Schedule, WeightOptions } from "../core/mod.ts";
 import type {
   Evaluate,
   EvaluateOptions,
@@ -43,7 +43,7 @@ export interface EvaluatorPool extends Disposable {
 }
 
 /** How a pool runs the model. */
-export interface PoolOptions {
+export interface PoolOptions extends WeightOptions {
   /** Where each worker runs it. Default "cpu". */
   readonly device?: Device;
   /**
@@ -80,7 +80,8 @@ interface Run {
 export async function createEvaluatorPool(
   { config, normalization, tensors }: LlavaSource,
   count: number,
-  { device = "cpu", createWorker = startWorker }: PoolOptions = {},
+  { device = "cpu", weightType = "f32", createWorker = startWorker }:
+    PoolOptions = {},
 ): Promise<EvaluatorPool> {
   const stored = new Map<string, StoredTensor>();
   for (const [name, { shape }] of tensors.tensors) {
@@ -89,6 +90,7 @@ export async function createEvaluatorPool(
   const load: LoadRequest = {
     kind: "load",
     device,
+    weightType,
     config,
     normalization,
     tensors: stored,

@@ -50,9 +50,9 @@ scope.onmessageerror = () => {
 };
 
 async function load(
-  { device, config, normalization, tensors }: LoadRequest,
+  { device, weightType, config, normalization, tensors }: LoadRequest,
 ): Promise<LlavaModel> {
-  return await loadLlava(createBackend(device), {
+  return await loadLlava(createBackend(device, { weightType }), {
     config,
     normalization,
     tensors: {

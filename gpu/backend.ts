@@ -7,7 +7,7 @@
  */
 
 import type { Backend, Indices, Tensor } from "../core/backend.ts";
-import { weightSuffix, type WeightType } from "../core/quantize.ts";
+import { weightSuffix, type WeightOptions } from "../core/quantize.ts";
 import { checkSize, sizeOf } from "../core/reference_tensor.ts";
 import { writeBuffer } from "./buffers.ts";
 import { type Context, createContext } from "./context.ts";
@@ -19,13 +19,7 @@ import { normOperations } from "./operations/norms.ts";
 import { bufferOf, type GpuTensor } from "./tensors.ts";
 
 /** How to make a GPU backend. */
-export interface GpuOptions {
-  /**
-   * How the weights of linear layers are stored; products and sums have 32 bits
-   * with all of them. Default "f32".
-   */
-  readonly weightType?: WeightType;
-}
+export type GpuOptions = WeightOptions;
 
 /** A GPU backend, and how much memory it takes. */
 export interface GpuBackend extends Backend {

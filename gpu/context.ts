@@ -4,7 +4,7 @@
  * This module is browser compatible.
  */
 
-import type { WeightType } from "../core/quantize.ts";
+import type { WeightOptions, WeightType } from "../core/quantize.ts";
 import { BufferPool, USAGE } from "./buffers.ts";
 import { Failures } from "./failures.ts";
 import { Runner } from "./runner.ts";
@@ -25,9 +25,7 @@ export interface Context {
 }
 
 /** What else may be said of a context. */
-export interface ContextOptions {
-  /** How the weights of `linear` are stored. Default "f32". */
-  readonly weightType?: WeightType;
+export interface ContextOptions extends WeightOptions {
   /** Bytes that a kernel may bind. Default: what the device allows. */
   readonly bindable?: number;
 }

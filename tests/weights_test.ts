@@ -5,6 +5,7 @@ import {
   createReferenceBackend,
   loadLlava,
   type TensorStore,
+  type WeightType,
 } from "../core/mod.ts";
 import { enter, keepAll, loadLlavaFixture, trace } from "./_llava.ts";
 
@@ -100,6 +101,30 @@ Deno.test("loadLlava() lists all weights that are missing or misshapen at once",
     ),
   ];
   assertEquals(said.sort(), wrong.sort());
+});
+
+Deno.test("loadLlava() names a weight that cannot be stored in fewer bits", async () => {
+  const { source } = await loadLlavaFixture("llava_a");
+  const hostile = "language_model.model.layers.2.mlp.down_proj.weight";
+  const tensors: TensorStore = {
+    tensors: source.tensors.tensors,
+    async read(name) {
+      const data = await source.tensors.read(name);
+      return name === hostile ? data.map((w, i) => i === 30 ? NaN : w) : data;
+    },
+  };
+  const load = (weightType: WeightType) =>
+    loadLlava(createReferenceBackend({ weightType }), { ...source, tensors });
+  await load("f32");
+  const error = await assertRejects(() => load("int8"), RangeError);
+  assertStringIncludes(
+    error.message,
+    "Cannot use layers.2.mlp.down_proj.weight of llava_a",
+  );
+  assertStringIncludes(
+    error.message,
+    "current value is NaN in row 1, column 7",
+  );
 });
 
 Deno.test("loadLlava() refuses a checkpoint of something else", async () => {
