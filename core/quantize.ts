@@ -169,7 +169,8 @@ export function quantizeRows(
   const values = new Int8Array(data.length);
   const scales = new Float32Array(groups * data.length / width || 0);
   const quantize = format.type === "int8" ? quantizeInt8 : quantizeInt4;
-  for (let row = 0, group = 0; row < data.length; row += width) {
+  let group = 0;
+  for (let row = 0; row < data.length; row += width) {
     for (let start = row; start < row + width; start += size) {
       const end = Math.min(start + size, row + width);
       scales[group++] = quantize(

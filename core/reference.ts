@@ -19,7 +19,7 @@ import type {
   Weight,
 } from "./backend.ts";
 import { erf } from "./erf.ts";
-import { storedValues, weightSuffix, type WeightOptions } from "./quantize.ts";
+import { storedValues, type WeightOptions, weightSuffix } from "./quantize.ts";
 import { attention, attentionScores } from "./reference_attention.ts";
 import {
   checkSize,

@@ -9,7 +9,7 @@
  */
 
 import type { Backend, Indices, Tensor, Weight } from "../core/backend.ts";
-import { weightSuffix, type WeightOptions } from "../core/quantize.ts";
+import { type WeightOptions, weightSuffix } from "../core/quantize.ts";
 import { checkSize, sizeOf } from "../core/reference_tensor.ts";
 import { createDevice } from "./device.ts";
 import { packedBytes, packWeight } from "./kernels/linear_pack.ts";

@@ -7,7 +7,7 @@
  */
 
 import type { Backend, Indices, Tensor } from "../core/backend.ts";
-import { weightSuffix, type WeightOptions } from "../core/quantize.ts";
+import { type WeightOptions, weightSuffix } from "../core/quantize.ts";
 import { checkSize, sizeOf } from "../core/reference_tensor.ts";
 import { writeBuffer } from "./buffers.ts";
 import { type Context, createContext } from "./context.ts";
