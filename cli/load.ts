@@ -100,7 +100,7 @@ function bytesOf({ tensors }: TensorStore, weightType: WeightType): number {
   let bytes = 0;
   for (const [name, { shape: [O = 1, ...rest] }] of tensors) {
     const I = rest.reduce((product, size) => product * size, 1);
-    const isLinear = rest.length > 0 && !/embed(_|ding)/.test(name);
+    const isLinear = rest.length > 0 && !/embed/.test(name);
     bytes += weightBytes(isLinear ? weightType : "f32", [O, I]);
   }
   return bytes;

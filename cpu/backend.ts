@@ -9,7 +9,11 @@
  */
 
 import type { Backend, Indices, Tensor, Weight } from "../core/backend.ts";
-import { type WeightOptions, weightSuffix } from "../core/quantize.ts";
+import {
+  checkWeights,
+  type WeightOptions,
+  weightSuffix,
+} from "../core/quantize.ts";
 import { checkSize, sizeOf } from "../core/reference_tensor.ts";
 import { createDevice } from "./device.ts";
 import { packedBytes, packWeight } from "./kernels/linear_pack.ts";
@@ -62,6 +66,7 @@ export function createCpuBackend(
 
   function uploadWeight(data: Float32Array, shape: readonly number[]): Weight {
     checkSize(data, shape);
+    checkWeights(weightType, data, shape[1]);
     const bytes = packedBytes(weightType, shape);
     const x = pool.make("weight", shape, bytes);
     const packed = new Uint32Array(arena.memory.buffer, x.address, bytes / 4);

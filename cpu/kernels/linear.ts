@@ -130,7 +130,9 @@ export function addLinear(
   madd: MultiplyAdd,
   { math, weightType }: LinearSpec,
 ): Linear {
-  const strips = range(TILE_ROWS).map((i) => addStrip(module, madd, i + 1));
+  const strips = range(TILE_ROWS).map((i) =>
+    addFloatStrip(module, madd, i + 1)
+  );
   const finishes = ACTIVATIONS.map((activation) =>
     addFinish(module, math, activation && math.activations[activation])
   );
@@ -231,9 +233,9 @@ function addBlocks(
 }
 
 /** Adds the strip of a few rows and panels of floats. */
-function addStrip(module: Module, madd: MultiplyAdd, rows: number): Tile {
+function addFloatStrip(module: Module, madd: MultiplyAdd, rows: number): Tile {
   const panels = Math.floor(TILE_ROWS / rows);
-  return addPanels(module, {
+  return addStrip(module, {
     panels,
     type: "f32",
     single: addTile(module, madd, rows, 1),
@@ -247,7 +249,7 @@ function addNarrowStrip(
   madd: MultiplyAdd,
   type: NarrowType,
 ): Tile {
-  return addPanels(module, {
+  return addStrip(module, {
     panels: NARROW_PANELS,
     type,
     single: addNarrowRow(module, madd, { type, panels: 1 }),
@@ -271,7 +273,7 @@ interface Strip {
  * Adds the function that multiplies a few rows of x with a block of panels.
  * Its parameters are those of a tile; `columns` may be any number.
  */
-function addPanels(
+function addStrip(
   module: Module,
   { type, single, several, panels }: Strip,
 ): Tile {

@@ -19,7 +19,6 @@
 
 import { narrowFloat16 } from "../../core/half.ts";
 import {
-  checkWeights,
   groupsOf,
   quantizeRows,
   WEIGHT_BITS,
@@ -59,11 +58,10 @@ function narrowBytes(type: NarrowType, I: number): number {
 }
 
 /**
- * Packs weights.
+ * Packs weights that `checkWeights` lets pass.
  *
  * @param packed overwritten
  * @param weight row-major, shape [O, I]
- * @throws {RangeError} as `checkWeights`
  */
 export function packWeight(
   packed: Uint32Array,
@@ -73,7 +71,6 @@ export function packWeight(
     readonly shape: readonly number[];
   },
 ): void {
-  checkWeights(type, weight, shape[1]);
   packed.fill(0);
   if (type === "f32") packFloats(asFloats(packed), weight, shape);
   else packNarrow(type, packed, weight, shape);
@@ -118,8 +115,8 @@ function packNarrow(
       for (let i = start; i < end; i++) {
         const place = (i - start) % places;
         const value = values[i] & (2 ** bits - 1);
-        packed[at + (i - start - place) / places * PANEL_COLUMNS] |= value <<
-          bits * place;
+        const word = at + (i - start - place) / places * PANEL_COLUMNS;
+        packed[word] |= value << (bits * place);
       }
       at += Math.ceil((end - start) / CHUNK) * chunkBytes(type) / 4;
     }

@@ -107,7 +107,7 @@ function storeIntegers(
     for (let i = 0; i < width; i++) {
       const value = values[row * width + i] & (2 ** bits - 1);
       const place = i % places;
-      out[row * words + (i - place) / places] |= value << bits * place;
+      out[row * words + (i - place) / places] |= value << (bits * place);
     }
     const ofRow = scales.subarray(row * groups, (row + 1) * groups);
     floats.set(ofRow, (row + 1) * words - groups);
