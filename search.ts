@@ -66,7 +66,9 @@ async function search(
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
-  const loaded = await loadModel(given.model, given.device);
+  const loaded = await loadModel(given.model, given.device, {
+    weightType: given.weights,
+  });
   const { name, model } = loaded;
   const { visionTokens, decoder: { layers } } = model.config;
   const options = settleOptions(given, layers);

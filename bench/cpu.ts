@@ -14,7 +14,13 @@
 
 import { cpus } from "node:os";
 import { parseArgs } from "@std/cli/parse-args";
-import type { Tensor } from "../core/mod.ts";
+import {
+  createReferenceBackend,
+  type Tensor,
+  WEIGHT_TYPES,
+  weightBytes,
+  type WeightType,
+} from "../core/mod.ts";
 import { createCpuBackend } from "../cpu/mod.ts";
 import { formatTable } from "../report/mod.ts";
 import { assertClose } from "../tests/_compare.ts";
@@ -24,22 +30,25 @@ import {
   attentionInputs,
   flopOf,
   linearInputs,
+  type LinearWork,
   measureRun,
   nameOf,
   type Prepared,
   type Work,
 } from "./peers/kernels/work.ts";
 
-const linear = (M: number, I: number, O: number): Work => ({
+const linear = (M: number, I: number, O: number): LinearWork => ({
   operation: "linear",
   ...{ M, I, O },
 });
+/** What decoding a token takes again and again. */
+const ROW = linear(1, 4096, 4096);
 const WORKS: readonly Work[] = [
   linear(512, 512, 512),
   linear(1024, 1024, 1024),
   linear(145, 128, 384),
   linear(160, 320, 128),
-  linear(1, 4096, 4096),
+  ROW,
   { operation: "attention", S: 1024, H: 8, E: 64 },
 ];
 
@@ -58,8 +67,8 @@ interface Runner {
 }
 
 /** The library, with its inputs in place. */
-function prepareOurs(work: Work): Prepared {
-  const backend = createCpuBackend();
+function prepareOurs(work: Work, weightType: WeightType = "f32"): Prepared {
+  const backend = createCpuBackend({ weightType });
   let compute: () => Tensor;
   if (work.operation === "linear") {
     const { M, I, O } = work;
@@ -232,6 +241,43 @@ function table(
   ]);
 }
 
+/** One row times weights of all types: how fast they are read, and used. */
+async function weightTypesTable(rounds: number): Promise<string> {
+  const { M, I, O } = ROW;
+  const { x, weight } = linearInputs(ROW);
+  const runners: Runner[] = [];
+  for (const weightType of WEIGHT_TYPES) {
+    const prepared = prepareOurs(ROW, weightType);
+    const reference = createReferenceBackend({ weightType });
+    const expected = reference.linear(
+      reference.upload(x, [M, I]),
+      reference.uploadWeight(weight, [O, I]),
+    );
+    assertClose(
+      await prepared.result(),
+      await reference.read(expected),
+      TOLERANCE,
+    );
+    runners.push(runHere(weightType, prepared));
+  }
+  const seconds = await takeTurns(runners, rounds);
+  const summaries = [median, least];
+  return formatTable([
+    ["", ...["median", "best"].flatMap((name) => [`${name} GB/s`, "ratio"])],
+    ...WEIGHT_TYPES.map((weightType, i) => [
+      weightType,
+      ...summaries.flatMap((summary) => {
+        const bytes = weightBytes(weightType, [O, I]);
+        const mine = summary(seconds[i]);
+        return [
+          (bytes / mine / 1e9).toFixed(1),
+          `${(summary(seconds[0]) / mine).toFixed(2)}x`,
+        ];
+      }),
+    ]),
+  ]);
+}
+
 const args = parseArgs(Deno.args, {
   string: ["rounds", "peers"],
   default: { rounds: "11", peers: PEERS.join() },
@@ -252,6 +298,10 @@ try {
   console.log(table(rows, peers, median));
   console.log(`\nThe best of ${rounds} rounds\n`);
   console.log(table(rows, peers, least));
+  console.log(
+    `\n${nameOf(ROW)} with weights in fewer bits; ratios of speed to f32\n`,
+  );
+  console.log(await weightTypesTable(rounds));
 } finally {
   for (const { process } of peers) process[Symbol.dispose]();
 }

@@ -2,7 +2,7 @@
  * From `--device` to the backend that runs the model.
  */
 
-import type { Backend } from "../core/mod.ts";
+import type { Backend, WeightOptions } from "../core/mod.ts";
 import { createBackend, type Device } from "../eval/mod.ts";
 import {
   checkMemory,
@@ -28,39 +28,49 @@ export interface ChosenDevice {
   readonly backend: Backend;
 }
 
+/** What a backend is to hold, and how to get a GPU for it. */
+export interface OpenOptions extends WeightOptions {
+  /** Asks for a GPU. */
+  readonly request?: () => Promise<GPUDevice>;
+}
+
 /**
  * Opens a backend. "auto" is WebGPU where the GPU is hardware: in software the
  * CPU backend is faster.
  *
  * @param bytes what the model's weights will take
- * @param request how to get a GPU
+ * @param options what it holds, and how to get a GPU
  * @throws {GpuError} the choice is "webgpu" and there is no GPU; or there is
  *   one, but it has too little memory
  */
 export async function openDevice(
   choice: DeviceChoice,
   bytes: number,
-  request: () => Promise<GPUDevice> = requestGpuQuietly,
+  { weightType = "f32", request = requestGpuQuietly }: OpenOptions = {},
 ): Promise<ChosenDevice> {
+  const onGpu = async (gpu: GPUDevice): Promise<ChosenDevice> => {
+    await checkMemory(gpu, bytes);
+    const backend = createGpuBackend(gpu, { weightType });
+    return { device: "webgpu", backend };
+  };
+  const onCore = (device: Device): ChosenDevice => ({
+    device,
+    backend: createBackend(device, { weightType }),
+  });
   switch (choice) {
     case "webgpu":
-      return await onGpu(await request(), bytes);
+      return await onGpu(await request());
     case "auto": {
       const gpu = await request().catch(() => null);
       if (gpu && !isSoftware(gpu.adapterInfo)) {
-        return await onGpu(gpu, bytes);
+        return await onGpu(gpu);
       }
       gpu?.destroy();
-      return { device: "cpu", backend: createBackend("cpu") };
+      return onCore("cpu");
     }
     default:
-      return { device: choice, backend: createBackend(choice) };
+      return onCore(choice);
   }
-}
-
-async function onGpu(gpu: GPUDevice, bytes: number): Promise<ChosenDevice> {
-  await checkMemory(gpu, bytes);
-  return { device: "webgpu", backend: createGpuBackend(gpu) };
 }
 
 /** Where drivers look for a display. */

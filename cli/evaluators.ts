@@ -14,11 +14,11 @@ import type { LoadedModel } from "./load.ts";
  * this process, for one evaluator keeps all of it busy.
  */
 export async function openEvaluators(
-  { model, source, device }: LoadedModel,
+  { model, source, device, weightType }: LoadedModel,
 ): Promise<Evaluators> {
   if (device !== "webgpu") {
     const cores = navigator.hardwareConcurrency;
-    return await createEvaluatorPool(source, cores, { device });
+    return await createEvaluatorPool(source, cores, { device, weightType });
   }
   return createEvaluators(model);
 }

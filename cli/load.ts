@@ -12,6 +12,9 @@ import {
   splitPrompt,
   type TensorStore,
   type VisionLanguageModel,
+  weightBytes,
+  type WeightOptions,
+  type WeightType,
 } from "../core/mod.ts";
 import {
   makeSceneSet,
@@ -40,6 +43,8 @@ export interface LoadedModel {
   readonly model: VisionLanguageModel;
   /** Where it runs. */
   readonly device: ModelDevice;
+  /** How the weights of its linear layers are stored there. */
+  readonly weightType: WeightType;
   /** What workers load it from. */
   readonly source: ModelSource;
   /** Of its checkpoint. */
@@ -63,6 +68,7 @@ const EMBEDDED = new URL("../models/tiny", import.meta.url);
 export async function loadModel(
   directory: string | null,
   choice: DeviceChoice = "cpu",
+  { weightType = "f32" }: WeightOptions = {},
 ): Promise<LoadedModel> {
   const path = directory ?? decodeURIComponent(EMBEDDED.pathname);
   const { config, preprocessor, tokenizer, weights } = await loadCheckpoint(
@@ -77,23 +83,27 @@ export async function loadModel(
     tensors: weights,
     label: path,
   };
-  const { device, backend } = await openDevice(choice, bytesOf(weights));
+  const bytes = bytesOf(weights, weightType);
+  const { device, backend } = await openDevice(choice, bytes, { weightType });
   return {
     name: directory ?? "models/tiny",
     model: await loadVisionLanguageModel(backend, source),
     device,
+    weightType,
     source,
     tokenizer: parseTokenizer(tokenizer, `${path}/tokenizer.json`),
   };
 }
 
-/** What weights take as 32-bit floats. */
-function bytesOf({ tensors }: TensorStore): number {
-  let values = 0;
-  for (const { shape } of tensors.values()) {
-    values += shape.reduce((product, size) => product * size, 1);
+/** What a checkpoint takes: all but linear layers is 32-bit floats. */
+function bytesOf({ tensors }: TensorStore, weightType: WeightType): number {
+  let bytes = 0;
+  for (const [name, { shape: [O = 1, ...rest] }] of tensors) {
+    const I = rest.reduce((product, size) => product * size, 1);
+    const isLinear = rest.length > 0 && !/embed/.test(name);
+    bytes += weightBytes(isLinear ? weightType : "f32", [O, I]);
   }
-  return 4 * values;
+  return bytes;
 }
 
 /** Questions of the embedded task, or from a file. */

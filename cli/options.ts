@@ -5,7 +5,12 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { type Ranking, RANKINGS } from "../core/mod.ts";
+import {
+  type Ranking,
+  RANKINGS,
+  WEIGHT_TYPES,
+  type WeightType,
+} from "../core/mod.ts";
 import type { Criterion } from "../search/mod.ts";
 import { DEVICE_CHOICES, type DeviceChoice } from "./device.ts";
 
@@ -20,6 +25,8 @@ export interface SearchOptions {
   readonly model: string | null;
   /** Where to run it. */
   readonly device: DeviceChoice;
+  /** How the weights of its linear layers are stored. */
+  readonly weights: WeightType;
   /** What the search looks at. */
   readonly calibration: QuestionSource;
   /** What the result is judged on. */
@@ -94,6 +101,10 @@ model, with random ranking at the same counts, and with FastV.
                        core), webgpu, reference (plain loops, slow: what every
                        operation means), or auto: webgpu where the GPU is
                        hardware, else cpu (default: auto)
+  --weights TYPE       how the weights of linear layers are stored: f32 as they
+                       are, f16, int8 (a scale for each output) or int4 (a
+                       scale for 64 inputs); computed with in 32 bits in all
+                       cases (default: f32)
   --calibration N|FILE questions to search with: so many of the embedded task,
                        or a .jsonl file of {"image", "question", "answer"}
                        (default: ${DEFAULT_COUNTS.calibration})
@@ -136,6 +147,7 @@ interrupted. Narrower permissions than -A:
 const STRINGS = [
   "model",
   "device",
+  "weights",
   "calibration",
   "heldout",
   "criterion",
@@ -172,6 +184,7 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
   return {
     model: values.model === undefined ? null : text("model", values.model),
     device: oneOf("device", values.device ?? "auto", DEVICE_CHOICES),
+    weights: oneOf("weights", values.weights ?? "f32", WEIGHT_TYPES),
     calibration: questions(
       "calibration",
       values.calibration,

@@ -31,8 +31,9 @@ export interface Indices {
 
 /**
  * The weight matrix of a linear layer, laid out as the backend likes best:
- * packed for its inner loop, and in time in fewer bits. It is made once, when
- * a model is loaded, and only `linear` reads it.
+ * packed for its inner loop, and in fewer bits where the backend was made for
+ * that (see `quantize.ts`). It is made once, when a model is loaded, and only
+ * `linear` reads it.
  */
 export interface Weight {
   /** What it holds. */
@@ -109,7 +110,12 @@ export interface Backend {
   upload(data: Float32Array, shape: readonly number[]): Tensor;
   /** Copies host integers to the device. */
   upload(data: Int32Array, shape: readonly number[]): Indices;
-  /** Copies the row-major weights of a linear layer, shape [O, I]. */
+  /**
+   * Copies the row-major weights of a linear layer, shape [O, I].
+   *
+   * @throws {RangeError} a value cannot be stored in as few bits as the backend
+   *   was made for
+   */
   uploadWeight(data: Float32Array, shape: readonly number[]): Weight;
 
   /** Waits for the tensor's value and copies it to the host. */

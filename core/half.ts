@@ -1,5 +1,5 @@
-// 16-bit floating-point numbers widened to 32 bits. Every value of either
-// format is a value of float32, so both conversions are exact.
+// 16-bit floating-point numbers widened to 32 bits, and back. Every value of
+// either format is a value of float32, so widening is exact.
 // This module is browser compatible.
 
 /**
@@ -25,6 +25,16 @@ export function widenFloat16(bits: Uint16Array, out: Float32Array): void {
   float32BitsOf ??= Uint32Array.from({ length: 1 << 16 }, (_, h) => widen(h));
   const outBits = new Uint32Array(out.buffer, out.byteOffset, out.length);
   for (let i = 0; i < bits.length; i++) outBits[i] = float32BitsOf[bits[i]];
+}
+
+/**
+ * Rounds to IEEE 754 binary16, ties to even; from 65,520 on to infinity.
+ *
+ * @param values Shape [n].
+ * @returns The numbers' bits, shape [n].
+ */
+export function narrowFloat16(values: Float32Array): Uint16Array {
+  return new Uint16Array(new Float16Array(values).buffer);
 }
 
 /** The float32 bits of each of the 65,536 binary16 numbers, made on first use. */

@@ -32,6 +32,7 @@ export * from "./names.ts";
 export * from "./prefix.ts";
 export * from "./preprocess.ts";
 export * from "./projector.ts";
+export * from "./quantize.ts";
 export * from "./random.ts";
 export * from "./ranking.ts";
 export * from "./reduce.ts";

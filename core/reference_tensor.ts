@@ -18,7 +18,7 @@ export interface HostIndices extends Indices {
   readonly data: Int32Array;
 }
 
-/** The same for the weights of a linear layer, as they were uploaded. */
+/** The same for the weights of a linear layer, rounded to what is stored. */
 export interface HostWeight extends Weight {
   /** Row-major; its length is the product of `shape`. */
   readonly data: Float32Array;

@@ -107,13 +107,18 @@ export class WeightLoader {
     return this.#upload(await this.values(part, name, shape), as);
   }
 
-  /** The same for the weight of a linear layer, of shape [O, I]. */
+  /**
+   * The same for the weight of a linear layer, of shape [O, I].
+   *
+   * @throws {RangeError} the backend cannot store it; the message names it
+   */
   async weight(
     part: Part,
     name: string,
     shape: readonly number[],
   ): Promise<Weight> {
-    return this.#uploadWeight(await this.values(part, name, shape), shape);
+    const data = await this.values(part, name, shape);
+    return this.#uploadWeight(name, data, shape);
   }
 
   /** A linear layer from I to O values. */
@@ -131,7 +136,7 @@ export class WeightLoader {
       return values && scale ? scaled(values, scale) : values;
     };
     return {
-      weight: this.#uploadWeight(await load("weight", stored), [O, I]),
+      weight: this.#uploadWeight(name, await load("weight", stored), [O, I]),
       bias: bias ? this.#upload(await load("bias", [O]), [O]) : null,
     };
   }
@@ -230,10 +235,23 @@ export class WeightLoader {
       : this.#backend.upload(new Float32Array(1), [1]);
   }
 
-  #uploadWeight(data: Float32Array | null, shape: readonly number[]): Weight {
-    return data
-      ? this.#backend.uploadWeight(data, shape)
-      : this.#backend.uploadWeight(new Float32Array(1), [1, 1]);
+  #uploadWeight(
+    name: string,
+    data: Float32Array | null,
+    shape: readonly number[],
+  ): Weight {
+    if (data === null) {
+      return this.#backend.uploadWeight(new Float32Array(1), [1, 1]);
+    }
+    try {
+      return this.#backend.uploadWeight(data, shape);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new RangeError(
+        `Cannot use ${name} of ${this.#source.label}: ${error.message}`,
+        { cause: error },
+      );
+    }
   }
 }
 

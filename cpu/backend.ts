@@ -9,9 +9,14 @@
  */
 
 import type { Backend, Indices, Tensor, Weight } from "../core/backend.ts";
+import {
+  checkWeights,
+  type WeightOptions,
+  weightSuffix,
+} from "../core/quantize.ts";
 import { checkSize, sizeOf } from "../core/reference_tensor.ts";
 import { createDevice } from "./device.ts";
-import { packedSize, packWeight } from "./kernels/linear.ts";
+import { packedBytes, packWeight } from "./kernels/linear_pack.ts";
 import { attentionOperations } from "./operations/attention.ts";
 import { movementOperations } from "./operations/movement.ts";
 import { rowOperations } from "./operations/rows.ts";
@@ -19,7 +24,7 @@ import { hasRelaxedSimd } from "./relaxed.ts";
 import { addressOf, type CpuTensor } from "./tensors.ts";
 
 /** How to make a CPU backend. */
-export interface CpuOptions {
+export interface CpuOptions extends WeightOptions {
   /**
    * Whether to use the fused multiply-add of relaxed SIMD. Default: if the
    * runtime has it.
@@ -37,9 +42,9 @@ export interface CpuBackend extends Backend {
 
 /** Makes a CPU backend with a memory of its own. */
 export function createCpuBackend(
-  { relaxed = hasRelaxedSimd() }: CpuOptions = {},
+  { relaxed = hasRelaxedSimd(), weightType = "f32" }: CpuOptions = {},
 ): CpuBackend {
-  const device = createDevice(relaxed);
+  const device = createDevice({ relaxed, weightType });
   const { arena, pool } = device;
 
   function upload(data: Float32Array, shape: readonly number[]): Tensor;
@@ -61,11 +66,11 @@ export function createCpuBackend(
 
   function uploadWeight(data: Float32Array, shape: readonly number[]): Weight {
     checkSize(data, shape);
-    const [O, I] = shape;
-    const size = packedSize(O, I);
-    const x = pool.make("weight", shape, 4 * size);
-    const at = x.address / 4;
-    packWeight(arena.floats.subarray(at, at + size), data, O, I);
+    checkWeights(weightType, data, shape[1]);
+    const bytes = packedBytes(weightType, shape);
+    const x = pool.make("weight", shape, bytes);
+    const packed = new Uint32Array(arena.memory.buffer, x.address, bytes / 4);
+    packWeight(packed, data, { type: weightType, shape });
     return x;
   }
 
@@ -82,7 +87,9 @@ export function createCpuBackend(
   }
 
   return {
-    name: `WebAssembly SIMD${relaxed ? "" : " (not relaxed)"}`,
+    name: `WebAssembly SIMD${relaxed ? "" : " (not relaxed)"}${
+      weightSuffix(weightType)
+    }`,
     get memorySize() {
       return arena.size;
     },

@@ -4,8 +4,13 @@
  * This module is browser compatible.
  */
 
+import type { WeightType } from "../core/quantize.ts";
 import { Arena } from "./memory.ts";
-import { instantiateKernels, type Kernels } from "./module.ts";
+import {
+  instantiateKernels,
+  type KernelOptions,
+  type Kernels,
+} from "./module.ts";
 import type { RotaryTable } from "./rotary.ts";
 import { type CpuTensor, TensorPool } from "./tensors.ts";
 
@@ -19,16 +24,19 @@ export interface Device {
   readonly pool: TensorPool;
   /** Cosines and sines by the frequencies that they belong to. */
   readonly rotaryTables: Map<CpuTensor, RotaryTable>;
+  /** How the weights of `linear` are packed. */
+  readonly weightType: WeightType;
 }
 
-/** Makes a memory and lets the kernels, with relaxed SIMD or not, work on it. */
-export function createDevice(relaxed: boolean): Device {
+/** Makes a memory and lets the kernels work on it. */
+export function createDevice(options: KernelOptions): Device {
   const arena = new Arena();
   const rotaryTables = new Map<CpuTensor, RotaryTable>();
   const pool = new TensorPool(arena, (x) => {
     rotaryTables.get(x)?.free();
     rotaryTables.delete(x);
   });
-  const kernels = instantiateKernels(arena.memory, relaxed);
-  return { arena, kernels, pool, rotaryTables };
+  const kernels = instantiateKernels(arena.memory, options);
+  const { weightType } = options;
+  return { arena, kernels, pool, rotaryTables, weightType };
 }

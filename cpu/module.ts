@@ -8,6 +8,7 @@
  * This module is browser compatible.
  */
 
+import type { WeightType } from "../core/quantize.ts";
 import { Module } from "./assembler.ts";
 import { addAttentionKernels } from "./kernels/attention.ts";
 import { addLinear } from "./kernels/linear.ts";
@@ -49,14 +50,24 @@ export interface Kernels {
   readonly topK: Kernel;
 }
 
-/** Assembles the module, with relaxed SIMD or without. */
-export function assembleKernels(relaxed: boolean): Uint8Array<ArrayBuffer> {
+/** What decides on the code of the kernels. */
+export interface KernelOptions {
+  /** Whether to use relaxed SIMD. */
+  readonly relaxed: boolean;
+  /** How the weights of `linear` are packed. */
+  readonly weightType: WeightType;
+}
+
+/** Assembles the module. */
+export function assembleKernels(
+  { relaxed, weightType }: KernelOptions,
+): Uint8Array<ArrayBuffer> {
   const module = new Module();
   // Any memory fits that a 32-bit module can have.
   module.importMemory("host", "memory", { initial: 1, maximum: 2 ** 16 });
   const madd = relaxed ? relaxedMultiplyAdd : multiplyThenAdd;
   const math = vectorMath(madd);
-  addLinear(module, madd, math);
+  addLinear(module, madd, { math, weightType });
   addNormKernels(module, madd);
   addRopeKernel(module, madd);
   addAttentionKernels(module, madd, math, addTile(module, madd, TILE_ROWS, 1));
@@ -64,18 +75,19 @@ export function assembleKernels(relaxed: boolean): Uint8Array<ArrayBuffer> {
   return module.encode();
 }
 
-/** Compiled modules, with relaxed SIMD and without. */
-const compiled = new Map<boolean, WebAssembly.Module>();
+/** Compiled modules, by their options. */
+const compiled = new Map<string, WebAssembly.Module>();
 
 /** The kernels, working on the given memory. */
 export function instantiateKernels(
   memory: WebAssembly.Memory,
-  relaxed: boolean,
+  options: KernelOptions,
 ): Kernels {
-  let module = compiled.get(relaxed);
+  const key = `${options.weightType} ${options.relaxed}`;
+  let module = compiled.get(key);
   if (module === undefined) {
-    module = new WebAssembly.Module(assembleKernels(relaxed));
-    compiled.set(relaxed, module);
+    module = new WebAssembly.Module(assembleKernels(options));
+    compiled.set(key, module);
   }
   const { exports } = new WebAssembly.Instance(module, { host: { memory } });
   return exports as unknown as Kernels;

@@ -4,7 +4,11 @@
  * This module is browser compatible.
  */
 
-import { type Backend, createReferenceBackend } from "../core/mod.ts";
+import {
+  type Backend,
+  createReferenceBackend,
+  type WeightOptions,
+} from "../core/mod.ts";
 import { createCpuBackend } from "../cpu/mod.ts";
 
 /**
@@ -14,11 +18,14 @@ import { createCpuBackend } from "../cpu/mod.ts";
 export type Device = "cpu" | "reference";
 
 /** Makes a backend on this thread. */
-export function createBackend(device: Device): Backend {
+export function createBackend(
+  device: Device,
+  options: WeightOptions = {},
+): Backend {
   switch (device) {
     case "cpu":
-      return createCpuBackend();
+      return createCpuBackend(options);
     case "reference":
-      return createReferenceBackend();
+      return createReferenceBackend(options);
   }
 }

@@ -4,7 +4,7 @@
  * This module is browser compatible.
  */
 
-import type { ModelConfig, Normalization } from "../core/mod.ts";
+import type { ModelConfig, Normalization, WeightType } from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
 import type { BatchRun } from "./batch_runner.ts";
 import type { BatchSet } from "./batches.ts";
@@ -22,6 +22,7 @@ export interface StoredTensor {
 export interface LoadRequest {
   readonly kind: "load";
   readonly device: Device;
+  readonly weightType: WeightType;
   readonly config: ModelConfig;
   readonly normalization: Normalization;
   /** The whole checkpoint, by name. */

@@ -10,7 +10,7 @@
  * This module is browser compatible.
  */
 
-import type { ModelSource, Schedule } from "../core/mod.ts";
+import type { ModelSource, Schedule, WeightOptions } from "../core/mod.ts";
 import type {
   EvaluateOptions,
   Evaluation,
@@ -36,7 +36,7 @@ import { LastingWorker } from "./lasting_worker.ts";
 import type { LoadRequest, StoredTensor } from "./messages.ts";
 
 /** How a pool runs the model. */
-export interface PoolOptions {
+export interface PoolOptions extends WeightOptions {
   /** Where each worker runs it. Default "cpu". */
   readonly device?: Device;
   /**
@@ -87,7 +87,8 @@ interface Run {
 export async function createEvaluatorPool(
   { config, normalization, tensors }: ModelSource,
   count: number,
-  { device = "cpu", createWorker = startWorker }: PoolOptions = {},
+  { device = "cpu", weightType = "f32", createWorker = startWorker }:
+    PoolOptions = {},
 ): Promise<Evaluators> {
   const stored = new Map<string, StoredTensor>();
   for (const [name, { shape }] of tensors.tensors) {
@@ -96,6 +97,7 @@ export async function createEvaluatorPool(
   const load: LoadRequest = {
     kind: "load",
     device,
+    weightType,
     config,
     normalization,
     tensors: stored,

@@ -53,9 +53,9 @@ scope.onmessageerror = () => {
 };
 
 async function load(
-  { device, config, normalization, tensors }: LoadRequest,
+  { device, weightType, config, normalization, tensors }: LoadRequest,
 ): Promise<VisionLanguageModel> {
-  return await loadVisionLanguageModel(createBackend(device), {
+  return await loadVisionLanguageModel(createBackend(device, { weightType }), {
     config,
     normalization,
     tensors: {

@@ -7,11 +7,11 @@
  */
 
 import type { Backend, Indices, Tensor } from "../core/backend.ts";
+import { type WeightOptions, weightSuffix } from "../core/quantize.ts";
 import { checkSize, sizeOf } from "../core/reference_tensor.ts";
 import { writeBuffer } from "./buffers.ts";
 import { type Context, createContext } from "./context.ts";
 import { gpuName } from "./device.ts";
-import type { WeightType } from "./kernels/stored_weights.ts";
 import { attentionOperations } from "./operations/attention.ts";
 import { linearOperations } from "./operations/linear.ts";
 import { movementOperations } from "./operations/movement.ts";
@@ -19,13 +19,7 @@ import { normOperations } from "./operations/norms.ts";
 import { bufferOf, type GpuTensor } from "./tensors.ts";
 
 /** How to make a GPU backend. */
-export interface GpuOptions {
-  /**
-   * How the weights of linear layers are stored: as they are given, or rounded
-   * to 16-bit floats, in half the memory. Default "f32".
-   */
-  readonly weightType?: WeightType;
-}
+export type GpuOptions = WeightOptions;
 
 /** A GPU backend, and how much memory it takes. */
 export interface GpuBackend extends Backend {
@@ -84,9 +78,7 @@ export function backendOn(context: Context): GpuBackend {
   }
 
   return {
-    name: `WebGPU on ${gpuName(device.adapterInfo)}${
-      weightType === "f32" ? "" : `, ${weightType} weights`
-    }`,
+    name: `WebGPU on ${gpuName(device.adapterInfo)}${weightSuffix(weightType)}`,
     get memorySize() {
       return buffers.size;
     },

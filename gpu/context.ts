@@ -4,9 +4,9 @@
  * This module is browser compatible.
  */
 
+import type { WeightOptions, WeightType } from "../core/quantize.ts";
 import { BufferPool, USAGE } from "./buffers.ts";
 import { Failures } from "./failures.ts";
-import type { WeightType } from "./kernels/stored_weights.ts";
 import { Runner } from "./runner.ts";
 import { TensorPool } from "./tensors.ts";
 
@@ -25,9 +25,7 @@ export interface Context {
 }
 
 /** What else may be said of a context. */
-export interface ContextOptions {
-  /** How the weights of `linear` are stored. Default "f32". */
-  readonly weightType?: WeightType;
+export interface ContextOptions extends WeightOptions {
   /** Bytes that a kernel may bind. Default: what the device allows. */
   readonly bindable?: number;
 }

@@ -86,12 +86,16 @@ export class Inputs {
 const size = (shape: readonly number[]): number =>
   shape.reduce((product, n) => product * n, 1);
 
-/** Runs an operation on a backend under test and on the reference, and compares. */
+/**
+ * Runs an operation on a backend under test and on the reference, or one with
+ * weights of the same type, and compares.
+ */
 export async function assertSame(
   backend: Backend,
   seed: number,
   operation: (inputs: Inputs) => Tensor | Indices,
   tolerance: Tolerance = F32_TOLERANCES.operation,
+  oracle: Backend = reference,
 ): Promise<void> {
   const run = async (backend: Backend) => {
     const x = backend.scope(() => operation(new Inputs(backend, seed)));
@@ -101,7 +105,7 @@ export async function assertSame(
     backend.free([x]);
     return { shape: [...x.shape], values, type: x.type };
   };
-  const expected = await run(reference);
+  const expected = await run(oracle);
   const actual = await run(backend);
   assertClose(actual.shape, expected.shape, {}, "shape");
   assertClose(

@@ -178,6 +178,11 @@ Deno.test("f32x4 instructions do what the specification says", () => {
       ["abs", [odd], floats(2.5, 1.5, 0.5, 0)],
       ["neg", [odd], floats(-2.5, 1.5, -0.5, 0)],
       ["sqrt", [floats(4, 9, 2, 0)], floats(2, 3, Math.SQRT2, 0)],
+      [
+        "convertI32x4S",
+        [integers(3, -8, 0, -2147483648)],
+        floats(3, -8, 0, -(2 ** 31)),
+      ],
       ["extractLane", [a, 3], -4],
       ["relaxedMadd", [a, b, odd], floats(4.5, 2.5, -2.5, -2)],
     ],

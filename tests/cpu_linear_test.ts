@@ -4,15 +4,18 @@ import {
   type Activation,
   createRandom,
   createReferenceBackend,
+  storedValues,
   type Tensor,
+  WEIGHT_TYPES,
+  type WeightType,
 } from "../core/mod.ts";
 import { Module } from "../cpu/assembler.ts";
 import {
   activationCode,
   addLinear,
-  packedSize,
-  packWeight,
+  linearScratch,
 } from "../cpu/kernels/linear.ts";
+import { packedBytes, packWeight } from "../cpu/kernels/linear_pack.ts";
 import { vectorMath } from "../cpu/kernels/math.ts";
 import {
   type MultiplyAdd,
@@ -35,7 +38,12 @@ interface Inputs {
   readonly residual?: Float32Array | undefined;
 }
 
-type Linear = (inputs: Inputs) => Float32Array;
+/** `linear` of weights of one type. */
+interface Linear {
+  readonly name: string;
+  readonly weightType: WeightType;
+  readonly run: (inputs: Inputs) => Float32Array;
+}
 
 const PAGES = 256;
 /** Stands in memory where the kernel has no business. */
@@ -45,10 +53,14 @@ const GUARD = 12345;
  * `linear` in a module and a memory of its own. Every array is followed by
  * guards, which must stay as they are.
  */
-function createLinear(madd: MultiplyAdd): Linear {
+function createLinear(
+  name: string,
+  madd: MultiplyAdd,
+  weightType: WeightType,
+): Linear {
   const module = new Module();
   module.exportMemory("memory", { initial: PAGES, maximum: PAGES });
-  addLinear(module, madd, vectorMath(madd));
+  addLinear(module, madd, { math: vectorMath(madd), weightType });
   const { exports } = new WebAssembly.Instance(
     new WebAssembly.Module(module.encode()),
   );
@@ -56,7 +68,9 @@ function createLinear(madd: MultiplyAdd): Linear {
   const linear = exports.linear as (...args: number[]) => void;
   const floats = new Float32Array(memory.buffer);
 
-  return ({ M, I, O, x, weight, bias, activation, gate, residual }) => {
+  function run(
+    { M, I, O, x, weight, bias, activation, gate, residual }: Inputs,
+  ): Float32Array {
     let end = 16; // address 0 means that there is none
     const guards: number[] = [];
     const place = (size: number): Float32Array => {
@@ -71,8 +85,10 @@ function createLinear(madd: MultiplyAdd): Linear {
       at.set(data);
       return at.byteOffset;
     };
-    const packed = place(packedSize(O, I));
-    packWeight(packed, weight, O, I);
+    const shape = [O, I];
+    const packed = place(packedBytes(weightType, shape) / 4);
+    packWeight(bitsOf(packed), weight, { type: weightType, shape });
+    const scratch = place(linearScratch(weightType, M, shape) / 4);
     const xAt = put(x);
     const [biasAt, gateAt, residualAt] = [put(bias), put(gate), put(residual)];
     const out = place(M * O);
@@ -80,18 +96,39 @@ function createLinear(madd: MultiplyAdd): Linear {
     linear(
       ...[xAt, packed.byteOffset, out.byteOffset, M, I, O],
       ...[biasAt, activationCode(activation), gateAt, residualAt],
+      scratch.byteOffset,
     );
     for (const guard of guards) assertEquals(floats[guard], GUARD);
     return out.slice();
-  };
+  }
+
+  return { name: `${weightType}, ${name} multiply-add`, weightType, run };
 }
 
-const relaxed = createLinear(relaxedMultiplyAdd);
-const plain = createLinear(multiplyThenAdd);
+/** The same memory as integers. */
+function bitsOf({ buffer, byteOffset, length }: Float32Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
+}
 
-const reference = createReferenceBackend();
+const LINEARS = WEIGHT_TYPES.flatMap((weightType) => [
+  createLinear("relaxed", relaxedMultiplyAdd, weightType),
+  createLinear("plain", multiplyThenAdd, weightType),
+]);
+/** Of weights as they are given. */
+const [relaxed] = LINEARS;
 
-async function expected(inputs: Inputs): Promise<Float32Array> {
+const references = Object.fromEntries(
+  WEIGHT_TYPES.map((type) => [
+    type,
+    createReferenceBackend({ weightType: type }),
+  ]),
+);
+
+async function expected(
+  inputs: Inputs,
+  weightType: WeightType,
+): Promise<Float32Array> {
+  const reference = references[weightType];
   const { M, I, O, activation } = inputs;
   const upload = (data: Float32Array | undefined, ...shape: number[]) =>
     data && reference.upload(data, shape);
@@ -142,63 +179,39 @@ const shapes = fc.tuple(
   fc.nat(),
 );
 
-for (
-  const [name, linear] of [["relaxed", relaxed], ["plain", plain]] as const
-) {
-  Deno.test(`linear() agrees with the reference on random shapes, ${name} multiply-add`, async () => {
-    await fc.assert(
-      fc.asyncProperty(shapes, async ([M, I, O, seed]) => {
-        const inputs = randomInputs(M, I, O, seed);
-        assertClose(
-          linear(inputs),
-          await expected(inputs),
-          F32_TOLERANCES.operation,
-          `${M} x ${I} -> ${O}`,
-        );
-      }),
-      { numRuns: 300 },
-    );
-  });
+/** Compares with the reference, which has weights of the same type. */
+async function assertAgrees(
+  { run, weightType }: Linear,
+  inputs: Inputs,
+): Promise<void> {
+  const { M, I, O } = inputs;
+  assertClose(
+    run(inputs),
+    await expected(inputs, weightType),
+    F32_TOLERANCES.operation,
+    `${M} x ${I} -> ${O}`,
+  );
 }
 
-Deno.test("linear() agrees with the reference on all small shapes", async () => {
-  for (let M = 1; M <= 13; M++) {
-    for (const I of [1, 2, 7, 8, 9, 16, 17]) {
-      for (const O of [1, 3, 4, 5, 8, 9, 16, 23, 24, 47, 48, 49, 96, 97]) {
-        const inputs = randomInputs(M, I, O, 0);
-        assertClose(
-          relaxed(inputs),
-          await expected(inputs),
-          F32_TOLERANCES.operation,
-          `${M} x ${I} -> ${O}`,
-        );
-      }
-    }
-  }
-});
+for (const linear of LINEARS) {
+  Deno.test(`linear() agrees with the reference on random shapes (${linear.name})`, () =>
+    fc.assert(
+      fc.asyncProperty(
+        shapes,
+        ([M, I, O, seed]) => assertAgrees(linear, randomInputs(M, I, O, seed)),
+      ),
+      { numRuns: 300 },
+    ));
 
-Deno.test("linear() agrees with the reference when weights take several blocks of cache", async () => {
-  for (const [M, I, O] of [[7, 2048, 100], [2, 9000, 20], [1, 1024, 300]]) {
-    const inputs = randomInputs(M, I, O, 1);
-    assertClose(
-      relaxed(inputs),
-      await expected(inputs),
-      F32_TOLERANCES.operation,
-      `${M} x ${I} -> ${O}`,
-    );
-  }
-});
-
-Deno.test("linear() gives a row the same bits whatever rows are beside it", () => {
-  for (const linear of [relaxed, plain]) {
+  Deno.test(`linear() gives a row the same bits whatever rows are beside it (${linear.name})`, () => {
     for (const [I, O] of [[1, 1], [37, 53], [128, 384], [2048, 70]]) {
       const all = randomInputs(13, I, O, 2);
-      const together = linear(all);
+      const together = linear.run(all);
       for (let M = 1; M <= 13; M++) {
         for (const first of new Set([0, 13 - M])) {
           const rows = (data: Float32Array | undefined, width: number) =>
             data?.slice(first * width, (first + M) * width);
-          const alone = linear({
+          const alone = linear.run({
             ...all,
             M,
             x: rows(all.x, I)!,
@@ -209,13 +222,66 @@ Deno.test("linear() gives a row the same bits whatever rows are beside it", () =
         }
       }
     }
-  }
+  });
+
+  Deno.test(`linear() multiplies with exactly what is stored (${linear.name})`, () => {
+    const { weightType } = linear;
+    for (const [I, O] of [[1, 3], [70, 19], [129, 8]]) {
+      const weight = randomInputs(1, I, O, 3).weight;
+      const stored = storedValues(weightType, weight, I);
+      for (let i = 0; i < I; i++) {
+        const x = new Float32Array(I);
+        x[i] = 1;
+        const column = stored.filter((_, n) => n % I === i);
+        assertEquals(linear.run({ M: 1, I, O, x, weight }), column);
+      }
+    }
+  });
+
+  if (linear.name.includes("plain")) continue;
+
+  Deno.test(`linear() agrees with the reference on all small shapes (${linear.weightType})`, async () => {
+    for (let M = 1; M <= 13; M++) {
+      for (const I of [1, 2, 7, 8, 9, 16, 17]) {
+        for (const O of [1, 3, 4, 5, 8, 9, 16, 23, 24, 47, 48, 49, 96, 97]) {
+          await assertAgrees(linear, randomInputs(M, I, O, 0));
+        }
+      }
+    }
+  });
+
+  Deno.test(`linear() agrees with the reference when weights take several blocks of cache (${linear.weightType})`, async () => {
+    for (const [M, I, O] of [[7, 2048, 100], [2, 9000, 20], [1, 1024, 300]]) {
+      await assertAgrees(linear, randomInputs(M, I, O, 1));
+    }
+  });
+}
+
+Deno.test("linear() multiplies with every finite half as it is, whatever is beside it", () => {
+  const halves = new Float16Array(
+    Uint16Array.from({ length: 2 ** 16 }, (_, i) => i).buffer,
+  );
+  const finite = Float32Array.from(halves).filter(Number.isFinite);
+  const linear = LINEARS.find(({ weightType }) => weightType === "f16")!;
+  const alone = { M: 1, I: 1, O: finite.length, x: Float32Array.of(1) };
+  assertEquals(linear.run({ ...alone, weight: finite }), plusZero(finite));
+  // Large and small ones in each of 62 rows.
+  const [I, O] = [1024, finite.length / 1024];
+  const weight = finite.map((_, n) => finite[n % I * O + Math.floor(n / I)]);
+  const x = new Float32Array(I * I);
+  for (let i = 0; i < I; i++) x[i * I + i] = 1;
+  assertEquals(linear.run({ M: I, I, O, x, weight }), plusZero(finite));
 });
+
+/** The same with 0 for −0, which no sum that began with 0 is. */
+function plusZero(values: Float32Array): Float32Array {
+  return values.map((value) => value + 0);
+}
 
 Deno.test("linear() does bias, activation, gate and residual in this order", () => {
   const [x, weight] = [Float32Array.of(3), Float32Array.of(2)];
   const [bias, gate, residual] = [-4, 5, 100].map((v) => Float32Array.of(v));
-  const [out] = relaxed({
+  const [out] = relaxed.run({
     ...{ M: 1, I: 1, O: 1, x, weight, bias, gate, residual },
     activation: "quick_gelu",
   });
@@ -228,7 +294,7 @@ Deno.test("linear() does bias, activation, gate and residual in this order", () 
 Deno.test("linear() lets infinity and NaN through", () => {
   const x = Float32Array.of(Infinity, 1, NaN, 1, 1, 1);
   const weight = Float32Array.of(1, 2, 0, 1);
-  const out = relaxed({ M: 3, I: 2, O: 2, x, weight });
+  const out = relaxed.run({ M: 3, I: 2, O: 2, x, weight });
   assertEquals([...out], [Infinity, NaN, NaN, NaN, 3, 1]);
 });
 
@@ -239,14 +305,34 @@ Deno.test("packWeight() puts 8 outputs side by side and fills up with zeros", ()
     { length: O * I },
     (_, n) => 10 * Math.floor(n / I) + n % I,
   );
-  const packed = new Float32Array(packedSize(O, I)).fill(NaN);
-  packWeight(packed, weight, O, I);
+  const shape = [O, I];
+  const packed = new Float32Array(packedBytes("f32", shape) / 4).fill(NaN);
+  packWeight(bitsOf(packed), weight, { type: "f32", shape });
   assertEquals([...packed], [
     ...[0, 10, 20, 30, 40, 50, 60, 70],
     ...[1, 11, 21, 31, 41, 51, 61, 71],
     ...[80, 0, 0, 0, 0, 0, 0, 0],
     ...[81, 0, 0, 0, 0, 0, 0, 0],
   ]);
+});
+
+Deno.test("packWeight() puts 8 scales before words of 8 outputs, and inputs into words from the lowest bits up", () => {
+  const [O, I] = [2, 66];
+  // Inputs 0, 1, 7 and 65 of output 1; on the grid, the scales being 2 and 1.
+  const weight = new Float32Array(O * I);
+  for (const [i, value] of [[0, -16], [1, 4], [7, 2], [65, 7]]) {
+    weight[I + i] = value;
+  }
+  const shape = [O, I];
+  const packed = new Uint32Array(packedBytes("int4", shape) / 4);
+  packWeight(packed, weight, { type: "int4", shape });
+  const floats = new Float32Array(packed.buffer);
+  const second = 8 + 64; // words before the second group
+  assertEquals(packed.length, second + 8 + 8);
+  assertEquals([floats[1], floats[second + 1]], [2, 1]);
+  assertEquals(packed[8 + 1], 0x10000028);
+  assertEquals(packed[second + 8 + 1], 0x00000070);
+  assertEquals(packed[8], 0);
 });
 
 Deno.test("activationCode() tells activations apart", () => {

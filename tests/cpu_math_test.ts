@@ -3,6 +3,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { erf } from "../core/erf.ts";
+import { WEIGHT_TYPES } from "../core/mod.ts";
 import { Module, v128 } from "../cpu/assembler.ts";
 import { assembleKernels } from "../cpu/module.ts";
 import { type VectorFunction, vectorMath } from "../cpu/kernels/math.ts";
@@ -142,12 +143,16 @@ for (
 
 Deno.test("the module without relaxed SIMD has none of its instructions", () => {
   const relaxedMadd = String.fromCharCode(0xfd, 0x85, 0x02);
-  const has = (relaxed: boolean): boolean =>
-    String.fromCharCode(...assembleKernels(relaxed)).includes(relaxedMadd);
-  assert(has(true));
-  assert(!has(false));
-  assert(WebAssembly.validate(assembleKernels(false)));
-  assertEquals(WebAssembly.validate(assembleKernels(true)), hasRelaxedSimd());
+  for (const weightType of WEIGHT_TYPES) {
+    const relaxed = assembleKernels({ relaxed: true, weightType });
+    const plain = assembleKernels({ relaxed: false, weightType });
+    const has = (code: Uint8Array): boolean =>
+      String.fromCharCode(...code).includes(relaxedMadd);
+    assert(has(relaxed));
+    assert(!has(plain));
+    assert(WebAssembly.validate(plain));
+    assertEquals(WebAssembly.validate(relaxed), hasRelaxedSimd());
+  }
 });
 
 Deno.test("fitPolynomial() finds a polynomial again, and comes close to others", () => {

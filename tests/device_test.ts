@@ -18,23 +18,32 @@ async function gpuNamed(description: string): Promise<GPUDevice> {
 Deno.test("openDevice() takes WebGPU by itself where the GPU is hardware", async () => {
   const gpu = await gpuNamed("NVIDIA H200");
   const request = () => Promise.resolve(gpu);
-  const { device, backend } = await openDevice("auto", 1000, request);
+  const { device, backend } = await openDevice("auto", 1000, { request });
   assertEquals([device, backend.name], ["webgpu", "WebGPU on NVIDIA H200"]);
   gpu.destroy();
 });
 
 Deno.test("openDevice() takes the CPU where the GPU is software, and gives it back", async () => {
   const gpu = await gpuNamed("llvmpipe (LLVM 15.0.6, 256 bits)");
-  const { device } = await openDevice("auto", 0, () => Promise.resolve(gpu));
+  const { device } = await openDevice("auto", 0, {
+    request: () => Promise.resolve(gpu),
+  });
   assertEquals(device, "cpu");
   assertEquals((await gpu.lost).reason, "destroyed");
 });
 
 Deno.test("openDevice() takes the CPU where there is no GPU, unless it was told not to", async () => {
   const none = () => Promise.reject(new GpuError("unavailable", "No GPU"));
-  assertEquals((await openDevice("auto", 0, none)).device, "cpu");
-  assertEquals((await openDevice("reference", 0, none)).device, "reference");
-  await assertRejects(() => openDevice("webgpu", 0, none), GpuError, "No GPU");
+  assertEquals((await openDevice("auto", 0, { request: none })).device, "cpu");
+  assertEquals(
+    (await openDevice("reference", 0, { request: none })).device,
+    "reference",
+  );
+  await assertRejects(
+    () => openDevice("webgpu", 0, { request: none }),
+    GpuError,
+    "No GPU",
+  );
 });
 
 Deno.test("evaluators on WebGPU and on the CPU come to the same results", async () => {

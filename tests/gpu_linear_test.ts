@@ -1,16 +1,24 @@
 // `linear` of the GPU backend against the reference on random shapes, around the
 // edges of its tiles, and with weights in parts.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import type { LinearOptions, Tensor } from "../core/mod.ts";
-import { createRandom } from "../core/random.ts";
+import {
+  createRandom,
+  createReferenceBackend,
+  type LinearOptions,
+  storedValues,
+  type Tensor,
+  WEIGHT_TYPES,
+  weightBytes,
+} from "../core/mod.ts";
 import { backendOn } from "../gpu/backend.ts";
 import { createContext } from "../gpu/context.ts";
 import { createGpuBackend } from "../gpu/mod.ts";
 import { partsOf } from "../gpu/tensors.ts";
 import { assertSame, type Inputs } from "./_parity.ts";
 import { device, gpu } from "./_gpu.ts";
+import { F32_TOLERANCES } from "./_tolerance.ts";
 
 /**
  * `linear` on random inputs for which no number on the way is much larger than
@@ -23,9 +31,9 @@ function randomLinear(
 ): Tensor {
   const random = createRandom(M, I, O);
   const limit = 1 / Math.sqrt(I);
-  // Whatever type a backend stores them as, these are stored exactly.
-  const weight = roundToHalf(
-    Float32Array.from({ length: O * I }, () => random.between(-limit, limit)),
+  const weight = Float32Array.from(
+    { length: O * I },
+    () => random.between(-limit, limit),
   );
   const { backend } = inputs;
   return backend.linear(
@@ -34,10 +42,6 @@ function randomLinear(
     options((...shape) => inputs.floats(shape)),
   );
 }
-
-/** The nearest numbers that 16 bits can hold. */
-const roundToHalf = (values: Float32Array): Float32Array =>
-  Float32Array.from(new Float16Array(values));
 
 /** Some of the options, as the bits of `choice` say. */
 function someOptions(
@@ -57,20 +61,29 @@ function someOptions(
 const size = (max: number): fc.Arbitrary<number> =>
   fc.oneof(fc.constant(1), fc.integer({ min: 1, max }));
 
-for (const weightType of ["f32", "f16"] as const) {
+for (const weightType of WEIGHT_TYPES) {
   const backend = createGpuBackend(device, { weightType });
+  const oracle = createReferenceBackend({ weightType });
+
+  /** Compares with the reference, which has weights of the same type. */
+  const assertAgrees = (
+    choice: number,
+    [M, I, O]: readonly [M: number, I: number, O: number],
+    tested = backend,
+  ): Promise<void> =>
+    assertSame(
+      tested,
+      choice,
+      (inputs) => randomLinear(inputs, [M, I, O], someOptions(choice, M, O)),
+      F32_TOLERANCES.operation,
+      oracle,
+    );
 
   Deno.test(`linear() agrees with the reference on random shapes (WebGPU, ${weightType})`, () =>
     fc.assert(
       fc.asyncProperty(
         fc.tuple(size(150), size(300), size(150), fc.nat(63)),
-        ([M, I, O, choice]) =>
-          assertSame(
-            backend,
-            choice,
-            (inputs) =>
-              randomLinear(inputs, [M, I, O], someOptions(choice, M, O)),
-          ),
+        ([M, I, O, choice]) => assertAgrees(choice, [M, I, O]),
       ),
       { numRuns: 100 },
     ));
@@ -79,14 +92,49 @@ for (const weightType of ["f32", "f16"] as const) {
     for (const M of [1, 4, 5, 31, 32, 33, 64, 65, 129]) {
       for (const O of [1, 63, 64, 65, 129]) {
         for (const I of [4, 16, 17]) {
-          await assertSame(
-            backend,
-            M,
-            (inputs) => randomLinear(inputs, [M, I, O], someOptions(M, M, O)),
-          );
+          await assertAgrees(M, [M, I, O]);
         }
       }
     }
+  });
+
+  Deno.test(`linear() takes weights in parts where they exceed a binding (WebGPU, ${weightType})`, async () => {
+    const [O, I] = [200, 38];
+    const bindable = Math.ceil(weightBytes(weightType, [O, I]) / 2.2);
+    const parted = backendOn(createContext(device, { bindable, weightType }));
+    const weight = parted.uploadWeight(new Float32Array(O * I), [O, I]);
+    assert(partsOf(weight).length > 2);
+    for (const [choice, M] of [[9, 5], [15, 1]]) {
+      await assertAgrees(choice, [M, I, O], parted);
+    }
+  });
+
+  Deno.test(`weights take the memory that weightBytes() says (WebGPU, ${weightType})`, () => {
+    const shape = [64, 128];
+    const { memoryUsed } = backend;
+    const weight = backend.uploadWeight(new Float32Array(64 * 128), shape);
+    const used = backend.memoryUsed - memoryUsed;
+    const bytes = weightBytes(weightType, shape);
+    // Buffers come in eighths of powers of two.
+    assert(bytes <= used && used <= 1.125 * bytes, `${used} of ${bytes}`);
+    backend.free([weight]);
+  });
+
+  Deno.test(`linear() multiplies with exactly what is stored (WebGPU, ${weightType})`, async () => {
+    const [I, O] = [131, 9];
+    const random = createRandom(I);
+    const weight = Float32Array.from({ length: O * I }, () => random.normal());
+    const identity = new Float32Array(I * I);
+    for (let i = 0; i < I; i++) identity[i * I + i] = 1;
+    const product = await backend.read(backend.linear(
+      backend.upload(identity, [I, I]),
+      backend.uploadWeight(weight, [O, I]),
+    ));
+    const stored = storedValues(weightType, weight, I);
+    assertEquals(
+      product,
+      product.map((_, n) => stored[n % O * I + Math.floor(n / O)] + 0),
+    );
   });
 }
 
@@ -96,15 +144,6 @@ Deno.test("linear() uses large tiles where there are many (WebGPU)", () =>
     0,
     (inputs) => randomLinear(inputs, [129, 5, 128 * 64], () => ({})),
   ));
-
-Deno.test("weights of 16 bits take half the memory", () => {
-  const used = (weightType: "f32" | "f16"): number => {
-    const backend = createGpuBackend(device, { weightType });
-    backend.uploadWeight(new Float32Array(64 * 64), [64, 64]);
-    return backend.memoryUsed;
-  };
-  assertEquals([used("f32"), used("f16")], [4 * 64 * 64, 2 * 64 * 64]);
-});
 
 Deno.test("linear() agrees with the reference when rows are long (WebGPU)", async () => {
   for (const M of [1, 3]) {
@@ -136,16 +175,8 @@ Deno.test("linear() bounds the exponents of its activations (WebGPU)", async () 
   }
 });
 
-Deno.test("linear() takes weights in parts where they exceed a binding", async () => {
+Deno.test("uploadWeight() splits rows of a weight that exceeds a binding", () => {
   const parted = backendOn(createContext(device, { bindable: 4096 }));
   const weight = parted.uploadWeight(new Float32Array(25 * 100), [25, 100]);
   assertEquals(partsOf(weight).map(({ start }) => start), [0, 10, 20]);
-  for (const choice of [0, 15]) {
-    await assertSame(
-      parted,
-      choice,
-      (inputs) =>
-        randomLinear(inputs, [5, 101, 37], someOptions(choice, 5, 37)),
-    );
-  }
 });

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { widenBfloat16, widenFloat16 } from "../core/half.ts";
+import { narrowFloat16, widenBfloat16, widenFloat16 } from "../core/half.ts";
 
 /** Every 16-bit pattern. */
 const ALL = Uint16Array.from({ length: 1 << 16 }, (_, i) => i);
@@ -46,6 +46,13 @@ Deno.test("widenFloat16() knows the numbers at the edges of the format", () => {
     -Infinity,
     -0,
   ]);
+});
+
+Deno.test("narrowFloat16() gives back the bits of every half that is a number", () => {
+  const widened = new Float32Array(ALL.length);
+  widenFloat16(ALL, widened);
+  const numbers = ALL.filter((i) => !Number.isNaN(widened[i]));
+  assertEquals(narrowFloat16(widened.filter((x) => !Number.isNaN(x))), numbers);
 });
 
 Deno.test("widenBfloat16() agrees with the format's definition on all 65,536 values", () => {

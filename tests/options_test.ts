@@ -17,6 +17,7 @@ type Counts = SearchOptions & {
 const DEFAULTS: Counts = {
   model: null,
   device: "auto",
+  weights: "f32",
   calibration: { count: 640 },
   heldout: { count: 2000 },
   criterion: { kind: "bound", epsilon: 0.5 },
@@ -38,6 +39,7 @@ Deno.test("parseOptions() takes every option, in both spellings", () => {
   const expected: SearchOptions = {
     model: "some/model",
     device: "cpu",
+    weights: "int4",
     calibration: { count: 64 },
     heldout: { file: "held.jsonl" },
     criterion: { kind: "accuracy", epsilon: 1.5 },
@@ -48,8 +50,8 @@ Deno.test("parseOptions() takes every option, in both spellings", () => {
     json: true,
   };
   const line =
-    "--model some/model --device cpu --calibration 64 --heldout held.jsonl --criterion accuracy " +
-    "--epsilon 1.5 --first-layer 3 --rank last --seed 7 --out results/a --json";
+    "--model some/model --device cpu --weights int4 --calibration 64 --heldout held.jsonl " +
+    "--criterion accuracy --epsilon 1.5 --first-layer 3 --rank last --seed 7 --out results/a --json";
   assertEquals(parse(line), expected);
   assertEquals(parse(line.replace(/(--[\w-]+) (?!--)/g, "$1=")), expected);
 });
@@ -133,6 +135,10 @@ Deno.test("parseOptions() names each impossible value and what it must be", () =
       `Cannot use --criterion as it must be one of accuracy, loss, bound: current value is "best"`,
     ],
     [
+      "--weights fp8",
+      `Cannot use --weights as it must be one of f32, f16, int8, int4: current value is "fp8"`,
+    ],
+    [
       "--device gpu",
       `Cannot use --device as it must be one of auto, cpu, webgpu, reference: current value is "gpu"`,
     ],
@@ -190,6 +196,7 @@ Deno.test("the usage names every option and fits into 80 columns", () => {
     const option of [
       "model",
       "device",
+      "weights",
       "calibration",
       "heldout",
       "criterion",

@@ -1,7 +1,13 @@
 // The pool gives what one evaluator gives, however many workers share the work.
 
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { fromKeepCounts, RANKINGS } from "../core/mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertRejects,
+} from "@std/assert";
+import { fromKeepCounts, RANKINGS, type WeightType } from "../core/mod.ts";
 import {
   createBackend,
   createEvaluator,
@@ -49,6 +55,21 @@ for (const device of ["reference", "cpu"] as const) {
     }
   });
 }
+
+Deno.test("createEvaluatorPool() stores weights as it is told", async () => {
+  for (const device of ["reference", "cpu"] as const) {
+    const evaluate = async (weightType: WeightType) => {
+      const backend = createBackend(device, { weightType });
+      const { model } = await loadLlavaFixture("llava_a", backend);
+      using pool = await createPool(1, { device, weightType });
+      const { samples } = await pool.createEvaluator(set)(keepAll(model));
+      const alone = await createEvaluator(model, set)(keepAll(model));
+      assertEquals(samples, byIndex(alone));
+      return samples;
+    };
+    assertNotEquals(await evaluate("int4"), await evaluate("f32"));
+  }
+});
 
 Deno.test("createEvaluatorPool() stops all workers, and counts nothing after that", async () => {
   using pool = await createPool(2);

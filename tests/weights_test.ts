@@ -9,6 +9,7 @@ import {
   type ModelSource,
   openSafetensors,
   type TensorStore,
+  type WeightType,
 } from "../core/mod.ts";
 import { FAMILY_FIXTURES, loadFamilyFixture } from "./_families.ts";
 import { enter, keepAll, loadLlavaFixture, trace } from "./_llava.ts";
@@ -106,6 +107,30 @@ Deno.test("loadVisionLanguageModel() lists all weights that are missing or missh
     ),
   ];
   assertEquals(said.sort(), wrong.sort());
+});
+
+Deno.test("loadVisionLanguageModel() names a weight that cannot be stored in fewer bits", async () => {
+  const { source } = await loadLlavaFixture("llava_a");
+  const large = "language_model.model.layers.2.mlp.down_proj.weight";
+  const tensors: TensorStore = {
+    tensors: source.tensors.tensors,
+    async read(name) {
+      const data = await source.tensors.read(name);
+      return name === large ? data.map((w, i) => i === 30 ? 1e6 : w) : data;
+    },
+  };
+  const load = (weightType: WeightType) =>
+    loadVisionLanguageModel(createReferenceBackend({ weightType }), {
+      ...source,
+      tensors,
+    });
+  await load("f32");
+  const error = await assertRejects(() => load("f16"), RangeError);
+  assertStringIncludes(error.message, "Cannot use layers.2.down of llava_a");
+  assertStringIncludes(
+    error.message,
+    "current value is 1000000 in row 1, column 7",
+  );
 });
 
 Deno.test("loadVisionLanguageModel() refuses a checkpoint of something else", async () => {

@@ -1,11 +1,12 @@
 /**
  * `linear` of the CPU backend: x · weightᵀ with everything that may follow it.
  *
- * Weights are packed once into panels of 8 outputs, so that the inner loop
- * reads one stream of memory. The output is made block by block: as many
- * panels as stay in the second-level cache, and over them 6 rows of x at a
- * time, which stay in the first. With few rows there is one pass over the
- * weights, and memory is what limits it.
+ * Weights are packed once into panels of 8 outputs (see `linear_pack.ts`). The
+ * output is made block by block: as many panels as stay in the second-level
+ * cache, and over them 6 rows of x at a time, which stay in the first. With few
+ * rows there is one pass over the weights, and memory is what limits it: one row
+ * reads weights in fewer bits as they are, more rows read a block of them that
+ * was unpacked to floats.
  *
  * Whatever the path, a sum runs over the inputs from first to last, in one
  * accumulator. So a row of the output has the same bits with every M and
@@ -17,6 +18,7 @@
  */
 
 import type { Activation } from "../../core/backend.ts";
+import type { WeightType } from "../../core/quantize.ts";
 import {
   type Expression,
   type FunctionBody,
@@ -26,7 +28,14 @@ import {
   select,
 } from "../assembler.ts";
 import type { MultiplyAdd } from "../relaxed.ts";
-import { addFinish } from "./linear_finish.ts";
+import { addFinish, type Finish } from "./linear_finish.ts";
+import {
+  addNarrowRow,
+  addUnpack,
+  panelBytes,
+  type Unpack,
+} from "./linear_narrow.ts";
+import type { NarrowType } from "./linear_pack.ts";
 import {
   addTile,
   PANEL_BYTES,
@@ -35,6 +44,7 @@ import {
   TILE_ROWS,
 } from "./linear_tile.ts";
 import type { VectorMath } from "./math.ts";
+import { maximum, minimum, range } from "./pieces.ts";
 
 /** By the number that stands for them in the call of `linear`. */
 const ACTIVATIONS: readonly (Activation | undefined)[] = [
@@ -55,32 +65,21 @@ export function activationCode(activation?: Activation): number {
  */
 const BLOCK_BYTES = 2 ** 18;
 
-/** Floats that packed weights [O, I] take. */
-export function packedSize(O: number, I: number): number {
-  return Math.ceil(O / PANEL_COLUMNS) * PANEL_COLUMNS * I;
-}
+/** Panels in fewer bits that one row is multiplied with side by side. */
+const NARROW_PANELS = 2;
 
 /**
- * Packs weights into panels: for every 8 outputs the 8 weights of the first
- * input, the 8 of the second, and so on. Outputs past the last are zero.
- *
- * @param weight shape [O, I]
- * @param packed shape [⌈O / 8⌉, I, 8], overwritten
+ * Bytes of scratch memory that `linear` takes: many rows times weights in fewer
+ * bits unpack these to it, block by block.
  */
-export function packWeight(
-  packed: Float32Array,
-  weight: Float32Array,
-  O: number,
-  I: number,
-): void {
-  packed.fill(0);
-  for (let o = 0; o < O; o++) {
-    const lane = o % PANEL_COLUMNS;
-    const panel = (o - lane) * I;
-    for (let i = 0; i < I; i++) {
-      packed[panel + i * PANEL_COLUMNS + lane] = weight[o * I + i];
-    }
-  }
+export function linearScratch(
+  type: WeightType,
+  M: number,
+  [O, I]: readonly number[],
+): number {
+  if (type === "f32" || M === 1) return 0;
+  const panels = Math.max(1, Math.floor(BLOCK_BYTES / (I * PANEL_BYTES)));
+  return Math.min(panels, Math.ceil(O / PANEL_COLUMNS)) * I * PANEL_BYTES;
 }
 
 /**
@@ -93,6 +92,7 @@ export function packWeight(
  * @param bias shape [O]
  * @param gate shape [M, O]
  * @param residual shape [M, O]
+ * @param scratch `linearScratch` bytes
  */
 export type Linear = Operation<
   [
@@ -106,36 +106,84 @@ export type Linear = Operation<
     activation: "i32",
     gate: "i32",
     residual: "i32",
+    scratch: "i32",
   ],
   "none"
 >;
+
+// deno-fmt-ignore
+const PARAMETERS = [
+  "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32",
+] as const;
+
+/** What `linear` is made of. */
+export interface LinearSpec {
+  /** What activations are made of. */
+  readonly math: VectorMath;
+  /** How weights are packed. */
+  readonly weightType: WeightType;
+}
 
 /** Adds `linear` to the module and exports it under that name. */
 export function addLinear(
   module: Module,
   madd: MultiplyAdd,
-  math: VectorMath,
+  { math, weightType }: LinearSpec,
 ): Linear {
-  const strips = Array.from(
-    { length: TILE_ROWS },
-    (_, i) => addStrip(module, madd, i + 1),
+  const strips = range(TILE_ROWS).map((i) =>
+    addFloatStrip(module, madd, i + 1)
   );
   const finishes = ACTIVATIONS.map((activation) =>
     addFinish(module, math, activation && math.activations[activation])
   );
-  // deno-fmt-ignore
-  const parameters = [
-    "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32",
-  ] as const;
+  if (weightType === "f32") {
+    return addBlocks(module, { strips, finishes }, "linear");
+  }
+  const row = addNarrowStrip(module, madd, weightType);
+  const unpack = addUnpack(module, weightType);
+  const ofOne = addBlocks(module, { strips: [row], finishes });
+  const ofMany = addBlocks(module, {
+    strips,
+    finishes,
+    unpacked: { unpack, type: weightType },
+  });
+  return module.function(PARAMETERS, (body, ...parameters) => {
+    const [, , , M] = parameters;
+    body.if(
+      i32.eq(M, 1),
+      () => body.do(ofOne(...parameters)),
+      () => body.do(ofMany(...parameters)),
+    );
+  }, "linear");
+}
+
+/** How `addBlocks` multiplies, and what it does before and after. */
+interface Steps {
+  /** For 1 row, 2 rows, …; as many as M may need. */
+  readonly strips: readonly Tile[];
+  /** By activation. */
+  readonly finishes: readonly Finish[];
+  /** Where each block is unpacked before. */
+  readonly unpacked?: { readonly unpack: Unpack; readonly type: NarrowType };
+}
+
+/** Adds `linear` block by block. */
+function addBlocks(
+  module: Module,
+  { strips, finishes, unpacked }: Steps,
+  exportAs?: string,
+): Linear {
   return module.function(
-    parameters,
-    (body, x, w, out, M, I, O, bias, activation, gate, residual) => {
+    PARAMETERS,
+    (body, x, w, out, M, I, O, bias, activation, gate, residual, scratch) => {
       const blockPanels = i32.divU(BLOCK_BYTES, i32.mul(I, PANEL_BYTES));
       const blockColumns = body.let(
         i32.mul(maximum(blockPanels, i32.const(1)), PANEL_COLUMNS),
       );
       // What is passed over only once need not stay in the cache.
-      body.if(i32.leU(M, TILE_ROWS), () => body.set(blockColumns, O));
+      if (!unpacked) {
+        body.if(i32.leU(M, TILE_ROWS), () => body.set(blockColumns, O));
+      }
       const finishing = body.let(
         i32.or(i32.or(bias, activation), i32.or(gate, residual)),
       );
@@ -143,9 +191,14 @@ export function addLinear(
       const row = body.local("i32");
       body.for(column, { from: 0, to: O, step: blockColumns }, () => {
         const columns = body.let(minimum(i32.sub(O, column), blockColumns));
+        const panel = i32.divU(column, PANEL_COLUMNS);
         const block = body.let(
-          i32.add(w, i32.shl(i32.mul(column, I), 2)),
+          i32.add(w, i32.mul(panel, panelBytes(unpacked?.type ?? "f32", I))),
         );
+        if (unpacked) {
+          body.do(unpacked.unpack(scratch, block, I, columns));
+          body.set(block, scratch);
+        }
         body.for(row, { from: 0, to: M, step: TILE_ROWS }, () => {
           const rows = body.let(
             minimum(i32.sub(M, row), i32.const(TILE_ROWS)),
@@ -175,26 +228,64 @@ export function addLinear(
         });
       });
     },
-    "linear",
+    exportAs,
   );
+}
+
+/** Adds the strip of a few rows and panels of floats. */
+function addFloatStrip(module: Module, madd: MultiplyAdd, rows: number): Tile {
+  const panels = Math.floor(TILE_ROWS / rows);
+  return addStrip(module, {
+    panels,
+    type: "f32",
+    single: addTile(module, madd, rows, 1),
+    several: panels > 1 ? addTile(module, madd, rows, panels) : undefined,
+  });
+}
+
+/** Adds the strip of one row and panels that are packed in fewer bits. */
+function addNarrowStrip(
+  module: Module,
+  madd: MultiplyAdd,
+  type: NarrowType,
+): Tile {
+  return addStrip(module, {
+    panels: NARROW_PANELS,
+    type,
+    single: addNarrowRow(module, madd, { type, panels: 1 }),
+    several: addNarrowRow(module, madd, { type, panels: NARROW_PANELS }),
+  });
+}
+
+/** What a strip is made of. */
+interface Strip {
+  /** How the panels are packed. */
+  readonly type: WeightType;
+  /** The tile of one panel. */
+  readonly single: Tile;
+  /** The tile of several panels, if there is one. */
+  readonly several: Tile | undefined;
+  /** How many. */
+  readonly panels: number;
 }
 
 /**
  * Adds the function that multiplies a few rows of x with a block of panels.
  * Its parameters are those of a tile; `columns` may be any number.
  */
-function addStrip(module: Module, madd: MultiplyAdd, rows: number): Tile {
-  const panels = Math.floor(TILE_ROWS / rows);
-  const single = addTile(module, madd, rows, 1);
+function addStrip(
+  module: Module,
+  { type, single, several, panels }: Strip,
+): Tile {
   const parameters = ["i32", "i32", "i32", "i32", "i32", "i32"] as const;
   return module.function(parameters, (body, x, w, out, I, O, columns) => {
+    const stride = body.let(panelBytes(type, I));
     const goOn = (panels: number): void => {
-      body.set(w, i32.add(w, i32.mul(I, panels * PANEL_BYTES)));
+      body.set(w, i32.add(w, i32.mul(stride, panels)));
       body.set(out, i32.add(out, panels * PANEL_BYTES));
       body.set(columns, i32.sub(columns, panels * PANEL_COLUMNS));
     };
-    if (panels > 1) {
-      const several = addTile(module, madd, rows, panels);
+    if (several) {
       body.while(i32.geU(columns, panels * PANEL_COLUMNS), () => {
         body.do(several(x, w, out, I, O, columns));
         goOn(panels);
@@ -226,18 +317,4 @@ function moved(
   bytes: Expression<"i32">,
 ): Expression<"i32"> {
   return select(i32.add(address, bytes), i32.const(0), address);
-}
-
-function minimum(
-  a: Expression<"i32">,
-  b: Expression<"i32">,
-): Expression<"i32"> {
-  return select(a, b, i32.ltU(a, b));
-}
-
-function maximum(
-  a: Expression<"i32">,
-  b: Expression<"i32">,
-): Expression<"i32"> {
-  return select(a, b, i32.gtU(a, b));
 }

@@ -17,7 +17,6 @@
  */
 
 import {
-  type Expression,
   f32x4,
   type FunctionBody,
   i32,
@@ -27,6 +26,7 @@ import {
   v128,
 } from "../assembler.ts";
 import type { MultiplyAdd } from "../relaxed.ts";
+import { advance, pointers, range } from "./pieces.ts";
 
 /** Columns of a panel, two vectors. */
 export const PANEL_COLUMNS = 8;
@@ -35,8 +35,10 @@ export const PANEL_BYTES: number = 4 * PANEL_COLUMNS;
 /** The most rows that a tile has. */
 export const TILE_ROWS = 6;
 
-const VECTOR_BYTES = 16;
-const VECTORS = PANEL_BYTES / VECTOR_BYTES;
+/** Bytes of a vector. */
+export const VECTOR_BYTES = 16;
+/** Vectors of a panel for each element of I. */
+export const VECTORS: number = PANEL_BYTES / VECTOR_BYTES;
 /** Elements of I between two tests whether the loop is over. */
 const UNROLL = 8;
 
@@ -105,21 +107,39 @@ export function addTile(
     body.while(i32.ltU(w, unrolledEnd), () => accumulate(UNROLL));
     body.while(i32.ltU(w, end), () => accumulate(1));
 
-    const outRows = pointers(body, out, rows, i32.shl(O, 2));
-    const storeAll = (): void => {
-      for (const [r, outR] of outRows.entries()) {
-        for (const [n, sum] of sums[r].entries()) {
-          body.store(outR, sum, n * VECTOR_BYTES);
-        }
-      }
-    };
-    if (panels > 1) return storeAll();
-    body.if(
-      i32.eq(columns, PANEL_COLUMNS),
-      storeAll,
-      () => storeColumns(body, outRows, sums, columns),
-    );
+    storeSums(body, out, sums, { O, columns });
   });
+}
+
+/**
+ * Stores the sums of each row of a tile.
+ *
+ * @param out where the first one goes, O floats from one row to the next
+ * @param columns how many there are of the first panel, where it is the only one
+ */
+export function storeSums(
+  body: FunctionBody,
+  out: Local<"i32">,
+  sums: readonly (readonly Local<"v128">[])[],
+  { O, columns }: {
+    readonly O: Local<"i32">;
+    readonly columns: Local<"i32">;
+  },
+): void {
+  const outRows = pointers(body, out, sums.length, i32.shl(O, 2));
+  const storeAll = (): void => {
+    for (const [r, outR] of outRows.entries()) {
+      for (const [n, sum] of sums[r].entries()) {
+        body.store(outR, sum, n * VECTOR_BYTES);
+      }
+    }
+  };
+  if (sums[0].length > VECTORS) return storeAll();
+  body.if(
+    i32.eq(columns, PANEL_COLUMNS),
+    storeAll,
+    () => storeColumns(body, outRows, sums, columns),
+  );
 }
 
 /** Stores the first `columns` lanes of each row's sums, less than a panel. */
@@ -138,33 +158,6 @@ function storeColumns(
       }
     }
   });
-}
-
-/** Pointers to `count` things, `stride` bytes apart; the first is given. */
-function pointers(
-  body: FunctionBody,
-  first: Local<"i32">,
-  count: number,
-  stride: Expression<"i32">,
-): Local<"i32">[] {
-  const all = [first];
-  while (all.length < count) {
-    all.push(body.let(i32.add(all.at(-1)!, stride)));
-  }
-  return all;
-}
-
-/** pointer += bytes. */
-function advance(
-  body: FunctionBody,
-  pointer: Local<"i32">,
-  bytes: number,
-): void {
-  body.set(pointer, i32.add(pointer, bytes));
-}
-
-function range(length: number): number[] {
-  return Array.from({ length }, (_, i) => i);
 }
 
 function table<T>(rows: number, columns: number, make: () => T): T[][] {

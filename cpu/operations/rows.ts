@@ -14,13 +14,13 @@ import type {
 } from "../../core/backend.ts";
 import { sizeOf } from "../../core/reference_tensor.ts";
 import type { Device } from "../device.ts";
-import { activationCode } from "../kernels/linear.ts";
+import { activationCode, linearScratch } from "../kernels/linear.ts";
 import { RotaryTable } from "../rotary.ts";
 import { addressOf, type CpuTensor } from "../tensors.ts";
 
 /** The operations of this file on a device. */
 export function rowOperations(
-  { arena, kernels, pool, rotaryTables }: Device,
+  { arena, kernels, pool, rotaryTables, weightType }: Device,
 ): Pick<Backend, "linear" | "layerNorm" | "rmsNorm" | "rope"> {
   function linear(
     x: Tensor,
@@ -28,19 +28,24 @@ export function rowOperations(
     { bias, activation, gate, residual }: LinearOptions = {},
   ): Tensor {
     const [O, I] = weight.shape;
+    const M = sizeOf(x.shape) / I;
     const out = pool.make("float", [...x.shape.slice(0, -1), O]);
+    const scratchBytes = linearScratch(weightType, M, weight.shape);
+    const scratch = arena.allocate(scratchBytes);
     kernels.linear(
       addressOf(x),
       addressOf(weight),
       out.address,
-      sizeOf(x.shape) / I,
+      M,
       I,
       O,
       optional(bias),
       activationCode(activation),
       optional(gate),
       optional(residual),
+      scratch,
     );
+    arena.free(scratch, scratchBytes);
     return out;
   }
 

@@ -70,7 +70,10 @@ const F32X4_BINARY = {
   add: 228, sub: 229, mul: 230, div: 231, min: 232, max: 233, pmin: 234,
   pmax: 235,
 } as const;
-const F32X4_UNARY = { abs: 224, neg: 225, sqrt: 227 } as const;
+// deno-fmt-ignore
+const F32X4_UNARY = {
+  abs: 224, neg: 225, sqrt: 227, convertI32x4S: 250,
+} as const;
 
 /** Four 32-bit floats. Comparisons set all bits of a lane, or none. */
 export const f32x4:

@@ -11,9 +11,10 @@
  */
 
 import type { Activation } from "../../core/backend.ts";
+import type { WeightType } from "../../core/quantize.ts";
 import type { Kernel } from "../kernel.ts";
 import { EPILOGUE } from "./linear_epilogue.ts";
-import { STORED, type WeightType } from "./stored_weights.ts";
+import { STORED } from "./stored_weights.ts";
 
 /**
  * x has `rows` rows of `depth` vec4. Of `stride` output features the weight
@@ -55,9 +56,13 @@ const BINDINGS = {
   outputs: ["out"],
 } as const;
 
+/**
+ * All constants have defaults, which no pipeline uses: there is a compiler that
+ * takes one without for uninitialised where the size of an array hangs on it.
+ */
 const DECLARATIONS = `
-override X: u32;
-override Y: u32;
+override X: u32 = 8;
+override Y: u32 = 8;
 
 struct Sizes {
   rows: u32,
@@ -95,7 +100,7 @@ export const MATRIX_LINEAR: Readonly<
     1,
   ],
   code: DECLARATIONS + EPILOGUE + `
-override K: u32;
+override K: u32 = 4;
 override PITCH = K + 1; // odd, which keeps rows in different memory banks
 var<workgroup> xTile: array<vec4f, 8 * Y * PITCH>;
 var<workgroup> wTile: array<vec4f, 8 * X * PITCH>;
@@ -147,7 +152,7 @@ fn main(
       let k = start + i % K;
       var value = vec4f();
       if (c < sizes.columns && k < sizes.depth) {
-        value = widen(weight[c * sizes.depth + k]);
+        value = weightAt(c, k);
       }
       wTile[i / K * PITCH + i % K] = value;
     }
@@ -201,14 +206,14 @@ fn main(
   let column = 4 * (group.x * Y + local.y);
   // Columns past the last one repeat it; store() passes them over.
   let last = sizes.columns - 1;
-  let w = min(column + vec4u(0, 1, 2, 3), vec4u(last)) * sizes.depth;
+  let w = min(column + vec4u(0, 1, 2, 3), vec4u(last));
   var sum = vec4f();
   for (var k = local.x; k < sizes.depth; k += X) {
     sum += x[row * sizes.depth + k] * mat4x4f(
-      widen(weight[w[0] + k]),
-      widen(weight[w[1] + k]),
-      widen(weight[w[2] + k]),
-      widen(weight[w[3] + k]),
+      weightAt(w[0], k),
+      weightAt(w[1], k),
+      weightAt(w[2], k),
+      weightAt(w[3], k),
     );
   }
   partial[index] = sum;
@@ -224,13 +229,18 @@ fn main(
 `,
 });
 
-/** A kernel that is written in terms of `Stored`, for every meaning of it. */
+/** A kernel that is written in terms of `weightAt`, for all types of weights. */
 function withWeights<C extends string>(
   kernel: Kernel<LinearSize, C>,
 ): Readonly<Record<WeightType, Kernel<LinearSize, C>>> {
-  const { f32, f16 } = STORED;
+  const stored = (type: WeightType): Kernel<LinearSize, C> => ({
+    ...kernel,
+    code: STORED[type] + kernel.code,
+  });
   return {
-    f32: { ...kernel, code: f32 + kernel.code },
-    f16: { ...kernel, code: f16 + kernel.code },
+    f32: stored("f32"),
+    f16: stored("f16"),
+    int8: stored("int8"),
+    int4: stored("int4"),
   };
 }

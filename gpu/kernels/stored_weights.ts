@@ -1,39 +1,116 @@
 /**
- * How the weights of `linear` are stored, four values along the depth at a time.
- * Whatever they are stored as, products and sums are taken in 32 bits.
+ * How the weights of `linear` are stored, four values along the depth at a time
+ * (see `core/quantize.ts` for what they are). Whatever they are stored as,
+ * products and sums are taken in 32 bits.
+ *
+ * A row of "int8" is one word for four values, then its scale; a row of "int4"
+ * is one word for eight values, then the scales of its groups of 64. Values go
+ * from the lowest bits up. A row has its scales in it, so that rows may be
+ * split at any of them.
  *
  * This module is browser compatible.
  */
 
-/** As 32-bit floats, or rounded to 16-bit floats, which take half the memory. */
-export type WeightType = "f32" | "f16";
+import { narrowFloat16 } from "../../core/half.ts";
+import {
+  groupsOf,
+  type IntegerType,
+  quantizeRows,
+  WEIGHT_BITS,
+  type WeightType,
+} from "../../core/quantize.ts";
 
-/** Bytes that a value takes. */
-export const BYTES_PER_WEIGHT: Readonly<Record<WeightType, number>> = {
-  f32: 4,
-  f16: 2,
-};
+/** Bytes of a row of so many values, a multiple of four. */
+export function rowBytes(type: WeightType, width: number): number {
+  return type === "int8" || type === "int4"
+    ? 4 * wordsOf(type, width)
+    : width * WEIGHT_BITS[type] / 8;
+}
 
-/** WGSL of `Stored`, four values, and of `widen(stored)`. */
+/** Words of a row of integers: its values, its scales. */
+function wordsOf(type: IntegerType, width: number): number {
+  return Math.ceil(width * WEIGHT_BITS[type] / 32) +
+    groupsOf({ width, type }).groups;
+}
+
+/**
+ * WGSL of `Stored` and of `weightAt(row, k)`, values 4 k to 4 k + 3 of a row, for
+ * kernels that declare `weight: array<Stored>` and `sizes.depth`.
+ */
 export const STORED: Readonly<Record<WeightType, string>> = {
   f32: `
 alias Stored = vec4f;
-fn widen(values: Stored) -> vec4f { return values; }
+fn weightAt(row: u32, k: u32) -> vec4f { return weight[row * sizes.depth + k]; }
 `,
   // Unpacking is in all of WebGPU; the type f16 is not.
   f16: `
 alias Stored = vec2u;
-fn widen(values: Stored) -> vec4f {
+fn weightAt(row: u32, k: u32) -> vec4f {
+  let values = weight[row * sizes.depth + k];
   return vec4f(unpack2x16float(values.x), unpack2x16float(values.y));
+}
+`,
+  int8: `
+alias Stored = u32;
+fn weightAt(row: u32, k: u32) -> vec4f {
+  let start = row * (sizes.depth + 1);
+  let values = bitcast<i32>(weight[start + k]);
+  let scale = bitcast<f32>(weight[start + sizes.depth]);
+  return vec4f((vec4i(values) << vec4u(24, 16, 8, 0)) >> vec4u(24)) * scale;
+}
+`,
+  int4: `
+alias Stored = u32;
+fn weightAt(row: u32, k: u32) -> vec4f {
+  let words = (sizes.depth + 1) / 2;
+  let start = row * (words + (sizes.depth + 15) / 16);
+  let values = bitcast<i32>(weight[start + k / 2] >> (k % 2 * 16));
+  let scale = bitcast<f32>(weight[start + words + k / 16]);
+  return vec4f((vec4i(values) << vec4u(28, 24, 20, 16)) >> vec4u(28)) * scale;
 }
 `,
 };
 
-/** The values as they are stored; beyond ±65504, "f16" stores infinities. */
+/**
+ * Rows as they are stored.
+ *
+ * @param rows finite values, as many in each row as `width`, a multiple of four
+ */
 export function store(
-  values: Float32Array,
+  rows: Float32Array,
   type: WeightType,
+  width: number,
 ): Float32Array | Uint32Array {
-  if (type === "f32") return values;
-  return new Uint32Array(new Float16Array(values).buffer);
+  switch (type) {
+    case "f32":
+      return rows;
+    case "f16":
+      return new Uint32Array(narrowFloat16(rows).buffer);
+    default:
+      return storeIntegers(rows, type, width);
+  }
+}
+
+function storeIntegers(
+  rows: Float32Array,
+  type: IntegerType,
+  width: number,
+): Uint32Array {
+  const { values, scales } = quantizeRows(rows, { width, type });
+  const bits = WEIGHT_BITS[type];
+  const places = 32 / bits;
+  const words = wordsOf(type, width);
+  const { groups } = groupsOf({ width, type });
+  const out = new Uint32Array(words * rows.length / width);
+  const floats = new Float32Array(out.buffer);
+  for (let row = 0; row * width < rows.length; row++) {
+    for (let i = 0; i < width; i++) {
+      const value = values[row * width + i] & (2 ** bits - 1);
+      const place = i % places;
+      out[row * words + (i - place) / places] |= value << (bits * place);
+    }
+    const ofRow = scales.subarray(row * groups, (row + 1) * groups);
+    floats.set(ofRow, (row + 1) * words - groups);
+  }
+  return out;
 }

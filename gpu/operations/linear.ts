@@ -10,12 +10,13 @@ import type {
   Tensor,
   Weight,
 } from "../../core/backend.ts";
+import { checkWeights } from "../../core/quantize.ts";
 import { checkSize, sizeOf } from "../../core/reference_tensor.ts";
 import { writeBuffer } from "../buffers.ts";
 import type { Context } from "../context.ts";
 import { ACTIVATIONS, MATRIX_LINEAR, ROW_LINEAR } from "../kernels/linear.ts";
 import { RESIZE_ROWS } from "../kernels/resize_rows.ts";
-import { BYTES_PER_WEIGHT, store } from "../kernels/stored_weights.ts";
+import { rowBytes, store } from "../kernels/stored_weights.ts";
 import { partsOf } from "../tensors.ts";
 
 /** The operations of this file on a device. */
@@ -26,11 +27,12 @@ export function linearOperations(
   function uploadWeight(data: Float32Array, shape: readonly number[]): Weight {
     checkSize(data, shape);
     const [, I] = shape;
+    checkWeights(weightType, data, I);
     const width = wholeVectors(I);
-    const rowBytes = width * BYTES_PER_WEIGHT[weightType];
-    return tensors.upload("weight", shape, rowBytes, (buffer, start, end) => {
+    const bytes = rowBytes(weightType, width);
+    return tensors.upload("weight", shape, bytes, (buffer, start, end) => {
       const rows = fillUp(data.subarray(start * I, end * I), I, width);
-      writeBuffer(device, buffer, store(rows, weightType));
+      writeBuffer(device, buffer, store(rows, weightType, width));
     });
   }
 

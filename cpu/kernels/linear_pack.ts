@@ -1,0 +1,162 @@
+/**
+ * Weights in the order in which the kernels of `linear` read them: panels of 8
+ * outputs, so that the inner loop reads one stream of memory. Outputs past the
+ * last are zero.
+ *
+ * "f32": for every 8 outputs the 8 weights of the first input, the 8 of the
+ * second, and so on: shape [⌈O / 8⌉, I, 8].
+ *
+ * The others: for every 8 outputs, and every group of inputs that share scales,
+ * the 8 scales, then rows of 8 words of 32 bits. The word of an output holds its
+ * weights of 2 ("f16"), 4 ("int8") or 8 ("int4") inputs in turn, from the lowest
+ * bits up. The last group is filled up with zeros to whole 8 inputs.
+ *
+ * Halves have scales too, powers of two, one for each output: as large as they
+ * can be, for processors are slow at numbers near the end of a format.
+ *
+ * This module is browser compatible.
+ */
+
+import { narrowFloat16 } from "../../core/half.ts";
+import {
+  groupsOf,
+  quantizeRows,
+  WEIGHT_BITS,
+  type WeightType,
+} from "../../core/quantize.ts";
+import { PANEL_BYTES, PANEL_COLUMNS } from "./linear_tile.ts";
+
+/** A type that is widened before it is multiplied. */
+export type NarrowType = Exclude<WeightType, "f32">;
+
+/** Inputs whose weights a group is filled up to a multiple of. */
+export const CHUNK = 8;
+
+/** Bytes of a panel's words for a chunk. */
+export function chunkBytes(type: NarrowType): number {
+  return PANEL_COLUMNS * CHUNK * WEIGHT_BITS[type] / 8;
+}
+
+/** Inputs that share scales, or null where all do. */
+export function groupInputs(type: NarrowType): number | null {
+  return type === "int4" ? groupsOf({ width: Infinity, type }).size : null;
+}
+
+/** Bytes that packed weights [O, I] take. */
+export function packedBytes(
+  type: WeightType,
+  [O, I]: readonly number[],
+): number {
+  const panels = Math.ceil(O / PANEL_COLUMNS);
+  return panels * (type === "f32" ? PANEL_BYTES * I : narrowBytes(type, I));
+}
+
+/** Bytes of a panel. */
+function narrowBytes(type: NarrowType, I: number): number {
+  const groups = Math.ceil(I / (groupInputs(type) ?? I));
+  return PANEL_BYTES * groups + chunkBytes(type) * Math.ceil(I / CHUNK);
+}
+
+/**
+ * Packs weights that `checkWeights` lets pass.
+ *
+ * @param packed overwritten
+ * @param weight row-major, shape [O, I]
+ */
+export function packWeight(
+  packed: Uint32Array,
+  weight: Float32Array,
+  { type, shape }: {
+    readonly type: WeightType;
+    readonly shape: readonly number[];
+  },
+): void {
+  packed.fill(0);
+  if (type === "f32") packFloats(asFloats(packed), weight, shape);
+  else packNarrow(type, packed, weight, shape);
+}
+
+function packFloats(
+  packed: Float32Array,
+  weight: Float32Array,
+  [O, I]: readonly number[],
+): void {
+  for (let o = 0; o < O; o++) {
+    const lane = o % PANEL_COLUMNS;
+    const panel = (o - lane) * I;
+    for (let i = 0; i < I; i++) {
+      packed[panel + i * PANEL_COLUMNS + lane] = weight[o * I + i];
+    }
+  }
+}
+
+function packNarrow(
+  type: NarrowType,
+  packed: Uint32Array,
+  weight: Float32Array,
+  [O, I]: readonly number[],
+): void {
+  const floats = asFloats(packed);
+  const bits = WEIGHT_BITS[type];
+  const places = 32 / bits;
+  const panelWords = narrowBytes(type, I) / 4;
+  const group = groupInputs(type) ?? I;
+  for (let o = 0; o < O; o++) {
+    const lane = o % PANEL_COLUMNS;
+    const row = weight.subarray(o * I, (o + 1) * I);
+    const { values, scales } = type === "f16"
+      ? scaleHalves(row)
+      : quantizeRows(row, { width: I, type });
+    let at = (o - lane) / PANEL_COLUMNS * panelWords + lane;
+    for (let start = 0; start < I; start += group) {
+      floats[at] = scales[start / group];
+      at += PANEL_COLUMNS;
+      const end = Math.min(start + group, I);
+      for (let i = start; i < end; i++) {
+        const place = (i - start) % places;
+        const value = values[i] & (2 ** bits - 1);
+        const word = at + (i - start - place) / places * PANEL_COLUMNS;
+        packed[word] |= value << (bits * place);
+      }
+      at += Math.ceil((end - start) / CHUNK) * chunkBytes(type) / 4;
+    }
+  }
+}
+
+/**
+ * A row as halves, times a power of two that loses nothing, and what the floats
+ * that the kernel makes of their bits are to be scaled by (see `widen`).
+ */
+function scaleHalves(
+  row: Float32Array,
+): { values: Uint16Array; scales: Float32Array } {
+  const values = narrowFloat16(row);
+  let largest = 1;
+  for (let i = 0; i < values.length; i++) {
+    const exponent = values[i] >> 10 & 0x1f;
+    if (exponent > largest) largest = exponent;
+  }
+  const power = 30 - largest;
+  for (let i = 0; i < values.length; i++) {
+    values[i] = timesPowerOfTwo(values[i], power);
+  }
+  return { values, scales: Float32Array.of(2 ** (112 - power)) };
+}
+
+/** The bits of a half times 2^power, which must not be too large. */
+function timesPowerOfTwo(half: number, power: number): number {
+  const magnitude = half & 0x7fff;
+  if (magnitude >= 0x400) return half + (power << 10);
+  if (magnitude === 0) return half;
+  // Subnormal, fraction · 2⁻²⁴: so many places until its leading one is in
+  // bit 10, where it is implied.
+  const places = Math.clz32(magnitude) - 21;
+  const sign = half & 0x8000;
+  return power < places
+    ? sign | magnitude << power
+    : sign | ((power - places) << 10) + (magnitude << places);
+}
+
+function asFloats({ buffer, byteOffset, length }: Uint32Array): Float32Array {
+  return new Float32Array(buffer, byteOffset, length);
+}
