@@ -12,11 +12,11 @@ import {
   type SampleSet,
 } from "../eval/mod.ts";
 import { keepAll, loadLlavaFixture } from "./_llava.ts";
-import { noise } from "./_small_model.ts";
+import { noise } from "./_random.ts";
 
 const { model, source } = await loadLlavaFixture("llava_a");
 const set: SampleSet = {
-  images: [0, 1, 2].map((seed) => noise(seed)),
+  images: [0, 1, 2].map((seed) => noise(seed, source.config.vision.imageSize)),
   samples: Array.from({ length: 20 }, (_, i): Sample => ({
     image: (i * i) % 3,
     prompt: { before: [1], after: i % 4 === 0 ? [5, i] : [6, i, 7] },
