@@ -31,7 +31,6 @@ const runners = new Map<number, Promise<RunBatch>>();
 scope.onmessage = ({ data }) => {
   switch (data.kind) {
     case "load":
-      holdForLife((lock) => scope.postMessage({ kind: "alive", lock }));
       model = load(data);
       // Where it fails, each run says so.
       model.catch(() => {});
@@ -52,6 +51,8 @@ scope.onmessageerror = () => {
 async function load(
   { device, config, normalization, tensors }: LoadRequest,
 ): Promise<LlavaModel> {
+  const lock = await holdForLife();
+  if (lock !== null) scope.postMessage({ kind: "alive", lock });
   return await loadLlava(createBackend(device), {
     config,
     normalization,
