@@ -97,7 +97,11 @@ export class LastingWorker implements Disposable {
       // Browsers give no message where worker.ts cannot be loaded.
       onDeath(event.message?.split("\n", 1)[0] || "it could not be loaded");
     };
-    worker.onmessageerror = () => onDeath("its answer could not be read");
+    // Chrome has this event, but no property for its handler.
+    worker.addEventListener(
+      "messageerror",
+      () => onDeath("its answer could not be read"),
+    );
     worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => {
       if (this.#thread !== thread) return;
       if (data.kind !== "alive") this.#settle(data);

@@ -1,7 +1,8 @@
 /**
  * How a pool learns of the death of a worker that no event tells of (`close`,
  * a browser that takes back its memory): a worker holds a lock as long as it
- * lives, and the pool waits for that lock (Web Locks API).
+ * lives, and the pool waits for that lock (Web Locks API). A worker that ends
+ * before it has the lock is missed, so it gives no answer before that.
  *
  * This module is browser compatible.
  */
@@ -21,15 +22,19 @@ const locks = (navigator as unknown as { readonly locks?: Locks }).locks;
 /**
  * Takes a lock that only the worker's death frees.
  *
- * @param onHeld is given the lock's name when it is held
+ * @returns the lock's name when it is held; null where there are no locks
  */
-export function holdForLife(onHeld: (lock: string) => void): void {
-  if (!locks) return;
+export function holdForLife(): Promise<string | null> {
+  if (!locks) return Promise.resolve(null);
+  const { promise, resolve } = Promise.withResolvers<string | null>();
   const lock = crypto.randomUUID();
-  locks.request(lock, {}, () => {
-    onHeld(lock);
+  const held = locks.request(lock, {}, () => {
+    resolve(lock);
     return new Promise<void>(() => {});
   });
+  // Pages in a sandbox are denied it.
+  held.catch(() => resolve(null));
+  return promise;
 }
 
 /** Calls back when nobody holds the lock any more, unless aborted before. */

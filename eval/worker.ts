@@ -34,7 +34,6 @@ const runners = new Map<number, Promise<RunBatch>>();
 scope.onmessage = ({ data }) => {
   switch (data.kind) {
     case "load":
-      holdForLife((lock) => scope.postMessage({ kind: "alive", lock }));
       model = load(data);
       // Where it fails, each run says so.
       model.catch(() => {});
@@ -55,6 +54,8 @@ scope.onmessageerror = () => {
 async function load(
   { device, weightType, config, normalization, tensors }: LoadRequest,
 ): Promise<VisionLanguageModel> {
+  const lock = await holdForLife();
+  if (lock !== null) scope.postMessage({ kind: "alive", lock });
   return await loadVisionLanguageModel(createBackend(device, { weightType }), {
     config,
     normalization,

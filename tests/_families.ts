@@ -5,7 +5,6 @@
 import { assertEquals } from "@std/assert";
 import {
   type Backend,
-  bytesInMemory,
   createReferenceBackend,
   embedPrompts,
   embedTiles,
@@ -14,7 +13,6 @@ import {
   fullSchedule,
   loadVisionLanguageModel,
   type ModelSource,
-  openSafetensors,
   parseModelConfig,
   parseNormalization,
   predictNextToken,
@@ -25,6 +23,7 @@ import {
   type VisionLanguageModel,
 } from "../core/mod.ts";
 import { assertClose } from "./_compare.ts";
+import { openTestTensors, readTestText } from "./_files.ts";
 import { trace } from "./_llava.ts";
 import { F32_TOLERANCES } from "./_tolerance.ts";
 
@@ -53,22 +52,16 @@ export interface FamilyFixture {
   expected(name: string): Promise<Float32Array>;
 }
 
-/** Fetches a fixture's file, as both Deno and a page can. */
-async function fetchFixture(file: string): Promise<Response> {
-  return await fetch(new URL(`fixtures/families/${file}`, import.meta.url));
-}
-
 /** Reads the description of a fixture. */
 export async function readDescription(
   name: string,
 ): Promise<Record<string, unknown>> {
-  return await (await fetchFixture(`${name}.json`)).json();
+  return JSON.parse(await readTestText(`fixtures/families/${name}.json`));
 }
 
 /** Opens the arrays of a fixture. */
 export async function openArrays(name: string): Promise<TensorStore> {
-  const bytes = await (await fetchFixture(`${name}.safetensors`)).bytes();
-  return await openSafetensors(bytesInMemory(bytes), name);
+  return await openTestTensors(`fixtures/families/${name}.safetensors`);
 }
 
 /** Loads a fixture onto a backend. */

@@ -13,7 +13,6 @@ import {
   loadVisionLanguageModel,
   type ModelSource,
   nextTokenLogits,
-  openSafetensors,
   parseModelConfig,
   parseNormalization,
   type PositionRule,
@@ -25,7 +24,7 @@ import {
   type Schedule,
   type VisionLanguageModel,
 } from "../core/mod.ts";
-import { openFile } from "../io/files.ts";
+import { openTestTensors, readTestText } from "./_files.ts";
 
 /** The fixtures' names. */
 export const LLAVA_FIXTURES = ["llava_a", "llava_b"] as const;
@@ -58,16 +57,14 @@ export async function loadLlavaFixture(
   name: typeof LLAVA_FIXTURES[number],
   backend: Backend = createReferenceBackend(),
 ): Promise<LlavaFixture> {
-  const path = new URL(`fixtures/${name}`, import.meta.url).pathname;
-  const description = JSON.parse(await Deno.readTextFile(`${path}.json`));
-  const open = async (file: string) =>
-    await openSafetensors(await openFile(file), file);
-  const arrays = await open(`${path}.expected.safetensors`);
+  const path = `fixtures/${name}`;
+  const description = JSON.parse(await readTestText(`${path}.json`));
+  const arrays = await openTestTensors(`${path}.expected.safetensors`);
 
   const source = {
     config: parseModelConfig(description.config),
     normalization: parseNormalization(description.preprocessor),
-    tensors: await open(`${path}.safetensors`),
+    tensors: await openTestTensors(`${path}.safetensors`),
     label: name,
   };
   const [, height, width] = arrays.tensors.get("images")!.shape;

@@ -1,5 +1,7 @@
 /** Seeded random numbers for tests; not for statistics or cryptography. */
 
+import type { RgbImage } from "../core/mod.ts";
+
 /**
  * A generator of uniform numbers in [0, 1): mulberry32 by Tommy Ettinger
  * (public domain), 32 bits of state.
@@ -33,4 +35,14 @@ export function randomFloats(
   length: number,
 ): Float32Array {
   return Float32Array.from({ length }, () => 2 * random() - 1);
+}
+
+/** An image of `size` × `size` pixels, random bytes. */
+export function noise(seed: number, size: number): RgbImage {
+  const random = seededRandom(seed);
+  const data = Uint8Array.from(
+    { length: 3 * size * size },
+    () => randomInteger(random, 0, 255),
+  );
+  return { width: size, height: size, data };
 }

@@ -10,6 +10,7 @@ import {
   selectRaters,
 } from "../core/mod.ts";
 import { assertClose } from "./_compare.ts";
+import { readTestText } from "./_files.ts";
 import { enter, LLAVA_FIXTURES, loadLlavaFixture, trace } from "./_llava.ts";
 import { assertSame } from "./_parity.ts";
 import { F32_TOLERANCES } from "./_tolerance.ts";
@@ -44,9 +45,7 @@ interface RankedModel {
 /** By the names of the fixtures with the models. */
 export const RANKED: Readonly<
   Record<typeof LLAVA_FIXTURES[number], RankedModel>
-> = JSON.parse(
-  await Deno.readTextFile(new URL("fixtures/rankings.json", import.meta.url)),
-);
+> = JSON.parse(await readTestText("fixtures/rankings.json"));
 
 /** Tests scores, kept sets and logits of every rule, and who are raters. */
 export async function testRankings(backend: Backend): Promise<void> {

@@ -4,7 +4,7 @@
 import sharp from "sharp";
 import { openSafetensors, type RgbImage } from "../core/mod.ts";
 import { openFile } from "../io/files.ts";
-import { randomInteger, seededRandom } from "./_random.ts";
+import { noise, randomInteger, seededRandom } from "./_random.ts";
 import { float32File } from "./_safetensors.ts";
 
 const FIXTURE = new URL("fixtures/llava_a", import.meta.url).pathname;
@@ -77,16 +77,6 @@ async function firstLayers(layers: number): Promise<Uint8Array> {
   return float32File(kept);
 }
 
-/** An image of the model's size, random bytes. */
-export function noise(seed: number, size: number = SMALL.imageSize): RgbImage {
-  const random = seededRandom(seed);
-  const data = Uint8Array.from(
-    { length: 3 * size * size },
-    () => randomInteger(random, 0, 255),
-  );
-  return { width: size, height: size, data };
-}
-
 /** Writes an image as PNG. */
 export async function writePng(
   path: string,
@@ -109,7 +99,10 @@ export async function writeQuestions(
 ): Promise<void> {
   await Deno.mkdir(directory, { recursive: true });
   for (let image = 0; image < 4; image++) {
-    await writePng(`${directory}/image${image}.png`, noise(image));
+    await writePng(
+      `${directory}/image${image}.png`,
+      noise(image, SMALL.imageSize),
+    );
   }
   const random = seededRandom(seed);
   const word = (): string =>

@@ -1,34 +1,49 @@
 /** models/tiny on some backend against the same on the reference. */
 
 import { assertEquals } from "@std/assert";
-import { loadModel, loadQuestions, type QuestionSet } from "../cli/load.ts";
 import {
   type Backend,
   embedImages,
   embedPrompts,
   fromKeepCounts,
   loadVisionLanguageModel,
+  type ModelSource,
+  parseModelConfig,
+  parseNormalization,
   type Schedule,
   type VisionLanguageModel,
 } from "../core/mod.ts";
+import { makeSceneSet, type SampleSet } from "../eval/mod.ts";
+import { parseTokenizer } from "../io/tokenizer.ts";
 import { assertClose } from "./_compare.ts";
+import { openTestTensors, readTestText } from "./_files.ts";
 import { keepAll, trace } from "./_llava.ts";
 import { reference } from "./_reference.ts";
 import { F32_TOLERANCES } from "./_tolerance.ts";
 
 const { hidden, logits } = F32_TOLERANCES;
-const tiny = await loadModel(null);
+const DIRECTORY = "../models/tiny";
+const readText = (file: string): Promise<string> =>
+  readTestText(`${DIRECTORY}/${file}`);
+
+const source: ModelSource = {
+  config: parseModelConfig(JSON.parse(await readText("config.json"))),
+  normalization: parseNormalization(
+    JSON.parse(await readText("preprocessor_config.json")),
+  ),
+  tensors: await openTestTensors(`${DIRECTORY}/model.safetensors`),
+  label: "models/tiny",
+};
 
 /** Loads models/tiny. */
 export const loadTiny = (backend: Backend): Promise<VisionLanguageModel> =>
-  loadVisionLanguageModel(backend, tiny.source);
+  loadVisionLanguageModel(backend, source);
 
 /** A few held-out questions. */
-export const questions: QuestionSet = await loadQuestions(
-  tiny,
-  { count: 6 },
-  "heldout",
-  0,
+export const questions: SampleSet = makeSceneSet(
+  parseTokenizer(await readText("tokenizer.json")),
+  source.config.imageToken as number,
+  { split: "heldout", seed: 0, count: 6 },
 );
 
 const oracle = await loadTiny(reference);

@@ -26,8 +26,8 @@ import {
 } from "../eval/mod.ts";
 import { gSearch } from "../search/mod.ts";
 import { keepAll, loadLlavaFixture } from "./_llava.ts";
-import { randomInteger, seededRandom } from "./_random.ts";
-import { noise, SMALL } from "./_small_model.ts";
+import { noise, randomInteger, seededRandom } from "./_random.ts";
+import { SMALL } from "./_small_model.ts";
 import {
   createTrackingBackend,
   type TrackingBackend,
@@ -37,7 +37,7 @@ const { layers: L, visionTokens: N } = SMALL;
 
 /** 3 images and 21 samples of two prompt lengths, so batches of 8, 6 and 7. */
 const set: SampleSet = {
-  images: [0, 1, 2].map((seed) => noise(seed)),
+  images: [0, 1, 2].map((seed) => noise(seed, SMALL.imageSize)),
   samples: Array.from({ length: 21 }, (_, i): Sample => {
     const random = seededRandom(i);
     const word = () => randomInteger(random, 4, SMALL.vocabulary - 1);

@@ -4,6 +4,7 @@ import {
   assert,
   assertEquals,
   assertInstanceOf,
+  assertMatch,
   assertRejects,
   assertThrows,
 } from "@std/assert";
@@ -95,7 +96,11 @@ Deno.test("a shader that does not compile is shown where it is wrong", async () 
   const error = await assertRejects(
     () => readAfter(fill("good"), fill("broken", { code }), fill("good too")),
     GpuError,
-    `Cannot compile kernel "broken": line 3, column 7: `,
+  );
+  // Naga points at the variable, Tint at the value.
+  assertMatch(
+    error.message,
+    /^Cannot compile kernel "broken": line 3, column (7|16): /,
   );
   assert(error.message.endsWith("\n3 |   let x: u32 = 1.5;"), error.message);
   assertEquals([error.failure, error.kernel], ["compilation", "broken"]);

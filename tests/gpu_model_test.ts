@@ -16,7 +16,10 @@ import { F32_TOLERANCES } from "./_tolerance.ts";
 await testTiny(gpu);
 await testFamilies(gpu);
 
-Deno.test("300 forward passes run in constant buffer memory (WebGPU)", async () => {
+/** A page's WebGPU, in software, takes some 150 ms for each. */
+const PASSES = "document" in globalThis ? 60 : 300;
+
+Deno.test(`${PASSES} forward passes run in constant buffer memory (WebGPU)`, async () => {
   const backend = createGpuBackend(device);
   const fixture = await loadLlavaFixture("llava_b", backend);
   const { model } = fixture;
@@ -34,7 +37,7 @@ Deno.test("300 forward passes run in constant buffer memory (WebGPU)", async () 
     Promise.all(Array.from({ length: 10 }, pass));
   const [first] = await passes();
   const { memorySize, memoryUsed } = backend;
-  for (let i = 1; i < 30; i++) {
+  for (let i = 10; i < PASSES; i += 10) {
     for (const values of await passes()) assertEquals(values, first);
   }
   assertEquals(backend.memorySize, memorySize);

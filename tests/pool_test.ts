@@ -18,11 +18,11 @@ import {
   type SampleSet,
 } from "../eval/mod.ts";
 import { keepAll, loadLlavaFixture } from "./_llava.ts";
-import { noise } from "./_small_model.ts";
+import { noise } from "./_random.ts";
 
 const { model, source } = await loadLlavaFixture("llava_a");
 const set: SampleSet = {
-  images: [0, 1, 2].map((seed) => noise(seed)),
+  images: [0, 1, 2].map((seed) => noise(seed, source.config.vision.imageSize)),
   samples: Array.from({ length: 20 }, (_, i): Sample => ({
     image: (i * i) % 3,
     prompt: { before: [1], after: i % 4 === 0 ? [5, i] : [6, i, 7] },
@@ -187,15 +187,29 @@ Deno.test("createEvaluatorPool() replaces workers that die and gives the results
   for (const [how, kill] of Object.entries(deaths)) {
     await t.step(how, async () => {
       const workers: Worker[] = [];
+      // The first one, from its first word on.
+      let mayDie = false;
+      const onFirstWord = (): void => {
+        mayDie = true;
+      };
       using pool = await createPool(2, {
-        createWorker: () => workers[workers.push(startWorker(MORTAL)) - 1],
+        createWorker: () => {
+          const worker = startWorker(MORTAL);
+          if (workers.push(worker) === 1) {
+            worker.addEventListener("message", onFirstWord, { once: true });
+          }
+          return worker;
+        },
       });
       const done: number[] = [];
       const evaluate = pool.createEvaluator(set, {
         ...options,
         onProgress: (samples) => {
           done.push(samples);
-          if (done.length === 3) kill(workers[0]);
+          if (mayDie && done.length >= 3) {
+            mayDie = false;
+            kill(workers[0]);
+          }
         },
       });
       // Were a death not noticed, the run would never end.

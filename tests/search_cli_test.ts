@@ -4,12 +4,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { USAGE } from "../cli/options.ts";
 import type { Trial } from "../search/mod.ts";
-import {
-  noise,
-  writePng,
-  writeQuestions,
-  writeSmallModel,
-} from "./_small_model.ts";
+import { noise } from "./_random.ts";
+import { writePng, writeQuestions, writeSmallModel } from "./_small_model.ts";
 
 const SEARCH = new URL("../search.ts", import.meta.url).pathname;
 const DATA = [
