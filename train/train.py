@@ -14,6 +14,7 @@ step) only, so it sees the same data as an uninterrupted one.
 
 Run:      python train/train.py [--device cuda]
 Seed:     0 (--seed)
+Length:   1 (--length, for a rougher model in less time)
 Versions: Python 3.11, torch 2.15.0, numpy 2.4.6
 """
 
@@ -67,6 +68,13 @@ class Recipe:
     depth_reduction_start: float = 0.6  # of the steps
     evaluate_every: int = 250  # steps
     save_every: int = 125  # steps
+
+
+def shortened(recipe: Recipe, length: float) -> Recipe:
+    """The recipe with so much of each of its step counts."""
+    names = ("warmup", "encoder_steps", "steps", "easy_steps")
+    steps = {name: round(length * getattr(recipe, name)) for name in names}
+    return replace(recipe, **steps)
 
 
 def draw_reductions(rng: np.random.Generator, progress: float, recipe: Recipe):
@@ -274,9 +282,12 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--data", type=Path, default=here / "data")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--length", type=float, default=1.0, help="of the steps: a rougher model, sooner"
+    )
     options = parser.parse_args()
     keep_freed_memory()
-    recipe = replace(Recipe(), seed=options.seed)
+    recipe = shortened(replace(Recipe(), seed=options.seed), options.length)
     Trainer(recipe, options.data, torch.device(options.device)).run()
 
 
