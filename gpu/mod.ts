@@ -29,5 +29,6 @@ export {
   requestGpu,
 } from "./device.ts";
 export { type Grid, type Kernel, type KernelRun, spread } from "./kernel.ts";
+export type { KernelTime } from "./kernel_timer.ts";
 export type { WeightType } from "./kernels/stored_weights.ts";
 export { checkMemory } from "./memory.ts";
