@@ -14,7 +14,7 @@ import {
   type KernelTime,
   requestGpu,
 } from "../gpu/mod.ts";
-import { gpu } from "./_gpu.ts";
+import { device, gpu } from "./_gpu.ts";
 
 const ones = (rows: number, columns: number): Tensor =>
   gpu.upload(new Float32Array(rows * columns).fill(1), [rows, columns]);
@@ -33,9 +33,8 @@ Deno.test("`profile()` counts the runs of every kernel, in the order of the firs
   const times = await gpu.profile(() => {
     const y = gpu.linear(x, weight);
     gpu.add(y, gpu.linear(y, weight));
-    gpu.linear(x, weight);
   });
-  assertEquals(runsOf(times), [["rowLinear", 3], ["add", 1]]);
+  assertEquals(runsOf(times), [["rowLinear", 2], ["add", 1]]);
   assertEquals(runsOf(await gpu.profile(() => {})), []);
 });
 
@@ -44,14 +43,14 @@ Deno.test("`profile()` gives its time to each kernel, all together at most what 
   const weight = weightOfOnes(512);
   const record = () => {
     gpu.linear(row, weight);
-    gpu.linear(x, weight);
     gpu.linear(row, weight);
+    gpu.linear(x, weight);
   };
   await gpu.profile(record); // compiles
   const start = performance.now();
   const times = await gpu.profile(record);
   const passed = performance.now() - start;
-  // 256 times as much work.
+  // Of 512 rows, and of two.
   const small = times.get("rowLinear")!.milliseconds;
   const large = times.get("matrixLinear")!.milliseconds;
   assert(small > 0 && large > 2 * small, `${small} ms, ${large} ms`);
@@ -87,8 +86,15 @@ Deno.test("`profile()` passes on what its body throws, and times nothing after i
     })
   );
   assertStrictEquals(thrown, broken);
-  const x = ones(1, 4);
-  assertEquals(await gpu.read(gpu.add(x, x)), Float32Array.of(2, 2, 2, 2));
+  device.createQuerySet = () => {
+    throw new Error("timed");
+  };
+  try {
+    const x = ones(1, 4);
+    assertEquals(await gpu.read(gpu.add(x, x)), Float32Array.of(2, 2, 2, 2));
+  } finally {
+    Reflect.deleteProperty(device, "createQuerySet");
+  }
 });
 
 Deno.test("`profile()` says that a device has no timestamps", async () => {
