@@ -17,7 +17,7 @@ import {
   relaxedMultiplyAdd,
 } from "../cpu/relaxed.ts";
 
-import type { Prepared, Work } from "./peers/kernels/work.ts";
+import { type Prepared, weightBytes, type Work } from "./peers/kernels/work.ts";
 
 /** Enough sums to fill the time that a multiply-add takes. */
 const SUMS = 12;
@@ -111,7 +111,7 @@ export function prepareReading(bytes: number, streams: number): Prepared {
 /** Bytes that work must read at least, where that is what limits it. */
 export function bytesOf(work: Work): number | undefined {
   return work.operation === "linear" && work.M === 1
-    ? 4 * work.I * work.O
+    ? weightBytes(work)
     : undefined;
 }
 
