@@ -14,13 +14,7 @@ import {
   visionFlops,
 } from "../search/cost.ts";
 import { assertClose } from "./_compare.ts";
-
-/** Rates read off the paper's figure, layers 3..31 of LLaVA-1.5-7B. */
-const gSearchRates = [
-  ...[.648, .640, .619, .619, .619, .500, .500, .498, .498, .487],
-  ...[.236, .236, .236, .236, .183, .181, .181, .078, .075, .073],
-  ...[.070, .070, .070, .059, .041, .041, .038, .033, .031],
-];
+import { LLAVA_G_SEARCH_RATES } from "./_published.ts";
 
 /** Rates that change at the given layers only. */
 function stages(layers: number, rateFrom: Record<number, number>): number[] {
@@ -37,7 +31,7 @@ const strategies = {
   "FastV 50 %": (layers: number, visionTokens: number) =>
     fastvSchedule({ layers, visionTokens, layer: 2, keepRate: .5 }),
   "G-Search": (_: number, visionTokens: number) =>
-    fromRates([1, 1, 1, ...gSearchRates], visionTokens),
+    fromRates(LLAVA_G_SEARCH_RATES, visionTokens),
 };
 
 type Row = [
