@@ -17,29 +17,17 @@
 
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "@std/cli/parse-args";
-import type { Tensor, Weight } from "../core/mod.ts";
-import { backendOn } from "../gpu/backend.ts";
-import { createContext } from "../gpu/context.ts";
+import { gpuName, isSoftware, requestGpu } from "../gpu/mod.ts";
 import {
-  createGpuBackend,
-  type GpuBackend,
-  gpuName,
-  isSoftware,
-  requestGpu,
-} from "../gpu/mod.ts";
-import type { GpuTensor } from "../gpu/tensors.ts";
-import type { Tolerance } from "../tests/_compare.ts";
-import { recordArithmetic, recordReading } from "./gpu_limit.ts";
+  bytesOf,
+  type Prepared,
+  prepareLimit,
+  prepareOurs,
+  toleranceOf,
+  worksFor,
+} from "./gpu_work.ts";
 import { markdownTable } from "./markdown.ts";
-import {
-  attentionInputs,
-  flopOf,
-  linearInputs,
-  nameOf,
-  weightBytes,
-  type WeightType,
-  type Work,
-} from "./peers/kernels/work.ts";
+import { flopOf, nameOf, type Work } from "./peers/kernels/work.ts";
 import {
   type Clock,
   least,
@@ -52,118 +40,10 @@ import {
   takeTurns,
 } from "./turns.ts";
 
-/** Weights of which the backend has kernels, and what their rounding costs. */
-const WEIGHT_TOLERANCES = {
-  f32: { relative: 1e-4, absolute: 1e-4 },
-  f16: { relative: 5e-3, absolute: 2e-2 },
-} as const satisfies Partial<Record<WeightType, Tolerance>>;
-
-type OurWeightType = keyof typeof WEIGHT_TOLERANCES;
-const WEIGHT_TYPES = Object.keys(WEIGHT_TOLERANCES) as OurWeightType[];
-
 const PEERS = ["tfjs-webgpu", "onnxruntime-webgpu", "jax-js-webgpu"];
 
 /** How long one measurement is meant to take, in seconds. */
 const DURATION = 0.2;
-
-const linear = (
-  [M, I, O]: readonly [number, number, number],
-  weightType: WeightType = "f32",
-): Work => ({ operation: "linear", M, I, O, weightType });
-
-/** The MLP of LLaVA-1.5-7B with 72 text and 576 vision tokens. */
-const MLP = [648, 4096, 11008] as const;
-/** The same at a quarter of the width. */
-const SMALL_MLP = [648, 1024, 2752] as const;
-
-/** What is measured: on hardware, or on a GPU in software. */
-function worksFor(software: boolean): Work[] {
-  const heads = software ? { H: 8, E: 64 } : { H: 32, E: 128 };
-  return [
-    linear([512, 512, 512]),
-    linear([1024, 1024, 1024]),
-    ...software ? [] : [linear([4096, 4096, 4096])],
-    ...WEIGHT_TYPES.map((type) => linear(software ? SMALL_MLP : MLP, type)),
-    ...WEIGHT_TYPES.map((type) => linear([1, 4096, 4096], type)),
-    { operation: "attention", S: 648, ...heads },
-    { operation: "attention", S: 1360, ...heads },
-  ];
-}
-
-/** Bytes that limit work, where it is reading that does. */
-function bytesOf(work: Work): number | undefined {
-  return work.operation === "linear" && work.M === 1
-    ? weightBytes(work)
-    : undefined;
-}
-
-/** Work that is in place on the GPU. */
-interface Prepared {
-  readonly backend: GpuBackend;
-  /** Records it once. */
-  readonly record: () => void;
-  /** Gives back what it holds. */
-  readonly free: () => void;
-}
-
-/** Work of ours. */
-interface Ours extends Prepared {
-  readonly result: () => Promise<Float32Array>;
-}
-
-/** An operation on inputs that are freed with it. */
-function prepare(
-  backend: GpuBackend,
-  inputs: readonly (Tensor | Weight)[],
-  compute: () => Tensor,
-): Ours {
-  return {
-    backend,
-    record: () => backend.free([compute()]),
-    async result() {
-      const out = compute();
-      const values = await backend.read(out);
-      backend.free([out]);
-      return values;
-    },
-    free: () => backend.free(inputs),
-  };
-}
-
-/** The library's operation. */
-function prepareOurs(device: GPUDevice, work: Work): Ours {
-  if (work.operation === "linear") {
-    const { M, I, O } = work;
-    const weightType = work.weightType as OurWeightType;
-    const backend = createGpuBackend(device, { weightType });
-    const inputs = linearInputs(work);
-    const x = backend.upload(inputs.x, [M, I]);
-    const weight = backend.uploadWeight(inputs.weight, [O, I]);
-    return prepare(backend, [x, weight], () => backend.linear(x, weight));
-  }
-  const { S, H, E } = work;
-  const backend = createGpuBackend(device);
-  const inputs = attentionInputs(work);
-  const [q, k, v] = [inputs.q, inputs.k, inputs.v].map((x) =>
-    backend.upload(x, [1, S, H * E])
-  );
-  const compute = (): Tensor => backend.attention(q, k, v, { headWidth: E });
-  return prepare(backend, [q, k, v], compute);
-}
-
-/** As much arithmetic, or reading, as the work has. */
-function prepareLimit(device: GPUDevice, work: Work): Prepared {
-  const context = createContext(device);
-  const backend = backendOn(context);
-  const bytes = bytesOf(work);
-  if (bytes === undefined) {
-    const record = (): void => recordArithmetic(context, flopOf(work));
-    return { backend, record, free: () => {} };
-  }
-  const x = backend.upload(new Float32Array(bytes / 4), [bytes / 4]);
-  const record = (): void => recordReading(context, x as GpuTensor<"float">);
-  return { backend, record, free: () => backend.free([x]) };
-}
 
 /** What runs work of this process, by a clock, and by that of the GPU. */
 function runnersOf(
@@ -234,9 +114,7 @@ async function measure(
   const ours = prepareOurs(device, work);
   const terms = {
     ours: await ours.result(),
-    tolerance: work.operation === "linear"
-      ? WEIGHT_TOLERANCES[work.weightType as OurWeightType]
-      : WEIGHT_TOLERANCES.f32,
+    tolerance: toleranceOf(work),
     clock,
   };
   const theirs: (Runner | string)[] = [];

@@ -22,12 +22,8 @@ import {
   type DecoderConfig,
   type DecoderState,
   embedPrompts,
-  fastvSchedule,
-  fromRates,
   type LlavaModel,
   predictNextToken,
-  type ReductionOptions,
-  type Schedule,
   type Tensor,
 } from "../core/mod.ts";
 import { type CpuBackend, createCpuBackend } from "../cpu/mod.ts";
@@ -38,72 +34,21 @@ import {
   requestGpu,
 } from "../gpu/mod.ts";
 import { formatPercent } from "../report/mod.ts";
-import { decoderFlops, kvCacheBytes, publishedModels } from "../search/mod.ts";
-import { LLAVA_G_SEARCH_RATES } from "../tests/_published.ts";
+import { decoderFlops, kvCacheBytes } from "../search/mod.ts";
 import { markdownTable } from "./markdown.ts";
+import {
+  configOf,
+  FULL,
+  scheduleOf,
+  STRATEGIES,
+  type Strategy,
+} from "./prefill_scale.ts";
 import { createRandomDecoder } from "./random_decoder.ts";
 import { median } from "./turns.ts";
 
-const FULL = publishedModels["LLaVA-1.5-7B"];
 const { visionTokens: N, textTokens: T } = FULL;
 /** Of the text, what stands before the image: LLaVA's system prompt. */
 const SYSTEM_TOKENS = 35;
-const HEAD_WIDTH = 128;
-
-/** A way to run the decoder. */
-interface Strategy {
-  readonly name: string;
-  /** Keeping rates of the full model's layers. */
-  readonly rates: readonly number[];
-  readonly reduction: ReductionOptions;
-}
-
-const STRATEGIES: readonly Strategy[] = [
-  {
-    name: "unreduced",
-    rates: Array(FULL.layers).fill(1),
-    reduction: { ranking: "random" }, // for which no scores are computed
-  },
-  {
-    name: "FastV, K = 2, R = 50 %",
-    rates: fastvSchedule({
-      ...{ layers: FULL.layers, visionTokens: N, layer: 2, keepRate: .5 },
-    }).keep.map((keep) => keep / N),
-    reduction: { ranking: "last" },
-  },
-  {
-    name: "G-Search's schedule",
-    rates: LLAVA_G_SEARCH_RATES,
-    reduction: { ranking: "instruction" },
-  },
-];
-
-/** A strategy for a decoder that may have fewer layers. */
-function scheduleOf({ rates }: Strategy, layers: number): Schedule {
-  const stretched = Array.from(
-    { length: layers },
-    (_, layer) => rates[Math.floor(layer * rates.length / layers)],
-  );
-  return fromRates(stretched, N);
-}
-
-/** LLaVA-1.5-7B's decoder at a width. */
-function configOf(layers: number, width: number): DecoderConfig {
-  const scaled = (size: number): number =>
-    Math.round(size * width / FULL.width);
-  return {
-    width,
-    layers,
-    heads: width / HEAD_WIDTH,
-    kvHeads: width / HEAD_WIDTH,
-    headWidth: HEAD_WIDTH,
-    mlpWidth: scaled(FULL.mlpWidth),
-    vocabulary: scaled(FULL.vocabulary),
-    normEpsilon: 1e-5,
-    ropeTheta: 10_000,
-    tiedHead: false,
-  };
-}
 
 /** Operations of Sort & Reduce. */
 const REDUCING = ["attentionScores", "topK", "gatherRows"] as const;
@@ -154,8 +99,11 @@ async function prepare(
 ): Promise<Setting> {
   const decoder = await createRandomDecoder(backend, config, 0);
   // No image is encoded: its vision tokens are random, as the words are.
-  const llava = { decoder: config } as LlavaModel["config"];
-  const model = { backend, decoder, config: llava } as LlavaModel;
+  const known: Pick<LlavaModel, "backend" | "decoder" | "config"> = {
+    ...{ backend, decoder },
+    config: { decoder: config } as LlavaModel["config"],
+  };
+  const model = known as LlavaModel;
   const random = createRandom(1);
   const tokens = Float32Array.from(
     { length: N * config.width },
