@@ -44,7 +44,7 @@ export async function createOnnxWebGpu(): Promise<Contestant> {
     name: `onnxruntime-web ${versionOf("onnxruntime-web")} WebGPU`,
     provider: "webgpu",
     async upload(type, data, dims) {
-      device ??= await ort.env.webgpu.device;
+      device = await ort.env.webgpu.device;
       const buffer = device.createBuffer({
         size: data.byteLength,
         usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC |
