@@ -45,7 +45,7 @@ fn main(
   let sample = workgroup.y / sizes.heads;
   let head = workgroup.y % sizes.heads;
   let firstRow = workgroup.x * TILE_ROWS + local / COLUMNS * GROUP_ROWS;
-  let rows = rowsFrom(firstRow, sample, head);
+  let rows = rowsFrom(firstRow, sample);
   let end = endOfKeys(rows, sample, local);
 
   var upper = Totals(vec4f(LOWEST), vec4f());
@@ -106,7 +106,7 @@ fn main(
   var sums = vec4f(); // of this thread's keys
   for (var tile = 0u; tile < sizes.rows; tile += TILE_ROWS) {
     let firstRow = tile + local / COLUMNS * GROUP_ROWS;
-    let rows = rowsFrom(firstRow, sample, head);
+    let rows = rowsFrom(firstRow, sample);
     let scores = scoresOf(rows, firstKey, sample, head, local);
     sums += sharesOf(scores.upper, workgroup.y, firstRow) +
       sharesOf(scores.lower, workgroup.y, firstRow + 4);
