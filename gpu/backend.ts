@@ -37,7 +37,8 @@ export interface GpuBackend extends Backend {
   /**
    * Runs `body` and waits for how long the GPU took for the kernels that it
    * records, by label. Each of them is timed in a pass of its own, which takes
-   * some microseconds more than all in one pass do otherwise.
+   * some microseconds more than all in one pass do otherwise. Browsers may round
+   * the times.
    *
    * @param body calls operations and awaits nothing
    * @throws {GpuError} the device lacks "timestamp-query", or as `read`

@@ -76,7 +76,6 @@ fn main(
   let firstVector = workgroup.z * SLICE;
   let vectors = min(WIDTH - firstVector, SLICE);
   let weightsAt = column * PITCH + 2 * group;
-  let used = select(0, PART, hasRows(rows)); // of a part's keys
 
   var upper = QuadSums();
   var lower = QuadSums();
@@ -99,11 +98,13 @@ fn main(
         }
       }
       workgroupBarrier();
-      for (var i = 0u; i < used; i++) {
-        let values = valuesAt(i * SLICE + column);
-        let at = (part + i) * PITCH + 2 * group;
-        takeValues(&upper, values, scratch[at]);
-        takeValues(&lower, values, scratch[at + 1]);
+      if (hasRows(rows)) {
+        for (var i = 0u; i < PART; i++) {
+          let values = valuesAt(i * SLICE + column);
+          let at = (part + i) * PITCH + 2 * group;
+          takeValues(&upper, values, scratch[at]);
+          takeValues(&lower, values, scratch[at + 1]);
+        }
       }
     }
   }
