@@ -11,7 +11,7 @@ import {
   type Schedule,
 } from "../core/mod.ts";
 import { type PublishedModel, publishedModels } from "../search/mod.ts";
-import { LLAVA_G_SEARCH_RATES } from "../tests/_published.ts";
+import { gSearchRates } from "../tests/_published.ts";
 
 /** The model at full scale. */
 export const FULL: PublishedModel = publishedModels["LLaVA-1.5-7B"];
@@ -43,7 +43,7 @@ export const STRATEGIES: readonly Strategy[] = [
   },
   {
     name: "G-Search's schedule",
-    rates: LLAVA_G_SEARCH_RATES,
+    rates: [1, 1, 1, ...gSearchRates],
     reduction: { ranking: "instruction" },
   },
 ];
