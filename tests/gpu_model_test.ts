@@ -5,7 +5,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import {
   type Backend,
-  loadLlava,
   nextTokenLogits,
   predictNextToken,
   runDecoder,
@@ -24,16 +23,18 @@ import { F32_TOLERANCES } from "./_tolerance.ts";
 
 await testTiny(gpu);
 
-/** One sample of a fixture, with one layer each in vision tower and decoder. */
+/** One sample of a fixture, with one layer each of vision tower and decoder. */
 async function loadShallow(backend: Backend): Promise<LlavaFixture> {
   const fixture = await loadLlavaFixture("llava_a", backend);
-  const { vision, decoder, ...rest } = fixture.source.config;
-  const config = {
-    ...rest,
-    vision: { ...vision, featureLayers: 1 },
-    decoder: { ...decoder, layers: 1 },
+  const { config, tower, decoder } = fixture.model;
+  const [first] = decoder.layers;
+  const decoderConfig = { ...decoder.config, layers: 1 };
+  const model = {
+    ...fixture.model,
+    config: { ...config, decoder: decoderConfig },
+    tower: { ...tower, layers: tower.layers.slice(0, 1) },
+    decoder: { ...decoder, config: decoderConfig, layers: [first] },
   };
-  const model = await loadLlava(backend, { ...fixture.source, config });
   const [image] = fixture.images;
   const [prompt] = fixture.prompts;
   return { ...fixture, model, images: [image], prompts: [prompt] };
