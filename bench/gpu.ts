@@ -156,8 +156,9 @@ function table(
   peers: Peers,
   summary: (seconds: readonly number[]) => number,
 ): string {
-  const milliseconds = (seconds: number): string =>
-    (1e3 * seconds).toPrecision(3);
+  const threeDigits = (value: number): string =>
+    String(Number(value.toPrecision(3)));
+  const milliseconds = (seconds: number): string => threeDigits(1e3 * seconds);
   return markdownTable([
     [
       "row",
@@ -173,7 +174,7 @@ function table(
       return [
         nameOf(work),
         milliseconds(summary(gpu)),
-        `${rate.toPrecision(3)} ${bytes === undefined ? "GFLOP/s" : "GB/s"}`,
+        `${threeDigits(rate)} ${bytes === undefined ? "GFLOP/s" : "GB/s"}`,
         `${(100 * summary(limit) / summary(gpu)).toFixed(0)} %`,
         milliseconds(summary(host)),
         ...peers.flatMap((seconds) =>

@@ -19,10 +19,13 @@ import {
   type Work,
 } from "./peers/kernels/work.ts";
 
-/** Weights of which the backend has kernels, and what their rounding costs. */
+/**
+ * Weights of which the backend has kernels, and what the numbers of others may
+ * differ by: in 16 bits they also add up.
+ */
 const WEIGHT_TOLERANCES = {
   f32: { relative: 1e-4, absolute: 1e-4 },
-  f16: { relative: 5e-3, absolute: 2e-2 },
+  f16: { relative: 1e-2, absolute: .1 },
 } as const satisfies Partial<Record<WeightType, Tolerance>>;
 
 type OurWeightType = keyof typeof WEIGHT_TOLERANCES;
