@@ -90,6 +90,20 @@ export interface TurnOptions {
   readonly warmUps: number;
 }
 
+/**
+ * How often to run the work in a measurement. One run says little where waiting
+ * for a GPU takes longer than the work.
+ */
+async function timesFor(runner: Runner, duration: number): Promise<number> {
+  let times = 1;
+  for (;;) {
+    const seconds = await runner.run(times);
+    const missing = duration / seconds;
+    if (missing < 2) return Math.max(1, Math.round(times * missing));
+    times = Math.ceil(times * Math.min(missing, 8));
+  }
+}
+
 /** Seconds for the work once, for each runner in each round. */
 export async function takeTurns(
   runners: readonly Runner[],
@@ -97,13 +111,8 @@ export async function takeTurns(
 ): Promise<number[][]> {
   const times: number[] = [];
   for (const runner of runners) {
-    // Not counted: warms up, and tells how often makes up a measurement.
-    let once = Infinity;
-    for (let i = 0; i < warmUps; i++) {
-      once = Math.min(once, await runner.run(1));
-    }
-    times.push(Math.max(1, Math.round(duration / once)));
-    await runner.run(times.at(-1)!);
+    for (let i = 0; i < warmUps; i++) await runner.run(1);
+    times.push(await timesFor(runner, duration));
   }
   const seconds: number[][] = runners.map(() => []);
   for (let round = 0; round < rounds; round++) {
