@@ -25,21 +25,29 @@ import { createCpuBackend } from "../cpu/mod.ts";
 import { formatTable } from "../report/mod.ts";
 import { assertClose } from "../tests/_compare.ts";
 import { bytesOf, prepareArithmetic, prepareReading } from "./cpu_limit.ts";
-import { type LinePeer, startPeer } from "./line_peer.ts";
 import {
   attentionInputs,
   flopOf,
   linearInputs,
   type LinearWork,
-  measureRun,
   nameOf,
   type Prepared,
   type Work,
 } from "./peers/kernels/work.ts";
+import {
+  least,
+  median,
+  type Peer,
+  runHere,
+  type Runner,
+  runThere,
+  startLibrary,
+  takeTurns,
+} from "./turns.ts";
 
 const linear = (M: number, I: number, O: number): LinearWork => ({
   operation: "linear",
-  ...{ M, I, O },
+  ...{ M, I, O, weightType: "f32" },
 });
 /** What decoding a token takes again and again. */
 const ROW = linear(1, 4096, 4096);
@@ -59,12 +67,6 @@ const SECONDS = 0.05;
 
 /** Other libraries sum in another order: what 4096 products may differ by. */
 const TOLERANCE = { relative: 1e-4, absolute: 1e-4 };
-
-/** Somebody with work in hand: runs it so many times, answers seconds. */
-interface Runner {
-  readonly name: string;
-  run(times: number): Promise<number>;
-}
 
 /** The library, with its inputs in place. */
 function prepareOurs(work: Work, weightType: WeightType = "f32"): Prepared {
@@ -91,82 +93,17 @@ function prepareOurs(work: Work, weightType: WeightType = "f32"): Prepared {
   };
 }
 
-/** Runs what is prepared in this process. */
-function runHere(name: string, prepared: Prepared): Runner {
-  return { name, run: (times) => measureRun(prepared, times) };
-}
-
-/** A library in a process of its own; see bench/peers/kernels/run.ts. */
-interface Peer {
-  readonly name: string;
-  readonly process: LinePeer;
-}
-
 async function startPeers(names: readonly string[]): Promise<Peer[]> {
   const peers: Peer[] = [];
   for (const name of names) {
-    const program = new URL("peers/kernels/run.ts", import.meta.url).pathname;
-    const process = startPeer(Deno.execPath(), ["run", "-A", program, name]);
     try {
-      const hello = await process.receive<{ name: string }>();
-      peers.push({ name: hello.name, process });
+      peers.push(await startLibrary(name));
     } catch (error) {
       console.log(`Without ${name}: ${error}`);
     }
   }
   return peers;
 }
-
-/** Gives work to a peer and compares what it computes with our numbers. */
-async function prepareThere(
-  { name, process }: Peer,
-  work: Work,
-  ours: ArrayLike<number>,
-): Promise<Runner | undefined> {
-  await process.send(work);
-  const answer = await process.receive<
-    { numbers: number[] } | { error: string }
-  >();
-  if ("error" in answer) {
-    console.log(`${nameOf(work)} without ${name}: ${answer.error}`);
-    return;
-  }
-  const { numbers } = answer;
-  assertClose(numbers, Array.from(ours).slice(0, numbers.length), TOLERANCE);
-  return {
-    name,
-    async run(times) {
-      await process.send({ times });
-      return (await process.receive<{ seconds: number }>()).seconds;
-    },
-  };
-}
-
-/** Seconds for the work once, for each runner in each round. */
-async function takeTurns(
-  runners: readonly Runner[],
-  rounds: number,
-): Promise<number[][]> {
-  const times: number[] = [];
-  for (const runner of runners) {
-    // Not counted: warms up, and tells how often makes up a measurement.
-    let once = Infinity;
-    for (let i = 0; i < 5; i++) once = Math.min(once, await runner.run(1));
-    times.push(Math.max(1, Math.round(SECONDS / once)));
-    await runner.run(times.at(-1)!);
-  }
-  const seconds: number[][] = runners.map(() => []);
-  for (let round = 0; round < rounds; round++) {
-    for (const [i, runner] of runners.entries()) {
-      seconds[i].push(await runner.run(times[i]) / times[i]);
-    }
-  }
-  return seconds;
-}
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1];
-const least = (values: readonly number[]): number => Math.min(...values);
 
 /** The seconds of a row's runners: the limits, ours, each peer. */
 interface Row {
@@ -188,16 +125,30 @@ async function measure(
     ? [prepareArithmetic(flopOf(work))]
     : [1, 4, 6, 8].map((streams) => prepareReading(bytes, streams));
   const result = await ours.result();
+  const terms = {
+    ours: result,
+    tolerance: TOLERANCE,
+    clock: "processor",
+  } as const;
   const theirs: (Runner | undefined)[] = [];
   for (const peer of peers) {
-    theirs.push(await prepareThere(peer, work, result));
+    theirs.push(
+      await runThere(peer, work, terms).catch(({ message }) => {
+        console.log(`${nameOf(work)} without ${peer.name}: ${message}`);
+        return undefined;
+      }),
+    );
   }
   const runners = [
-    ...limits.map((limit) => runHere("limit", limit)),
-    runHere("ours", ours),
+    ...limits.map((limit) => runHere("limit", limit, "processor")),
+    runHere("ours", ours, "processor"),
     ...theirs.filter((runner) => runner !== undefined),
   ];
-  const seconds = await takeTurns(runners, rounds);
+  const seconds = await takeTurns(runners, {
+    rounds,
+    duration: SECONDS,
+    warmUps: 5,
+  });
   const secondsOf = new Map(runners.map(({ name }, i) => [name, seconds[i]]));
   return {
     work,
@@ -258,9 +209,13 @@ async function weightTypesTable(rounds: number): Promise<string> {
       await reference.read(expected),
       TOLERANCE,
     );
-    runners.push(runHere(weightType, prepared));
+    runners.push(runHere(weightType, prepared, "processor"));
   }
-  const seconds = await takeTurns(runners, rounds);
+  const seconds = await takeTurns(runners, {
+    rounds,
+    duration: SECONDS,
+    warmUps: 5,
+  });
   const summaries = [median, least];
   return formatTable([
     ["", ...["median", "best"].flatMap((name) => [`${name} GB/s`, "ratio"])],

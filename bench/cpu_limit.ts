@@ -3,6 +3,7 @@
  * memory, and reading memory without computing.
  */
 
+import { weightBytes } from "../core/mod.ts";
 import {
   type Expression,
   f32,
@@ -111,7 +112,7 @@ export function prepareReading(bytes: number, streams: number): Prepared {
 /** Bytes that work must read at least, where that is what limits it. */
 export function bytesOf(work: Work): number | undefined {
   return work.operation === "linear" && work.M === 1
-    ? 4 * work.I * work.O
+    ? weightBytes(work.weightType, [work.O, work.I])
     : undefined;
 }
 

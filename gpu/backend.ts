@@ -12,6 +12,7 @@ import { checkSize, sizeOf } from "../core/reference_tensor.ts";
 import { writeBuffer } from "./buffers.ts";
 import { type Context, createContext } from "./context.ts";
 import { gpuName } from "./device.ts";
+import type { KernelTime } from "./kernel_timer.ts";
 import { attentionOperations } from "./operations/attention.ts";
 import { linearOperations } from "./operations/linear.ts";
 import { movementOperations } from "./operations/movement.ts";
@@ -27,6 +28,16 @@ export interface GpuBackend extends Backend {
   readonly memorySize: number;
   /** Bytes of the buffers that tensors take. */
   readonly memoryUsed: number;
+  /**
+   * Runs `body` and waits for how long the GPU took for the kernels that it
+   * records, by label. Each of them is timed in a pass of its own, which takes
+   * some microseconds more than all in one pass do otherwise. Browsers may round
+   * the times.
+   *
+   * @param body calls operations and awaits nothing
+   * @throws {GpuError} the device lacks "timestamp-query", or as `read`
+   */
+  profile(body: () => void): Promise<ReadonlyMap<string, KernelTime>>;
 }
 
 /**
@@ -85,6 +96,7 @@ export function backendOn(context: Context): GpuBackend {
     get memoryUsed() {
       return buffers.used;
     },
+    profile: (body) => runner.profile(body),
     upload,
     read,
     scope: (body) => tensors.scope(body),

@@ -19,6 +19,7 @@ export const USAGE = {
   copyTarget: 0x8,
   uniform: 0x40,
   storage: 0x80,
+  queryResolve: 0x200,
 } as const;
 
 /** Submissions after which a buffer that nobody took is destroyed. */

@@ -29,4 +29,5 @@ export {
   requestGpu,
 } from "./device.ts";
 export { type Grid, type Kernel, type KernelRun, spread } from "./kernel.ts";
+export type { KernelTime } from "./kernel_timer.ts";
 export { checkMemory } from "./memory.ts";

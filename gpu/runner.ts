@@ -9,6 +9,7 @@ import { BufferPool, USAGE, writeBuffer } from "./buffers.ts";
 import { GpuError } from "./device.ts";
 import type { Failures } from "./failures.ts";
 import type { Grid, Kernel, KernelRun } from "./kernel.ts";
+import { type KernelTime, KernelTimer } from "./kernel_timer.ts";
 import { type Pipeline, Pipelines } from "./pipelines.ts";
 import { bufferOf } from "./tensors.ts";
 
@@ -39,6 +40,8 @@ export class Runner {
   /** Stands in for inputs that are not there. */
   readonly #nothing: GPUBuffer;
   #recorded: Dispatch[] = [];
+  /** While `profile` runs. */
+  #timer: KernelTimer | null = null;
 
   /**
    * Starts with nothing recorded.
@@ -95,6 +98,34 @@ export class Runner {
     return values;
   }
 
+  /**
+   * Times the kernels that `body` records; see `GpuBackend.profile`.
+   *
+   * @throws {GpuError} the device has no timestamps, or as `read`
+   */
+  async profile(body: () => void): Promise<ReadonlyMap<string, KernelTime>> {
+    if (!this.#device.features.has("timestamp-query")) {
+      throw new GpuError(
+        "unavailable",
+        `Cannot time kernels as the device must have the feature "timestamp-query": current features are [${
+          [...this.#device.features].join(", ")
+        }]`,
+      );
+    }
+    this.#submit();
+    using timer = new KernelTimer(this.#device);
+    this.#timer = timer;
+    try {
+      body();
+      this.#submit();
+    } finally {
+      this.#timer = null;
+    }
+    let timestamps: GPUBuffer | undefined;
+    this.#submit((encoder) => timestamps = timer.resolve(encoder));
+    return timer.sum(await this.read(timestamps!, timer.bytes));
+  }
+
   /** Submits what was recorded, and what `finish` adds to it. */
   #submit(finish: (encoder: GPUCommandEncoder) => void = () => {}): void {
     const dispatches = this.#recorded;
@@ -102,7 +133,9 @@ export class Runner {
     const uniforms = this.#writeSizes(dispatches);
     this.#failures.watch(() => {
       const encoder = this.#device.createCommandEncoder();
-      this.#encode(encoder, dispatches, uniforms);
+      if (this.#timer) {
+        this.#encodeTimed(encoder, dispatches, uniforms, this.#timer);
+      } else this.#encode(encoder, dispatches, uniforms);
       finish(encoder);
       this.#device.queue.submit([encoder.finish()]);
     }, async (failure, message) => {
@@ -136,8 +169,9 @@ export class Runner {
     encoder: GPUCommandEncoder,
     dispatches: readonly Dispatch[],
     { buffer, offsets }: Uniforms,
+    descriptor: GPUComputePassDescriptor = {},
   ): void {
-    const pass = encoder.beginComputePass();
+    const pass = encoder.beginComputePass(descriptor);
     dispatches.forEach(({ pipeline, sizes, buffers, grid }, i) => {
       pass.setPipeline(pipeline.compiled);
       const group = pipeline.bindings.group(buffer, buffers);
@@ -145,6 +179,20 @@ export class Runner {
       pass.dispatchWorkgroups(...grid);
     });
     pass.end();
+  }
+
+  /** Encodes dispatches in a pass each, with timestamps. */
+  #encodeTimed(
+    encoder: GPUCommandEncoder,
+    dispatches: readonly Dispatch[],
+    { buffer, offsets }: Uniforms,
+    timer: KernelTimer,
+  ): void {
+    for (const [i, dispatch] of dispatches.entries()) {
+      const timestampWrites = timer.next(dispatch.pipeline.label);
+      const uniforms = { buffer, offsets: [offsets[i]] };
+      this.#encode(encoder, [dispatch], uniforms, { timestampWrites });
+    }
   }
 
   /** Of dispatches that do not run together, the first that does not alone. */

@@ -14,6 +14,7 @@ import {
 } from "../core/mod.ts";
 import { backendOn } from "../gpu/backend.ts";
 import { createContext } from "../gpu/context.ts";
+import { ROW_LINEAR } from "../gpu/kernels/linear.ts";
 import { createGpuBackend } from "../gpu/mod.ts";
 import { partsOf } from "../gpu/tensors.ts";
 import { assertSame, type Inputs } from "./_parity.ts";
@@ -152,6 +153,43 @@ Deno.test("linear() agrees with the reference when rows are long (WebGPU)", asyn
       M,
       (inputs) => randomLinear(inputs, [M, 5003, 9], () => ({})),
     );
+  }
+});
+
+Deno.test("rowLinear adds up the same in teams of any number of threads", async () => {
+  const [O, I] = [9, 5004];
+  const context = createContext(device);
+  const backend = backendOn(context);
+  const { runner, tensors } = context;
+  // Integers, whose sums are exact in any order.
+  const x = Float32Array.from({ length: I }, (_, i) => i % 7);
+  const weight = Float32Array.from({ length: O * I }, (_, i) => i % 5);
+  const expected = Float32Array.from(
+    { length: O },
+    (_, o) => x.reduce((sum, value, i) => sum + value * weight[o * I + i], 0),
+  );
+  const inputs = [
+    backend.upload(x, [1, I]),
+    backend.uploadWeight(weight, [O, I]),
+    ...[undefined, undefined, undefined],
+  ];
+  const none = { bias: 0, activation: 0, gate: 0, residual: 0 };
+  for (const constants of [{ X: 4, Y: 16 }, { X: 8, Y: 8 }, { X: 64, Y: 1 }]) {
+    const out = tensors.make("float", [1, O]);
+    runner.run(ROW_LINEAR.f32, {
+      inputs,
+      outputs: [out],
+      sizes: {
+        rows: 1,
+        columns: O,
+        depth: I / 4,
+        start: 0,
+        stride: O,
+        ...none,
+      },
+      constants,
+    });
+    assertEquals(await backend.read(out), expected);
   }
 });
 

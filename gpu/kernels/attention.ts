@@ -41,9 +41,8 @@ const PART = 8u; // keys whose values fit where keys were
 const GROUPS = 8u;
 const PITCH = 2 * GROUPS + 1; // odd, for else all columns meet in one bank
 
-// exp(s − m) by key, then by quad. With this, workgroup memory is 14 KiB of the
-// 16 that WebGPU guarantees.
-var<workgroup> weights: array<vec4f, TILE_KEYS * PITCH>;
+// In scratch, which is as long as that, there is exp(s − m) by key, then by quad.
+const_assert TILE_KEYS * PITCH == SCRATCH;
 
 // What a thread sums up for 4 rows.
 struct QuadSums {
@@ -71,7 +70,7 @@ fn main(
   let group = local / COLUMNS;
   let column = local % COLUMNS;
   let firstRow = tile * TILE_ROWS + group * GROUP_ROWS;
-  let rows = rowsFrom(firstRow, sample, head);
+  let rows = rowsFrom(firstRow, sample);
   let end = endOfKeys(rows, sample, local);
 
   let firstVector = workgroup.z * SLICE;
@@ -86,7 +85,8 @@ fn main(
     let scores = scoresOf(rows, firstKey, sample, head, local);
     takeScores(&upper, scores.upper, weightsAt, local);
     takeScores(&lower, scores.lower, weightsAt + 1, local);
-    for (var part = 0u; part < TILE_KEYS; part += PART) {
+    let keys = min(TILE_KEYS, end - firstKey);
+    for (var part = 0u; part < keys; part += PART) {
       workgroupBarrier();
       for (var i = local; i < PART * SLICE; i += THREADS) {
         let e = i % SLICE;
@@ -98,11 +98,13 @@ fn main(
         }
       }
       workgroupBarrier();
-      for (var i = 0u; i < PART; i++) {
-        let values = valuesAt(i * SLICE + column);
-        let at = (part + i) * PITCH + 2 * group;
-        takeValues(&upper, values, weights[at]);
-        takeValues(&lower, values, weights[at + 1]);
+      if (hasRows(rows)) {
+        for (var i = 0u; i < PART; i++) {
+          let values = valuesAt(i * SLICE + column);
+          let at = (part + i) * PITCH + 2 * group;
+          takeValues(&upper, values, scratch[at]);
+          takeValues(&lower, values, scratch[at + 1]);
+        }
       }
     }
   }
@@ -126,10 +128,10 @@ fn takeScores(
   (*sums).b = scaled((*sums).b, shrink);
   (*sums).c = scaled((*sums).c, shrink);
   (*sums).d = scaled((*sums).d, shrink);
-  weights[at] = parts[0];
-  weights[at + COLUMNS * PITCH] = parts[1];
-  weights[at + 2 * COLUMNS * PITCH] = parts[2];
-  weights[at + 3 * COLUMNS * PITCH] = parts[3];
+  scratch[at] = parts[0];
+  scratch[at + COLUMNS * PITCH] = parts[1];
+  scratch[at + 2 * COLUMNS * PITCH] = parts[2];
+  scratch[at + 3 * COLUMNS * PITCH] = parts[3];
 }
 
 // The 4 vectors, as far as heads have so many, of a value: at, at + 8, ...

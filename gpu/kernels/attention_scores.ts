@@ -53,7 +53,7 @@ fn main(
   let sample = workgroup.y / sizes.heads;
   let head = workgroup.y % sizes.heads;
   let firstRow = workgroup.x * TILE_ROWS + local / COLUMNS * GROUP_ROWS;
-  let rows = rowsFrom(firstRow, sample, head);
+  let rows = rowsFrom(firstRow, sample);
   let end = endOfKeys(rows, sample, local);
 
   var upper = Totals(vec4f(LOWEST), vec4f());
@@ -125,11 +125,11 @@ fn main(
   var sums = vec4f(); // of this thread's keys
   for (var tile = 0u; tile < sizes.rows; tile += TILE_ROWS) {
     let firstRow = tile + local / COLUMNS * GROUP_ROWS;
+    let rows = rowsFrom(firstRow, sample);
     var upper = mat4x4f();
     var lower = mat4x4f();
     for (var i = 0u; i < TOGETHER; i++) {
       let head = (firstHead + i) % sizes.heads;
-      let rows = rowsFrom(firstRow, sample, head);
       let scores = scoresOf(rows, firstKey, sample, head, local);
       upper = larger(upper, sharesOf(scores.upper, firstHead + i, firstRow));
       lower = larger(

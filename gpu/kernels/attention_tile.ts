@@ -4,10 +4,9 @@
  * group has 8 rows, in two quads, the upper and the lower; a thread of it has 4
  * keys: columns c, c + 8, c + 16 and c + 24.
  *
- * Keys pass through workgroup memory, up to 32 elements of each at a time;
- * queries are read from the cache, where a whole group reads the same. A thread
- * keeps what it accumulates in matrices, of which every index is a constant, so
- * that they stay in registers.
+ * Queries and keys pass through workgroup memory, up to 32 elements of each at a
+ * time. A thread keeps what it accumulates in matrices, of which every index is
+ * a constant, so that they stay in registers.
  *
  * This module is browser compatible.
  */
@@ -60,7 +59,8 @@ const TILE_ROWS = 64u;
 const TILE_KEYS = 32u;
 const COLUMNS = 8u; // threads of a group
 const GROUP_ROWS = 8u;
-override CHUNK: u32 = min(WIDTH, 8); // vectors of a key that are staged at once
+const MAX_CHUNK = 8u;
+override CHUNK = min(WIDTH, MAX_CHUNK); // vectors that are staged at once
 const STRIDE = 9u; // of keys; odd, for else all columns meet in one bank
 
 // Below every score, and below that: exp(HIDDEN − LOWEST) is 0.
@@ -86,33 +86,42 @@ struct Sizes {
 
 var<workgroup> stage: array<vec4f, TILE_KEYS * STRIDE>;
 
-// 4 query rows: where they begin in q, and their position ids.
-struct Quad { at: vec4u, positions: vec4i }
+// Queries while scores are computed; in between, it is free for other use. With
+// it, workgroup memory is 14 KiB of the 16 that WebGPU guarantees.
+const SCRATCH = 544u;
+var<workgroup> scratch: array<vec4f, SCRATCH>;
 
-// Rows from first on, counted from sizes.firstRow; those behind the last one
-// repeat it.
-fn quadFrom(first: u32, sample: u32, head: u32) -> Quad {
-  let last = vec4u(sizes.firstRow + sizes.rows - 1);
-  let rows = sample * sizes.queries +
-    min(sizes.firstRow + first + vec4u(0, 1, 2, 3), last);
-  var positions = vec4i();
-  if (CAUSAL) {
-    positions = vec4i(
-      queryPositions[rows.x],
-      queryPositions[rows.y],
-      queryPositions[rows.z],
-      queryPositions[rows.w],
-    );
-  }
-  return Quad((rows * sizes.heads + head) * WIDTH, positions);
+// Where a query row is, counted from sizes.firstRow; one behind the last row is
+// the last.
+fn queryRow(row: u32, sample: u32) -> u32 {
+  return sample * sizes.queries + sizes.firstRow + min(row, sizes.rows - 1);
 }
 
-// The rows of a thread.
-struct Rows { upper: Quad, lower: Quad }
-
-fn rowsFrom(first: u32, sample: u32, head: u32) -> Rows {
-  return Rows(quadFrom(first, sample, head), quadFrom(first + 4, sample, head));
+// The position ids of 4 query rows from first on.
+fn positionsFrom(first: u32, sample: u32) -> vec4i {
+  if (!CAUSAL) { return vec4i(); }
+  return vec4i(
+    queryPositions[queryRow(first, sample)],
+    queryPositions[queryRow(first + 1, sample)],
+    queryPositions[queryRow(first + 2, sample)],
+    queryPositions[queryRow(first + 3, sample)],
+  );
 }
+
+// The rows of a thread: the first one, and the position ids of all.
+struct Rows { first: u32, upper: vec4i, lower: vec4i }
+
+fn rowsFrom(first: u32, sample: u32) -> Rows {
+  return Rows(
+    first,
+    positionsFrom(first, sample),
+    positionsFrom(first + 4, sample),
+  );
+}
+
+// Whether a thread has rows at all. One that has none still meets the others at
+// barriers.
+fn hasRows(rows: Rows) -> bool { return rows.first < sizes.rows; }
 
 var<workgroup> latest: atomic<i32>;
 var<workgroup> lastSeen: atomic<u32>;
@@ -121,9 +130,9 @@ var<workgroup> keysEnd: u32;
 // The number of keys up to the last one that any row of the tile sees.
 fn endOfKeys(rows: Rows, sample: u32, local: u32) -> u32 {
   if (!CAUSAL) { return sizes.keys; }
-  if (local == 0) { atomicStore(&latest, rows.upper.positions.x); }
+  if (local == 0) { atomicStore(&latest, rows.upper.x); }
   workgroupBarrier();
-  let four = max(rows.upper.positions, rows.lower.positions);
+  let four = max(rows.upper, rows.lower);
   let two = max(four.xy, four.zw);
   atomicMax(&latest, max(two.x, two.y));
   workgroupBarrier();
@@ -145,6 +154,7 @@ fn scoresOf(
   rows: Rows, firstKey: u32, sample: u32, head: u32, local: u32,
 ) -> Scores {
   let column = local % COLUMNS;
+  let group = local / COLUMNS * GROUP_ROWS;
   let keyHead = head * sizes.keyHeads / sizes.heads;
   var upper = mat4x4f();
   var lower = mat4x4f();
@@ -159,8 +169,16 @@ fn scoresOf(
           k[(key * sizes.keyHeads + keyHead) * WIDTH + e];
       }
     }
+    for (var i = local; i < TILE_ROWS * CHUNK; i += THREADS) {
+      let e = chunk + i % CHUNK;
+      let row = queryRow(rows.first - group + i / CHUNK, sample);
+      if (e < WIDTH) {
+        scratch[i / CHUNK * MAX_CHUNK + i % CHUNK] =
+          q[(row * sizes.heads + head) * WIDTH + e];
+      }
+    }
     workgroupBarrier();
-    let end = min(CHUNK, WIDTH - chunk);
+    let end = select(0, min(CHUNK, WIDTH - chunk), hasRows(rows));
     for (var e = 0u; e < end; e++) {
       let at = column * STRIDE + e;
       let keys = mat4x4f(
@@ -169,21 +187,26 @@ fn scoresOf(
         stage[at + 2 * COLUMNS * STRIDE],
         stage[at + 3 * COLUMNS * STRIDE],
       );
-      upper = plusProducts(upper, keys, rows.upper.at + chunk + e);
-      lower = plusProducts(lower, keys, rows.lower.at + chunk + e);
+      upper = plusProducts(upper, keys, group * MAX_CHUNK + e);
+      lower = plusProducts(lower, keys, (group + 4) * MAX_CHUNK + e);
     }
   }
   let key = firstKey + column;
   return Scores(
-    visible(upper, key, rows.upper.positions, sample),
-    visible(lower, key, rows.lower.positions, sample),
+    visible(upper, key, rows.upper, sample),
+    visible(lower, key, rows.lower, sample),
   );
 }
 
 // Adds to the scores of 4 rows the products of 4 elements; a product at a time,
 // so that each is fused with its addition.
-fn plusProducts(scores: mat4x4f, keys: mat4x4f, at: vec4u) -> mat4x4f {
-  let queries = transpose(mat4x4f(q[at.x], q[at.y], q[at.z], q[at.w]));
+fn plusProducts(scores: mat4x4f, keys: mat4x4f, at: u32) -> mat4x4f {
+  let queries = transpose(mat4x4f(
+    scratch[at],
+    scratch[at + MAX_CHUNK],
+    scratch[at + 2 * MAX_CHUNK],
+    scratch[at + 3 * MAX_CHUNK],
+  ));
   return mat4x4f(
     plusProduct(scores[0], keys[0], queries),
     plusProduct(scores[1], keys[1], queries),

@@ -14,6 +14,7 @@ import { checkWeights } from "../../core/quantize.ts";
 import { checkSize, sizeOf } from "../../core/reference_tensor.ts";
 import { writeBuffer } from "../buffers.ts";
 import type { Context } from "../context.ts";
+import { isSoftware } from "../device.ts";
 import { ACTIVATIONS, MATRIX_LINEAR, ROW_LINEAR } from "../kernels/linear.ts";
 import { RESIZE_ROWS } from "../kernels/resize_rows.ts";
 import { rowBytes, store } from "../kernels/stored_weights.ts";
@@ -23,6 +24,8 @@ import { partsOf } from "../tensors.ts";
 export function linearOperations(
   { device, runner, tensors, weightType }: Context,
 ): Pick<Backend, "linear" | "uploadWeight"> {
+  const software = isSoftware(device.adapterInfo);
+
   /** Rows are filled up with zeros to whole vec4. */
   function uploadWeight(data: Float32Array, shape: readonly number[]): Weight {
     checkSize(data, shape);
@@ -82,7 +85,7 @@ export function linearOperations(
         if (rows <= FEW_ROWS) {
           runner.run(ROW_LINEAR[weightType], {
             ...run,
-            constants: rowThreads(depth),
+            constants: rowThreads(depth, software),
           });
         } else {
           const constants = tile(rows, columns);
@@ -99,9 +102,17 @@ export function linearOperations(
 /** So many rows are multiplied one by one. */
 const FEW_ROWS = 4;
 
-/** Threads that share the depth of a row, and how many such teams there are. */
-function rowThreads(depth: number): { X: number; Y: number } {
-  return depth < 256 ? { X: 8, Y: 8 } : { X: 64, Y: 1 };
+/**
+ * Threads that share the depth of a row, and how many such teams there are. A
+ * GPU in software runs 8 threads at once as the lanes of a vector, through all
+ * of their loop before the next 8: with a team of more, they jump over what the
+ * others read, and take four times as long.
+ */
+function rowThreads(
+  depth: number,
+  software: boolean,
+): { X: number; Y: number } {
+  return software || depth < 256 ? { X: 8, Y: 8 } : { X: 64, Y: 1 };
 }
 
 /** Tiles that keep a large GPU busy. */

@@ -1,4 +1,4 @@
-/** jax-js with its WebAssembly backend, one thread. */
+/** jax-js with its WebAssembly backend, one thread, or with its WebGPU backend. */
 // deno-lint-ignore-file no-explicit-any -- packages come without their types
 
 import { importPackage, versionOf } from "./packages.ts";
@@ -9,13 +9,18 @@ import {
   type Prepared,
 } from "./work.ts";
 
+/** Results that wait together: on a GPU, waiting takes long. */
+const TOGETHER = { wasm: 1, webgpu: 32 } as const;
+
 /** Starts it; operations are compiled by its `jit`. */
-export async function createJax(): Promise<Contestant> {
+export async function createJax(
+  device: "wasm" | "webgpu",
+): Promise<Contestant> {
   // It takes as many threads as there are cores, unless there are no workers.
-  Reflect.deleteProperty(globalThis, "Worker");
+  if (device === "wasm") Reflect.deleteProperty(globalThis, "Worker");
   const jax = await importPackage("@jax-js/jax");
-  await jax.init("wasm");
-  jax.defaultDevice("wasm");
+  await jax.init(device);
+  jax.defaultDevice(device);
   const { numpy, nn } = jax;
 
   function prepare(inputs: any[], compute: any): Prepared {
@@ -23,10 +28,12 @@ export async function createJax(): Promise<Contestant> {
     const once = (): any => compute(...inputs.map((input) => input.ref));
     return {
       async run(times) {
-        for (let i = 0; i < times; i++) {
-          const out = once();
-          await out.blockUntilReady();
-          out.dispose();
+        for (let done = 0; done < times; done += TOGETHER[device]) {
+          const length = Math.min(TOGETHER[device], times - done);
+          // What is disposed before it is ready is never computed.
+          const outputs = Array.from({ length }, once);
+          await jax.blockUntilReady(outputs);
+          for (const out of outputs) out.dispose();
         }
       },
       result: () => once().data(),
@@ -35,13 +42,21 @@ export async function createJax(): Promise<Contestant> {
   }
 
   return {
-    name: `jax-js ${versionOf("@jax-js/jax")} WASM, 1 thread`,
+    name: `jax-js ${versionOf("@jax-js/jax")} ${
+      device === "wasm" ? "WASM, 1 thread" : "WebGPU"
+    }`,
     prepare(work) {
       if (work.operation === "linear") {
-        const { M, I, O } = work;
+        const { M, I, O, weightType } = work;
+        const type = { f32: numpy.float32, f16: numpy.float16 }[
+          weightType as string
+        ];
+        if (!type) throw new Error(`it has no ${weightType}`);
         const { x, weight } = linearInputs(work);
+        const array = (data: Float32Array, shape: number[]): any =>
+          numpy.array(data).reshape(shape).astype(type);
         return prepare(
-          [numpy.array(x).reshape([M, I]), numpy.array(weight).reshape([O, I])],
+          [array(x, [M, I]), array(weight, [O, I])],
           jax.jit((x: any, w: any) => numpy.matmul(x, w.transpose())),
         );
       }

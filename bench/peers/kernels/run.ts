@@ -1,17 +1,17 @@
 /**
- * Another library's kernels, as a process that bench/cpu.ts gives work to.
+ * Another library's kernels, as a process that bench/cpu.ts or bench/gpu.ts
+ * gives work to.
  *
  *     deno run -A bench/peers/kernels/run.ts tfjs
  *
  * It says its name; then a line is a `Work`, to be answered by numbers of the
- * result, or how often to run it, to be answered by
- * seconds. Where something
+ * result, or how often to run it, to be answered by seconds. Where something
  * cannot be done, the answer is `{ error }`.
  */
 // deno-lint-ignore-file no-console
 
 import { createJax } from "./jax.ts";
-import { createOnnxNode, createOnnxWeb } from "./onnx.ts";
+import { createOnnxNode, createOnnxWeb, createOnnxWebGpu } from "./onnx.ts";
 import { createTensorFlow } from "./tfjs.ts";
 import {
   type Contestant,
@@ -21,10 +21,13 @@ import {
 } from "./work.ts";
 
 const PEERS: Readonly<Record<string, () => Promise<Contestant>>> = {
-  tfjs: createTensorFlow,
+  tfjs: () => createTensorFlow("wasm"),
   "onnxruntime-web": createOnnxWeb,
-  "jax-js": createJax,
+  "jax-js": () => createJax("wasm"),
   "onnxruntime-node": createOnnxNode,
+  "tfjs-webgpu": () => createTensorFlow("webgpu"),
+  "onnxruntime-webgpu": createOnnxWebGpu,
+  "jax-js-webgpu": () => createJax("webgpu"),
 };
 
 /** Lines of standard input. */
@@ -50,16 +53,22 @@ let prepared: Prepared | undefined;
 
 async function obey(command: Work | { times: number }): Promise<unknown> {
   if ("times" in command) {
-    return { seconds: await measureRun(prepared!, command.times) };
+    return await measureRun(prepared!, command.times);
   }
-  prepared?.free();
+  await prepared?.free();
   prepared = undefined;
   prepared = await peer.prepare(command);
   const result = await prepared.result();
   return { numbers: Array.from(result).slice(0, COMPARED) };
 }
 
-const peer = await PEERS[Deno.args[0]]();
+let peer: Contestant;
+try {
+  peer = await PEERS[Deno.args[0]]();
+} catch (error) {
+  answer({ error: String(error) });
+  Deno.exit(1);
+}
 answer({ name: peer.name });
 for await (const line of lines()) {
   try {

@@ -1,4 +1,7 @@
-/** TensorFlow.js with its WebAssembly backend (XNNPACK), one thread. */
+/**
+ * TensorFlow.js with its WebAssembly backend (XNNPACK), one thread, or with its
+ * WebGPU backend.
+ */
 // deno-lint-ignore-file no-explicit-any -- packages come without their types
 
 import { folderOf, importPackage, versionOf } from "./packages.ts";
@@ -10,23 +13,33 @@ import {
 } from "./work.ts";
 
 /** Starts it; operations run when they are called. */
-export async function createTensorFlow(): Promise<Contestant> {
+export async function createTensorFlow(
+  backend: "wasm" | "webgpu",
+): Promise<Contestant> {
   const tf = await importPackage("@tensorflow/tfjs-core");
-  const wasm = await importPackage("@tensorflow/tfjs-backend-wasm");
-  wasm.setThreadsCount(1);
-  const folder = new URL(folderOf("@tensorflow/tfjs-backend-wasm")).pathname;
-  wasm.setWasmPaths(folder);
-  await tf.setBackend("wasm");
+  const implementation = await importPackage(
+    `@tensorflow/tfjs-backend-${backend}`,
+  );
+  if (backend === "wasm") {
+    implementation.setThreadsCount(1);
+    const folder = new URL(folderOf("@tensorflow/tfjs-backend-wasm")).pathname;
+    implementation.setWasmPaths(folder);
+  }
+  await tf.setBackend(backend);
   await tf.ready();
 
   function prepare(inputs: any[], compute: () => any): Prepared {
     return {
-      run(times) {
-        for (let i = 0; i < times; i++) compute().dispose();
-      },
-      result() {
+      async run(times) {
+        for (let i = 1; i < times; i++) compute().dispose();
         const out = compute();
-        const values = out.dataSync().slice();
+        // Reading one number waits for all that was submitted before.
+        if (backend === "webgpu") await tf.slice(out, 0, 1).data();
+        out.dispose();
+      },
+      async result() {
+        const out = compute();
+        const values = (await out.data()).slice();
         out.dispose();
         return values;
       },
@@ -35,10 +48,13 @@ export async function createTensorFlow(): Promise<Contestant> {
   }
 
   return {
-    name: `TensorFlow.js ${versionOf("@tensorflow/tfjs-core")} WASM, 1 thread`,
+    name: `TensorFlow.js ${versionOf("@tensorflow/tfjs-core")} ${
+      backend === "wasm" ? "WASM, 1 thread" : "WebGPU"
+    }`,
     prepare(work) {
       if (work.operation === "linear") {
-        const { M, I, O } = work;
+        const { M, I, O, weightType } = work;
+        if (weightType !== "f32") throw new Error(`it has no ${weightType}`);
         const inputs = linearInputs(work);
         const x = tf.tensor2d(inputs.x, [M, I]);
         const w = tf.tidy(() =>

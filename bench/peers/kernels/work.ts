@@ -1,6 +1,7 @@
 /** What the kernels of all libraries are given to do, and the inputs. */
 
 import process from "node:process";
+import type { WeightType } from "../../../core/quantize.ts";
 import { createRandom } from "../../../core/random.ts";
 
 /** x [M, I] · weightᵀ, weight [O, I]. */
@@ -9,6 +10,7 @@ export interface LinearWork {
   readonly M: number;
   readonly I: number;
   readonly O: number;
+  readonly weightType: WeightType;
 }
 
 /** Attention of S tokens to S tokens without a mask, H heads of width E. */
@@ -22,10 +24,12 @@ export interface AttentionWork {
 /** A kernel and its sizes. */
 export type Work = LinearWork | AttentionWork;
 
-/** Its row in the table: "linear 145x128x384" (M, I, O). */
+/** Its row in the table: "linear 145x128x384 f16" (M, I, O). */
 export function nameOf(work: Work): string {
   return work.operation === "linear"
-    ? `linear ${work.M}x${work.I}x${work.O}`
+    ? `linear ${work.M}x${work.I}x${work.O}${
+      work.weightType === "f32" ? "" : ` ${work.weightType}`
+    }`
     : `attention S ${work.S} H ${work.H} E ${work.E}`;
 }
 
@@ -68,7 +72,7 @@ export interface Prepared {
   /** The result, [M, O] or [S, H·E]. */
   result(): ArrayLike<number> | Promise<ArrayLike<number>>;
   /** Gives back what it holds. */
-  free(): void;
+  free(): void | Promise<void>;
 }
 
 /** A library that can do the work. */
@@ -78,16 +82,19 @@ export interface Contestant {
 }
 
 /**
- * Seconds of processor time that running it so many times takes. All is done on
- * one thread, so on a machine with nothing else to do this is the time on the
- * clock; on a shared one, turns of others do not count.
+ * Seconds that running it so many times takes: on the clock, and of processor
+ * time. What is done on one thread takes as much of both on a machine with
+ * nothing else to do; on a shared one, turns of others do not count as
+ * processor time.
  */
 export async function measureRun(
-  prepared: Prepared,
+  prepared: Pick<Prepared, "run">,
   times: number,
-): Promise<number> {
-  const start = process.cpuUsage();
+): Promise<{ wall: number; processor: number }> {
+  const start = performance.now();
+  const before = process.cpuUsage();
   await prepared.run(times);
-  const { user, system } = process.cpuUsage(start);
-  return (user + system) / 1e6;
+  const { user, system } = process.cpuUsage(before);
+  const wall = (performance.now() - start) / 1e3;
+  return { wall, processor: (user + system) / 1e6 };
 }

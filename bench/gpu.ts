@@ -1,0 +1,259 @@
+/**
+ * Speed of the GPU backend's kernels, beside what the GPU can do at best and
+ * beside other libraries on the same GPU:
+ *
+ *     deno task bench:gpu
+ *     deno task bench:gpu --rounds 9 --peers jax-js-webgpu --rows attention
+ *
+ * Everybody takes turns, for about as long each, and must compute the same
+ * numbers first. A measurement runs the work as often as takes a while and
+ * waits once, at its end, because waiting alone takes some 10 ms. What is
+ * compared is time on the clock; on a GPU in software, whose shapes are smaller,
+ * processor time of all threads, so that turns of others on a shared machine do
+ * not count. Time on the GPU, by timestamps, is printed for ours. Medians of the
+ * rounds are printed, and the best rounds.
+ */
+// deno-lint-ignore-file no-console
+
+import { cpus, loadavg } from "node:os";
+import { parseArgs } from "@std/cli/parse-args";
+import { gpuName, isSoftware, requestGpu } from "../gpu/mod.ts";
+import {
+  bytesOf,
+  type Prepared,
+  prepareLimit,
+  prepareOurs,
+  toleranceOf,
+  worksFor,
+} from "./gpu_work.ts";
+import { markdownTable } from "./markdown.ts";
+import { flopOf, nameOf, type Work } from "./peers/kernels/work.ts";
+import {
+  type Clock,
+  least,
+  median,
+  type Peer,
+  runHere,
+  type Runner,
+  runThere,
+  startLibrary,
+  takeTurns,
+} from "./turns.ts";
+
+const PEERS = ["tfjs-webgpu", "onnxruntime-webgpu", "jax-js-webgpu"];
+
+/** How long one measurement is meant to take, in seconds. */
+const DURATION = 0.2;
+
+/** What runs work of this process, by a clock, and by that of the GPU. */
+function runnersOf(
+  { backend, record }: Prepared,
+  { device, clock }: Setting,
+): { host: Runner; gpu: Runner } {
+  const one = backend.upload(Float32Array.of(1), [1]);
+  const records = (times: number): void => {
+    for (let i = 0; i < times; i++) record();
+  };
+  const host = runHere("ours", {
+    async run(times) {
+      records(times);
+      await backend.read(one); // waits for all that was recorded before
+    },
+  }, clock);
+  if (!device.features.has("timestamp-query")) return { host, gpu: host };
+  const gpu: Runner = {
+    name: "ours, by timestamps",
+    async run(times) {
+      const kernels = await backend.profile(() => records(times));
+      return kernels.values().reduce(
+        (sum, { milliseconds }) => sum + milliseconds / 1e3,
+        0,
+      );
+    },
+  };
+  return { host, gpu };
+}
+
+/** The seconds of a row's runners in each round. */
+interface Row {
+  readonly work: Work;
+  readonly limit: readonly number[];
+  readonly gpu: readonly number[];
+  readonly host: readonly number[];
+  /** Or why a peer has none. */
+  readonly peers: readonly (readonly number[] | string)[];
+}
+
+/** What measurements have in common. */
+interface Setting {
+  readonly device: GPUDevice;
+  readonly peers: Peers;
+  readonly rounds: number;
+  /** By which libraries are compared. */
+  readonly clock: Clock;
+}
+
+/** Peers by name; where one does not start, why. */
+type Peers = readonly { readonly name: string; readonly peer: Peer | string }[];
+
+async function startPeers(names: readonly string[]): Promise<Peers> {
+  const peers: { name: string; peer: Peer | string }[] = [];
+  for (const name of names) {
+    const peer = await startLibrary(name).catch(({ message }) => message);
+    peers.push({ name: typeof peer === "string" ? name : peer.name, peer });
+  }
+  return peers;
+}
+
+async function measure(
+  work: Work,
+  setting: Setting,
+): Promise<Row> {
+  const { device, peers, rounds, clock } = setting;
+  const limit = prepareLimit(device, work);
+  const ours = prepareOurs(device, work);
+  const terms = {
+    ours: await ours.result(),
+    tolerance: toleranceOf(work),
+    clock,
+  };
+  const theirs: (Runner | string)[] = [];
+  for (const { peer } of peers) {
+    theirs.push(
+      typeof peer === "string"
+        ? peer
+        : await runThere(peer, work, terms).catch(({ message }) => message),
+    );
+  }
+  const { host, gpu } = runnersOf(ours, setting);
+  const runners = [
+    runnersOf(limit, setting).gpu,
+    gpu,
+    host,
+    ...theirs.filter((runner) => typeof runner !== "string"),
+  ];
+  const seconds = await takeTurns(runners, {
+    rounds,
+    duration: DURATION,
+    warmUps: 2,
+  });
+  for (const { free } of [limit, ours]) free();
+  const secondsOf = new Map(runners.map((runner, i) => [runner, seconds[i]]));
+  return {
+    work,
+    limit: seconds[0],
+    gpu: seconds[1],
+    host: seconds[2],
+    peers: theirs.map((runner) =>
+      typeof runner === "string" ? runner : secondsOf.get(runner)!
+    ),
+  };
+}
+
+/** Times, rates and ratios, each runner's rounds being summed up by one. */
+function table(
+  rows: readonly Row[],
+  peers: Peers,
+  summary: (seconds: readonly number[]) => number,
+): string {
+  const threeDigits = (value: number): string =>
+    String(Number(value.toPrecision(3)));
+  const milliseconds = (seconds: number): string => threeDigits(1e3 * seconds);
+  return markdownTable([
+    [
+      "row",
+      "GPU ms",
+      "rate",
+      "of limit",
+      "ms",
+      ...peers.flatMap((_, i) => [`(${i + 1}) ms`, "ratio"]),
+    ],
+    ...rows.map(({ work, limit, gpu, host, peers }) => {
+      const bytes = bytesOf(work);
+      const rate = (bytes ?? flopOf(work)) / summary(gpu) / 1e9;
+      return [
+        nameOf(work),
+        milliseconds(summary(gpu)),
+        `${threeDigits(rate)} ${bytes === undefined ? "GFLOP/s" : "GB/s"}`,
+        `${(100 * summary(limit) / summary(gpu)).toFixed(0)} %`,
+        milliseconds(summary(host)),
+        ...peers.flatMap((seconds) =>
+          typeof seconds === "string" ? ["-", "-"] : [
+            milliseconds(summary(seconds)),
+            `${(summary(seconds) / summary(host)).toFixed(2)}x`,
+          ]
+        ),
+      ];
+    }),
+  ]);
+}
+
+/** The fastest limit of rows that are limited alike. */
+function bestLimit(
+  rows: readonly Row[],
+  amountOf: (work: Work) => number | undefined,
+): string {
+  const rates = rows.map(({ work, limit }) =>
+    (amountOf(work) ?? 0) / least(limit) / 1e9
+  );
+  return Math.max(0, ...rates).toPrecision(3);
+}
+
+async function main(): Promise<void> {
+  const args = parseArgs(Deno.args, {
+    string: ["rounds", "peers", "rows"],
+    default: { rounds: "5", peers: PEERS.join(), rows: "" },
+  });
+  const rounds = Number(args.rounds);
+  const device = await requestGpu();
+  const software = isSoftware(device.adapterInfo);
+  console.log(
+    `${gpuName(device.adapterInfo)}${
+      software ? ", in software: shapes are smaller than on a GPU" : ""
+    }; ${cpus()[0].model}, ${cpus().length} cores, load ${
+      loadavg()[0].toFixed(1)
+    }; Deno ${Deno.version.deno}, ${Deno.build.target}`,
+  );
+  const peers = await startPeers(args.peers.split(",").filter(Boolean));
+  peers.forEach(({ name }, i) => console.log(`(${i + 1}) ${name}`));
+  const clock = software ? "processor" : "wall";
+  const setting = { device, peers, rounds, clock } as const;
+  try {
+    const rows: Row[] = [];
+    for (const work of worksFor(software)) {
+      if (!nameOf(work).includes(args.rows)) continue;
+      rows.push(await measure(work, setting));
+      console.log(`${nameOf(work)}: done, load ${loadavg()[0].toFixed(1)}`);
+    }
+    const arithmetic = bestLimit(
+      rows,
+      (work) => bytesOf(work) ? undefined : flopOf(work),
+    );
+    console.log(
+      `\nLimits, at best: ${arithmetic} GFLOP/s of multiply-adds, ${
+        bestLimit(rows, bytesOf)
+      } GB/s of reading`,
+    );
+    console.log(
+      `\nMedians of ${rounds} rounds; "ms" and ratios: ${clock} time\n`,
+    );
+    console.log(table(rows, peers, median));
+    console.log(`\nThe best of ${rounds} rounds\n`);
+    console.log(table(rows, peers, least));
+    console.log();
+    for (const { work, peers: answers } of rows) {
+      for (const [i, answer] of answers.entries()) {
+        if (typeof answer !== "string") continue;
+        const [reason] = answer.split("\n");
+        console.log(`- ${nameOf(work)} without (${i + 1}): ${reason}`);
+      }
+    }
+  } finally {
+    for (const { peer } of peers) {
+      if (typeof peer !== "string") peer.process[Symbol.dispose]();
+    }
+    device.destroy();
+  }
+}
+
+await main();
