@@ -9,7 +9,6 @@
 import type { Backend, Indices, Tensor } from "../core/backend.ts";
 import { type WeightOptions, weightSuffix } from "../core/quantize.ts";
 import { checkSize, sizeOf } from "../core/reference_tensor.ts";
-import { writeBuffer } from "./buffers.ts";
 import { type Context, createContext } from "./context.ts";
 import { gpuName } from "./device.ts";
 import type { KernelTime } from "./kernel_timer.ts";
@@ -59,7 +58,7 @@ export function createGpuBackend(
 
 /** The backend of a context. */
 export function backendOn(context: Context): GpuBackend {
-  const { device, buffers, runner, tensors, weightType } = context;
+  const { device, buffers, runner, tensors, uploader, weightType } = context;
 
   function upload(data: Float32Array, shape: readonly number[]): Tensor;
   function upload(data: Int32Array, shape: readonly number[]): Indices;
@@ -70,7 +69,7 @@ export function backendOn(context: Context): GpuBackend {
     checkSize(data, shape);
     const width = data.length / shape[0] || 0;
     const write = (buffer: GPUBuffer, start: number, end: number): void => {
-      writeBuffer(device, buffer, data.subarray(start * width, end * width));
+      uploader.write(buffer, data.subarray(start * width, end * width));
     };
     return data instanceof Float32Array
       ? tensors.upload("float", shape, 4 * width, write)

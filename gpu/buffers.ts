@@ -146,3 +146,32 @@ export function writeBuffer(
     device.queue.writeBuffer(buffer, 0, values as BufferSource);
   }
 }
+
+/** Bytes that may wait to be sent to the device. */
+const MOST_WAITING = 2 ** 26;
+
+/**
+ * Writes what the host uploads. WebGPU keeps a copy of it until the next
+ * submission: a model would take twice its size while it is loaded.
+ */
+export class Uploader {
+  readonly #device: GPUDevice;
+  #waiting = 0;
+
+  /** Starts with nothing written. */
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  /** Fills the beginning of a buffer. */
+  write(
+    buffer: GPUBuffer,
+    values: Float32Array | Int32Array | Uint32Array,
+  ): void {
+    writeBuffer(this.#device, buffer, values);
+    this.#waiting += values.byteLength;
+    if (this.#waiting < MOST_WAITING) return;
+    this.#device.queue.submit([]);
+    this.#waiting = 0;
+  }
+}

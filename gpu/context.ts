@@ -5,7 +5,7 @@
  */
 
 import type { WeightOptions, WeightType } from "../core/quantize.ts";
-import { BufferPool, USAGE } from "./buffers.ts";
+import { BufferPool, Uploader, USAGE } from "./buffers.ts";
 import { Failures } from "./failures.ts";
 import { Runner } from "./runner.ts";
 import { TensorPool } from "./tensors.ts";
@@ -18,6 +18,8 @@ export interface Context {
   readonly buffers: BufferPool;
   /** The tensors. */
   readonly tensors: TensorPool;
+  /** Writes to tensors. */
+  readonly uploader: Uploader;
   /** The runner of kernels. */
   readonly runner: Runner;
   /** How the weights of `linear` are stored. */
@@ -44,5 +46,6 @@ export function createContext(
   const buffers = new BufferPool(device, failures, usage);
   const tensors = new TensorPool(buffers, bindable);
   const runner = new Runner(device, failures, () => buffers.submitted());
-  return { device, buffers, tensors, runner, weightType };
+  const uploader = new Uploader(device);
+  return { device, buffers, tensors, uploader, runner, weightType };
 }

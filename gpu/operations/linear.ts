@@ -12,7 +12,6 @@ import type {
 } from "../../core/backend.ts";
 import { checkWeights } from "../../core/quantize.ts";
 import { checkSize, sizeOf } from "../../core/reference_tensor.ts";
-import { writeBuffer } from "../buffers.ts";
 import type { Context } from "../context.ts";
 import { isSoftware } from "../device.ts";
 import { ACTIVATIONS, MATRIX_LINEAR, ROW_LINEAR } from "../kernels/linear.ts";
@@ -22,7 +21,7 @@ import { partsOf } from "../tensors.ts";
 
 /** The operations of this file on a device. */
 export function linearOperations(
-  { device, runner, tensors, weightType }: Context,
+  { device, runner, tensors, uploader, weightType }: Context,
 ): Pick<Backend, "linear" | "uploadWeight"> {
   const software = isSoftware(device.adapterInfo);
 
@@ -35,7 +34,7 @@ export function linearOperations(
     const bytes = rowBytes(weightType, width);
     return tensors.upload("weight", shape, bytes, (buffer, start, end) => {
       const rows = fillUp(data.subarray(start * I, end * I), I, width);
-      writeBuffer(device, buffer, store(rows, weightType, width));
+      uploader.write(buffer, store(rows, weightType, width));
     });
   }
 
