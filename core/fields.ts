@@ -70,7 +70,8 @@ export class Fields {
       !Number.isInteger(value) || value as number < low ||
       value as number > high
     ) {
-      const limit = high === MAX_INTEGER ? `>= ${low}` : `in [${low}, ${high}]`;
+      const isLimited = high !== MAX_INTEGER || Number(value) > high;
+      const limit = isLimited ? `in [${low}, ${high}]` : `>= ${low}`;
       throw this.error(field, `must be an integer ${limit}`, value);
     }
     return value as number;
@@ -161,6 +162,8 @@ export class Fields {
 
 /** A value as it stands in the file, cut where it is long. */
 function show(value: unknown): string {
+  // JSON can say 1e999, but not Infinity.
+  if (typeof value === "number") return String(value);
   const text = JSON.stringify(value) ?? "missing";
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

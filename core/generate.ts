@@ -7,6 +7,13 @@
  * A conversation goes on from the same caches: later turns see the vision
  * tokens that the first question kept, and no others.
  *
+ * Where rotary frequencies depend on the length of the text, a token has those
+ * of the length there was when it came, and its cached keys keep them: a text
+ * that outgrows `positions` on the way goes on with other frequencies than it
+ * began with. So do transformers' InternVL and the original InternVL2; Phi-3 on
+ * its own in transformers runs the text again there, which caches of a pruned
+ * prefill could not repeat.
+ *
  * This module is browser compatible.
  */
 

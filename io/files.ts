@@ -174,7 +174,8 @@ function cannot(action: string, path: string, error: unknown): Error {
     : error instanceof Deno.errors.PermissionDenied
     ? "the system denies access"
     : error instanceof Error
-    ? error.message
+    // Deno adds the call and its paths, where a temporary one may stand.
+    ? error.message.replace(/: \w+ '[^]*$/, "")
     : String(error);
   return new Error(`Cannot ${action} ${path} as ${reason}`, { cause: error });
 }

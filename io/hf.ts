@@ -76,6 +76,19 @@ async function openShards(directory: string): Promise<TensorStore> {
     }
     tensors.set(name, info);
   }
+  for (const [file, shard] of shards) {
+    for (const [name, info] of shard.tensors) {
+      // What the index leaves out is there all the same, for the loader to judge.
+      const indexed = shardOf.get(name) ?? file;
+      if (indexed !== file) {
+        throw new SyntaxError(
+          `Cannot load ${directory} as tensor "${name}" is in both ${indexed} and ${file}`,
+        );
+      }
+      shardOf.set(name, file);
+      tensors.set(name, info);
+    }
+  }
   return {
     tensors,
     async read(name: string): Promise<Float32Array> {
@@ -93,8 +106,15 @@ async function openShards(directory: string): Promise<TensorStore> {
 /** `{"weight_map": {tensor: file}}`; the files lie in the index's own folder. */
 function parseWeightMap(index: unknown, path: string): Map<string, string> {
   const map = (index as { weight_map?: unknown } | null)?.weight_map;
-  if (typeof map !== "object" || map === null || Array.isArray(map)) {
+  if (map === undefined) {
     throw new SyntaxError(`Cannot read ${path} as it has no "weight_map"`);
+  }
+  if (typeof map !== "object" || map === null || Array.isArray(map)) {
+    throw new SyntaxError(
+      `Cannot read ${path} as "weight_map" must be an object: current value is ${
+        JSON.stringify(map)
+      }`,
+    );
   }
   for (const [name, file] of Object.entries(map)) {
     // A name that leaves the folder would let a checkpoint read any file.

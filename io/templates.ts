@@ -114,6 +114,7 @@ export function parseChatTemplate(
           `Cannot use ${label} as it changes what messages say beyond trimming it`,
         );
       }
+      checkUserMessages(pattern, messages, label);
       return pieces;
     },
   };
@@ -180,6 +181,23 @@ function alignContents(
     at += written.length + after.length;
   }
   return at === text.length ? pieces : null;
+}
+
+/** A question that is not in the prompt would be answered all the same. */
+function checkUserMessages(
+  pattern: string,
+  messages: readonly Message[],
+  label: string,
+): void {
+  messages.forEach(({ role, content }, i) => {
+    if (role === "user" && content !== "" && !pattern.includes(standIn(i))) {
+      throw new RangeError(
+        `Cannot use ${label} as it leaves out the user's words, message ${
+          i + 1
+        }`,
+      );
+    }
+  });
 }
 
 /**

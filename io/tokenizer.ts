@@ -13,6 +13,7 @@ import {
   textOf,
   type TextPiece,
 } from "./added_tokens.ts";
+import { checkVocabulary } from "./vocabulary.ts";
 
 export type { TextPiece } from "./added_tokens.ts";
 
@@ -114,6 +115,7 @@ interface DecoderDescription {
 
 function parseParts(description: Description): Parts {
   const { decoder, model } = description;
+  checkVocabulary(model);
   return {
     added: parseAddedTokens(description.added_tokens),
     tokenizer: new HuggingFaceTokenizer(description, {

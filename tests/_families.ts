@@ -12,6 +12,7 @@ import {
   extractPatches,
   fullSchedule,
   loadVisionLanguageModel,
+  type ModelConfig,
   type ModelSource,
   parseModelConfig,
   parseNormalization,
@@ -41,6 +42,9 @@ export const FAMILY_FIXTURES = [
   "internvl2_phi3_b",
 ] as const;
 
+/** The name of a fixture. */
+export type FamilyName = typeof FAMILY_FIXTURES[number];
+
 /** A model and what goes into it and comes out of it. B = 2 samples. */
 export interface FamilyFixture {
   readonly source: ModelSource;
@@ -64,15 +68,16 @@ export async function openArrays(name: string): Promise<TensorStore> {
   return await openTestTensors(`fixtures/families/${name}.safetensors`);
 }
 
-/** Loads a fixture onto a backend. */
+/** Loads a fixture, its configuration changed as asked, onto a backend. */
 export async function loadFamilyFixture(
-  name: typeof FAMILY_FIXTURES[number],
+  name: FamilyName,
   backend: Backend = createReferenceBackend(),
+  adapt: (config: ModelConfig) => ModelConfig = (config) => config,
 ): Promise<FamilyFixture> {
   const { config, preprocessor, prompts } = await readDescription(name);
   const arrays = await openArrays(`${name}.expected`);
   const source: ModelSource = {
-    config: parseModelConfig(config),
+    config: adapt(parseModelConfig(config)),
     normalization: parseNormalization(preprocessor),
     tensors: await openArrays(name),
     label: name,

@@ -242,7 +242,7 @@ Deno.test("parseModelConfig() names file, field, requirement and value", () => {
       'must be one of "clip_vision_model"',
     ],
     ["vision_config.hidden_size", 1000, "must be a multiple of 16"],
-    ["vision_config.patch_size", 0, integer],
+    ["vision_config.patch_size", 0, "must be an integer in [1, 336]"],
     ["vision_config.hidden_act", "silu", activation],
     ["vision_config.layer_norm_eps", 0, "must be a positive number"],
     ["text_config.model_type", "mistral", 'must be one of "llama"'],

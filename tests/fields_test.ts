@@ -89,7 +89,12 @@ Deno.test("Fields says what a field must be and what it is", () => {
     ["1", '"1"'],
     [[1], "[1]"],
     [true, "true"],
+  );
+  assertRefuses(
+    (fields) => fields.integer("x", 1),
+    "must be an integer in [1, 2147483648]",
     [2 ** 40, "1099511627776"],
+    [Infinity, "Infinity"],
   );
   assertRefuses(
     (fields) => fields.integer("x", 0, -3, 2),

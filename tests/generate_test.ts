@@ -11,15 +11,14 @@ import {
   extend,
   fromKeepCounts,
   generate,
-  type GenerateOptions,
   nextTokenLogits,
   prefill,
   runDecoder,
-  type VisionLanguageModel,
 } from "../core/mod.ts";
 import { createCpuBackend } from "../cpu/mod.ts";
 import { createGpuBackend } from "../gpu/mod.ts";
 import { assertClose } from "./_compare.ts";
+import { assertGenerates, collect, type GeneratedRun } from "./_generated.ts";
 import generated from "./fixtures/generated.json" with { type: "json" };
 import { device } from "./_gpu.ts";
 import { LLAVA_FIXTURES, loadLlavaFixture } from "./_llava.ts";
@@ -27,21 +26,6 @@ import { F32_TOLERANCES } from "./_tolerance.ts";
 import { createTrackingBackend } from "./_tracking_backend.ts";
 
 const { logits: TOLERANCE } = F32_TOLERANCES;
-
-/** All ids that are generated, and what comes after the last. */
-async function collect(
-  model: VisionLanguageModel,
-  start: Parameters<typeof generate>[1],
-  options: GenerateOptions,
-): Promise<{ ids: number[]; context: typeof start }> {
-  const ids: number[] = [];
-  const steps = generate(model, start, options);
-  while (true) {
-    const step = await steps.next();
-    if (step.done) return { ids, context: step.value };
-    ids.push(step.value);
-  }
-}
 
 const BACKENDS: readonly (() => Backend)[] = [
   createReferenceBackend,
@@ -62,29 +46,11 @@ for (const createBackend of BACKENDS) {
       ]);
 
     Deno.test(`generate() says what other implementations say (${name}, ${backend.name})`, async (t) => {
-      for (const run of generated[name]) {
+      for (const run of generated[name] as GeneratedRun[]) {
         await t.step(`${run.label}, sample ${run.sample}`, async () => {
-          const { ids, context } = await collect(
-            model,
-            prefill(
-              model,
-              enter(run.sample),
-              fromKeepCounts(run.keep, N),
-              run as Pick<typeof fixture.pruned[0], "ranking" | "positions">,
-            ),
-            { stopTokens: [], maxTokens: run.ids.length },
-          );
-          assertEquals(ids, run.ids);
-          const logits = await backend.read(context.logits);
-          assertClose(logits, run.logits, TOLERANCE, "logits after the last");
-          // Each layer holds what it kept, the words, and what was generated.
-          const { before, after } = prompts[run.sample];
-          assertEquals(
-            context.past.map(({ keys }) => keys.shape[1]),
-            run.keep.map((keep) =>
-              before.length + keep + after.length + ids.length
-            ),
-          );
+          const state = enter(run.sample);
+          const prompt = prompts[run.sample];
+          await assertGenerates(model, { state, prompt }, run);
         });
       }
     });

@@ -78,6 +78,19 @@ Deno.test("loadCheckpoint() finds tensors across shards", async () => {
   });
 });
 
+Deno.test("loadCheckpoint() takes up what the index leaves out of its shards", async () => {
+  const files = {
+    ...SMALL,
+    "b.safetensors": B,
+    [INDEX]: indexOf({ b: "b.safetensors" }),
+  };
+  await load(files, async (loaded) => {
+    const { weights } = await loaded();
+    assertEquals([...weights.tensors.keys()], ["b", "c"]);
+    assertEquals(await weights.read("c"), Float32Array.of(4));
+  });
+});
+
 Deno.test("loadCheckpoint() names the file that is missing", async () => {
   const whole = { ...SMALL, "model.safetensors": A };
   for (const missing of Object.keys(SMALL)) {

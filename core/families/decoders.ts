@@ -115,6 +115,13 @@ export function parseDecoder(
   if (fields.boolean("mlp_bias", false)) {
     throw fields.error("mlp_bias", "must be false", true);
   }
+  if (!fields.has("head_dim") && width % heads !== 0) {
+    throw fields.error(
+      "hidden_size",
+      `must be a multiple of num_attention_heads (${heads}) where there is no head_dim`,
+      width,
+    );
+  }
   const headWidth = fields.multipleOf(2, "head_dim", width / heads);
   const maxPositions = fields.integer(
     "max_position_embeddings",

@@ -47,14 +47,15 @@ function parseClip(top: Fields): VisionConfig {
   );
   const layers = fields.integer("num_hidden_layers", 12);
   const heads = fields.integer("num_attention_heads", 12);
+  const imageSize = fields.integer("image_size", 224);
   return {
     type: "clip",
     width: fields.multipleOf(heads, "hidden_size", 768),
     layers,
     heads,
     mlpWidth: fields.integer("intermediate_size", 3072),
-    imageSize: fields.integer("image_size", 224),
-    patchSize: fields.integer("patch_size", 32),
+    imageSize,
+    patchSize: fields.integer("patch_size", 32, 1, imageSize),
     activation: fields.oneOf("hidden_act", ACTIVATIONS, "quick_gelu"),
     norm: "layer",
     normEpsilon: fields.positive("layer_norm_eps", 1e-5),

@@ -45,7 +45,7 @@ export function mergedTokens(
   const ratio = top.positive("downsample_ratio", 0.5);
   if (ratio !== 0.5) throw top.error("downsample_ratio", "must be 0.5", ratio);
   const grid = Math.floor(imageSize / patchSize);
-  if (grid % 2 !== 0) {
+  if (grid < 2 || grid % 2 !== 0) {
     throw top.error(
       "vision_config.image_size",
       `must be an even number of patches of ${patchSize} pixels`,
