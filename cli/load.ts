@@ -5,11 +5,8 @@
 import {
   loadVisionLanguageModel,
   type ModelConfig,
-  type ModelSource,
-  parseModelConfig,
-  parseNormalization,
+  preprocessImage,
   type RgbImage,
-  splitPrompt,
   type TensorStore,
   type VisionLanguageModel,
   weightBytes,
@@ -18,15 +15,16 @@ import {
 } from "../core/mod.ts";
 import {
   makeSceneSet,
-  promptText,
   type SampleSet,
   SCENE_SIZE,
   type Split,
 } from "../eval/mod.ts";
 import {
   decodeImage,
-  loadCheckpoint,
-  parseTokenizer,
+  type EncodedPrompt,
+  encodePrompt,
+  type ModelDirectory,
+  openModelDirectory,
   readBytes,
   readDataset,
   type Tokenizer,
@@ -35,8 +33,8 @@ import { type ModelShape, visionFlops } from "../search/mod.ts";
 import { type DeviceChoice, type ModelDevice, openDevice } from "./device.ts";
 import type { QuestionSource } from "./options.ts";
 
-/** A model, its tokenizer, and what to call it. */
-export interface LoadedModel {
+/** A model, what its folder says, and what to call it. */
+export interface LoadedModel extends ModelDirectory {
   /** What output calls it. */
   readonly name: string;
   /** On this thread. */
@@ -45,10 +43,19 @@ export interface LoadedModel {
   readonly device: ModelDevice;
   /** How the weights of its linear layers are stored there. */
   readonly weightType: WeightType;
-  /** What workers load it from. */
-  readonly source: ModelSource;
-  /** Of its checkpoint. */
-  readonly tokenizer: Tokenizer;
+  /**
+   * What the model sees of a picture of any size: one picture of its own size
+   * or several, equally many for pictures of equal size.
+   *
+   * @throws {RangeError} the folder asks for another size than the model's
+   */
+  imageTiles(image: RgbImage): RgbImage[];
+  /**
+   * The prompt of one question about an image, in tokens.
+   *
+   * @param tiles of the image, each of which has the model's N vision tokens
+   */
+  encodeQuestion(question: string, tiles: number): EncodedPrompt;
 }
 
 /** Questions to run a model on, with the kind of each for tables. */
@@ -71,28 +78,41 @@ export async function loadModel(
   { weightType = "f32" }: WeightOptions = {},
 ): Promise<LoadedModel> {
   const path = directory ?? decodeURIComponent(EMBEDDED.pathname);
-  const { config, preprocessor, tokenizer, weights } = await loadCheckpoint(
-    path,
-  );
-  const source: ModelSource = {
-    config: parseModelConfig(config, `${path}/config.json`),
-    normalization: parseNormalization(
-      preprocessor,
-      `${path}/preprocessor_config.json`,
-    ),
-    tensors: weights,
-    label: path,
-  };
-  const bytes = bytesOf(weights, weightType);
+  const opened = await openModelDirectory(path);
+  const { source, processor, tokenizer, template, format } = opened;
+  const { config, tensors } = source;
+  const bytes = bytesOf(tensors, weightType);
   const { device, backend } = await openDevice(choice, bytes, { weightType });
   return {
+    ...opened,
     name: directory ?? "models/tiny",
     model: await loadVisionLanguageModel(backend, source),
     device,
     weightType,
-    source,
-    tokenizer: parseTokenizer(tokenizer, `${path}/tokenizer.json`),
+    imageTiles(image): RgbImage[] {
+      const tiles = preprocessImage(image, processor);
+      checkSize(tiles[0], config, path);
+      return tiles;
+    },
+    encodeQuestion: (question, tiles) =>
+      encodePrompt(
+        tokenizer,
+        template.render([{ role: "user", content: question, images: 1 }]),
+        { format, visionTokens: tiles * config.visionTokens },
+      ),
   };
+}
+
+function checkSize(
+  { width, height }: RgbImage,
+  { vision: { imageSize } }: ModelConfig,
+  path: string,
+): void {
+  if (width !== imageSize || height !== imageSize) {
+    throw new RangeError(
+      `Cannot use ${path} as its image processor must make pictures of ${imageSize} x ${imageSize} pixels: current size is ${width} x ${height}`,
+    );
+  }
 }
 
 /** What a checkpoint takes: all but linear layers is 32-bit floats. */
@@ -145,7 +165,7 @@ function drawQuestions(
 }
 
 async function loadQuestionFile(
-  { model: { config }, tokenizer }: LoadedModel,
+  { tokenizer, imageTiles, encodeQuestion }: LoadedModel,
   file: string,
 ): Promise<QuestionSet> {
   const { questions } = await readDataset([file]);
@@ -158,11 +178,17 @@ async function loadQuestionFile(
   for (const source of files) {
     const label = typeof source === "string" ? source : `an image of ${file}`;
     const image = await decodeImage(await bytesOfImage(source, file), label);
-    checkSize(image, config, label);
-    images.push(image);
+    const tiles = imageTiles(image);
+    if (tiles.length > 1) {
+      throw new RangeError(
+        `Cannot use ${label} as images of several tiles are not evaluated yet: current number is ${tiles.length}`,
+      );
+    }
+    images.push(tiles[0]);
   }
   const samples = questions.map(({ image, question }, index) => {
     const { answer } = texts[index];
+    const { before, after } = encodeQuestion(question, 1);
     const ids = tokenizer.encode(answer);
     if (ids.length !== 1 || ids[0] === tokenizer.tokenId("<unk>")) {
       throw new RangeError(
@@ -173,10 +199,7 @@ async function loadQuestionFile(
     }
     return {
       image: files.indexOf(image),
-      prompt: splitPrompt(
-        tokenizer.encode(promptText(question)),
-        imageTokenId(config, tokenizer),
-      ),
+      prompt: { before, after },
       answer: ids[0],
     };
   });
@@ -208,18 +231,6 @@ function imageTokenId(
     );
   }
   return id;
-}
-
-function checkSize(
-  { width, height }: RgbImage,
-  { vision: { imageSize } }: ModelConfig,
-  path: string,
-): void {
-  if (width !== imageSize || height !== imageSize) {
-    throw new RangeError(
-      `Cannot use ${path} as the model's images have ${imageSize} x ${imageSize} pixels: current size is ${width} x ${height}`,
-    );
-  }
 }
 
 /** What the cost formulas need to know of a model, of an image of one tile. */
