@@ -7,9 +7,7 @@ import {
   type ModelConfig,
   preprocessImage,
   type RgbImage,
-  type TensorStore,
   type VisionLanguageModel,
-  weightBytes,
   type WeightOptions,
   type WeightType,
 } from "../core/mod.ts";
@@ -30,7 +28,18 @@ import {
   type Tokenizer,
 } from "../io/mod.ts";
 import { type ModelShape, visionFlops } from "../search/mod.ts";
-import { type DeviceChoice, type ModelDevice, openDevice } from "./device.ts";
+import {
+  type DeviceChoice,
+  freeMemory,
+  type ModelDevice,
+  openDevice,
+} from "./device.ts";
+import {
+  checkRoom,
+  cpuRoom,
+  type MemoryPlan,
+  planMemory,
+} from "./memory_plan.ts";
 import type { QuestionSource } from "./options.ts";
 
 /** A model, what its folder says, and what to call it. */
@@ -43,6 +52,8 @@ export interface LoadedModel extends ModelDirectory {
   readonly device: ModelDevice;
   /** How the weights of its linear layers are stored there. */
   readonly weightType: WeightType;
+  /** What memory each copy of it takes. */
+  readonly plan: MemoryPlan;
   /**
    * What the model sees of a picture of any size: one picture of its own size
    * or several, equally many for pictures of equal size.
@@ -69,26 +80,47 @@ export interface QuestionSet extends SampleSet {
   }[];
 }
 
+/** How to load a model. */
+export interface LoadOptions extends WeightOptions {
+  /**
+   * Called before weights are read with the memory that the model will take, and
+   * the bytes that there are.
+   */
+  readonly onPlan?: (plan: MemoryPlan, available: number) => void;
+}
+
 const EMBEDDED = new URL("../models/tiny", import.meta.url);
 
-/** Loads a Hugging Face directory, or the embedded model for null. */
+/**
+ * Loads a Hugging Face directory, or the embedded model for null.
+ *
+ * @throws {RangeError} the model cannot fit into memory; the message says what
+ *   would
+ */
 export async function loadModel(
   directory: string | null,
   choice: DeviceChoice = "cpu",
-  { weightType = "f32" }: WeightOptions = {},
+  { weightType = "f32", onPlan = () => {} }: LoadOptions = {},
 ): Promise<LoadedModel> {
   const path = directory ?? decodeURIComponent(EMBEDDED.pathname);
   const opened = await openModelDirectory(path);
   const { source, processor, tokenizer, template, format } = opened;
-  const { config, tensors } = source;
-  const bytes = bytesOf(tensors, weightType);
-  const { device, backend } = await openDevice(choice, bytes, { weightType });
+  const { config } = source;
+  const { framing } = processor;
+  const plan = planMemory(config, { weightType, framing });
+  const { device, available, backend } = await openDevice(choice, plan.total, {
+    weightType,
+  });
+  const room = { device, available, onCpu: cpuRoom(freeMemory()) };
+  checkRoom(path, config, { weightType, framing, room });
+  onPlan(plan, available);
   return {
     ...opened,
     name: directory ?? "models/tiny",
     model: await loadVisionLanguageModel(backend, source),
     device,
     weightType,
+    plan,
     imageTiles(image): RgbImage[] {
       const tiles = preprocessImage(image, processor);
       checkSize(tiles[0], config, path);
@@ -113,17 +145,6 @@ function checkSize(
       `Cannot use ${path} as its image processor must make pictures of ${imageSize} x ${imageSize} pixels: current size is ${width} x ${height}`,
     );
   }
-}
-
-/** What a checkpoint takes: all but linear layers is 32-bit floats. */
-function bytesOf({ tensors }: TensorStore, weightType: WeightType): number {
-  let bytes = 0;
-  for (const [name, { shape: [O = 1, ...rest] }] of tensors) {
-    const I = rest.reduce((product, size) => product * size, 1);
-    const isLinear = rest.length > 0 && !/embed/.test(name);
-    bytes += weightBytes(isLinear ? weightType : "f32", [O, I]);
-  }
-  return bytes;
 }
 
 /** Questions of the embedded task, or from a file. */
