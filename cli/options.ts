@@ -207,7 +207,8 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
   };
 }
 
-function noSuchOption(arg: string): never {
+/** Refuses an option that there is not. */
+export function noSuchOption(arg: string): never {
   throw new RangeError(
     `Cannot use ${arg} as there is no such option: see --help`,
   );
@@ -224,18 +225,21 @@ function questions(
     : { count: integer(name, value, 1, " or a file") };
 }
 
-function text(name: string, value: string): string {
+/** A value that is not empty. */
+export function text(name: string, value: string): string {
   if (value === "") throw wrong(name, "a name", value);
   return value;
 }
 
-function number(name: string, value: string): number {
+/** A number that is not negative. */
+export function number(name: string, value: string): number {
   const x = value.trim() === "" ? NaN : Number(value);
   if (!(x >= 0 && x < Infinity)) throw wrong(name, "a number >= 0", value);
   return x;
 }
 
-function integer(
+/** An integer of at least `least`. */
+export function integer(
   name: string,
   value: string,
   least: number,
@@ -250,7 +254,8 @@ function integer(
   return x;
 }
 
-function oneOf<T extends string>(
+/** One of some words. */
+export function oneOf<T extends string>(
   name: string,
   value: string,
   words: readonly T[],
@@ -262,7 +267,12 @@ function oneOf<T extends string>(
   return word;
 }
 
-function wrong(name: string, requirement: string, value: string): RangeError {
+/** The error for a value that an option cannot have. */
+export function wrong(
+  name: string,
+  requirement: string,
+  value: string,
+): RangeError {
   return new RangeError(
     `Cannot use --${name} as it must be ${requirement}: current value is "${value}"`,
   );

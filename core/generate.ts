@@ -115,10 +115,12 @@ export function extend(
 export function contextTensors(
   { logits, past }: Context,
 ): (Tensor | Indices)[] {
-  return [
-    logits,
-    ...past.flatMap(({ keys, values, positions }) => [keys, values, positions]),
-  ];
+  const held = past.flatMap(({ keys, values, positions }) => [
+    ...[keys, values],
+    positions,
+  ]);
+  // Layers that see the same tokens share their positions.
+  return [...new Set([logits, ...held])];
 }
 
 /** How text is generated. */
