@@ -28,7 +28,6 @@ import {
 import { openConversation } from "./cli/conversation.ts";
 import { readQuestions } from "./cli/lines.ts";
 import { loadModel } from "./cli/load.ts";
-import { announcePlan } from "./cli/progress.ts";
 import { readSchedule, type ScheduleFile } from "./cli/schedule_file.ts";
 import {
   createRandom,
@@ -73,7 +72,6 @@ async function answerAll(options: AskOptions): Promise<void> {
   const picture = await openPicture(options.picture);
   const loaded = await loadModel(options.model, options.device, {
     weightType: options.weights,
-    onPlan: announcePlan,
   });
   const { layers } = loaded.model.config.decoder;
   const tiles = loaded.imageTiles(picture);

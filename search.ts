@@ -21,7 +21,7 @@ import {
   settleOptions,
   USAGE,
 } from "./cli/options.ts";
-import { announcePlan, createStatusLine } from "./cli/progress.ts";
+import { createStatusLine } from "./cli/progress.ts";
 import { prepareDirectory, toJson, writeSchedule } from "./cli/results.ts";
 import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
 import {
@@ -68,7 +68,6 @@ async function search(
   const start = performance.now();
   const loaded = await loadModel(given.model, given.device, {
     weightType: given.weights,
-    onPlan: announcePlan,
   });
   const { name, model } = loaded;
   const { visionTokens, decoder: { layers } } = model.config;

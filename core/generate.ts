@@ -111,16 +111,19 @@ export function extend(
   });
 }
 
-/** What a context holds, to be freed when it is not needed any more. */
+/**
+ * What a context holds, each once, to be freed when it is not needed any more:
+ * layers that keep the same tokens share their position ids.
+ */
 export function contextTensors(
   { logits, past }: Context,
 ): (Tensor | Indices)[] {
-  const held = past.flatMap(({ keys, values, positions }) => [
-    ...[keys, values],
+  const ofLayers = past.flatMap(({ keys, values, positions }) => [
+    keys,
+    values,
     positions,
   ]);
-  // Layers that see the same tokens share their positions.
-  return [...new Set([logits, ...held])];
+  return [...new Set([logits, ...ofLayers])];
 }
 
 /** How text is generated. */
