@@ -13,14 +13,8 @@ import {
   type WeightType,
 } from "../core/mod.ts";
 import { DEVICE_CHOICES, type DeviceChoice } from "./device.ts";
-import {
-  integer,
-  noSuchOption,
-  number,
-  oneOf,
-  text,
-  wrong,
-} from "./options.ts";
+import { noSuchOption } from "./options.ts";
+import { integer, number, oneOf, text, wrong } from "./values.ts";
 
 /** Which picture: a file, or a scene of the embedded task by its number. */
 export type PictureSource = { readonly file: string } | {
