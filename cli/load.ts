@@ -106,7 +106,7 @@ export async function loadModel(
   });
   const room = { device, available, onCpu: cpuRoom(freeMemory()) };
   checkRoom(path, config, { weightType, framing, room });
-  announcePlan(plan, available);
+  announcePlan(plan, room);
   return {
     ...opened,
     name: directory ?? "models/tiny",

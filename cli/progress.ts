@@ -4,15 +4,15 @@
  * memory a large model takes.
  */
 
-import { formatPlan, type MemoryPlan } from "./memory_plan.ts";
+import { formatPlan, type MemoryPlan, type MemoryRoom } from "./memory_plan.ts";
 
 /** Smaller models are loaded before anybody could read what they take. */
 const LARGE = 1e9;
 
 /** Tells on standard error what memory a large model will take. */
-export function announcePlan(plan: MemoryPlan, available: number): void {
+export function announcePlan(plan: MemoryPlan, room: MemoryRoom): void {
   if (plan.total < LARGE) return;
-  write(`memory       ${formatPlan(plan, available)}\n`);
+  write(`memory       ${formatPlan(plan, room)}\n`);
 }
 
 /** The status line, on standard error. */
