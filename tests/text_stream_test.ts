@@ -32,9 +32,9 @@ Deno.test("createTextStream() gives what is left of a broken character at the en
   assertEquals(finish(), "");
 });
 
-Deno.test("createTextStream() leaves special tokens out", () => {
+Deno.test("createTextStream() leaves out special tokens, and space at the beginning", () => {
   const tokenizer = smallTokenizer("qwen2");
   const { push, finish } = createTextStream(tokenizer);
-  const given = tokenizer.encode("a<|im_end|>b").map(push);
-  assertEquals(given.join("") + finish(), "ab");
+  const given = tokenizer.encode(" a<|im_end|> b").map(push);
+  assertEquals(given.join("") + finish(), "a b");
 });
