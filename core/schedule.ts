@@ -105,6 +105,25 @@ export function fromRates(
   return fromKeepCounts(keep, visionTokens);
 }
 
+/**
+ * A schedule for another number of vision tokens, as images have that are cut
+ * into another number of tiles: `keep = round(r · N)` with the same keeping rates.
+ *
+ * @param schedule The schedule; where it has no vision tokens all are kept.
+ * @param visionTokens N of the other image, an integer ≥ 0.
+ * @returns The schedule of the same depth.
+ * @throws {RangeError} If `visionTokens` is out of range.
+ */
+export function scaleSchedule(
+  { visionTokens: from, keep }: Schedule,
+  visionTokens: number,
+): Schedule {
+  const scaled = keep.map((count) =>
+    from === 0 ? visionTokens : Math.round(count / from * visionTokens)
+  );
+  return fromKeepCounts(scaled, visionTokens);
+}
+
 /** Options of {@linkcode fastvSchedule}. */
 export interface FastvOptions {
   /** L, an integer ≥ 1. */

@@ -30,4 +30,4 @@ export {
 } from "./device.ts";
 export { type Grid, type Kernel, type KernelRun, spread } from "./kernel.ts";
 export type { KernelTime } from "./kernel_timer.ts";
-export { checkMemory } from "./memory.ts";
+export { availableMemory } from "./memory.ts";

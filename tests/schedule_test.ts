@@ -5,6 +5,7 @@ import {
   fromRates,
   fullSchedule,
   meanKeepingRate,
+  scaleSchedule,
 } from "../core/schedule.ts";
 
 Deno.test("`fromKeepCounts()` copies the counts", () => {
@@ -55,6 +56,16 @@ Deno.test("`fromRates()` throws when a rate or minKeep is out of range", () => {
   for (const minKeep of [-1, 11, .5]) {
     assertThrows(() => fromRates([1], 10, { minKeep }), RangeError, "minKeep");
   }
+});
+
+Deno.test("`scaleSchedule()` keeps the rates, whole tokens, and the order", () => {
+  const schedule = fromKeepCounts([10, 7, 7, 3, 1, 0], 10);
+  assertEquals(scaleSchedule(schedule, 30).keep, [30, 21, 21, 9, 3, 0]);
+  assertEquals(scaleSchedule(schedule, 4).keep, [4, 3, 3, 1, 0, 0]);
+  assertEquals(scaleSchedule(schedule, 10), schedule);
+  assertEquals(scaleSchedule(schedule, 0).keep, [0, 0, 0, 0, 0, 0]);
+  assertEquals(scaleSchedule(fromKeepCounts([0, 0], 0), 3).keep, [3, 3]);
+  assertThrows(() => scaleSchedule(schedule, 1.5), RangeError, "visionTokens");
 });
 
 Deno.test("`fastvSchedule()` reduces once, at layer K", () => {

@@ -4,10 +4,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { USAGE } from "../cli/options.ts";
 import type { Trial } from "../search/mod.ts";
-import { noise } from "./_random.ts";
-import { writePng, writeQuestions, writeSmallModel } from "./_small_model.ts";
+import { finished, program, testsIn } from "./_cli.ts";
+import { writeQuestions, writeSmallModel } from "./_small_model.ts";
 
-const SEARCH = new URL("../search.ts", import.meta.url).pathname;
+const { command, run, succeed } = program("search.ts");
 const DATA = [
   "--calibration=data/calibration.jsonl",
   "--heldout=data/heldout.jsonl",
@@ -22,72 +22,7 @@ async function makeWorkplace(): Promise<string> {
   return place;
 }
 
-/** Runs a test in a workplace of its own. */
-function testIn(
-  name: string,
-  body: (place: string, t: Deno.TestContext) => Promise<void>,
-  ignore = false,
-): void {
-  Deno.test({
-    name,
-    ignore,
-    async fn(t) {
-      const place = await makeWorkplace();
-      try {
-        await body(place, t);
-      } finally {
-        await Deno.remove(place, { recursive: true });
-      }
-    },
-  });
-}
-
-function command(
-  place: string,
-  args: readonly string[],
-  permissions: readonly string[] = ["-A"],
-): Deno.Command {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...permissions, SEARCH, ...args],
-    cwd: place,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  });
-}
-
-/** What a finished process left. */
-interface Finished {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function finished(
-  { code, stdout, stderr }: Deno.CommandOutput,
-): Finished {
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: text(stdout), err: text(stderr) };
-}
-
-async function run(
-  place: string,
-  args: readonly string[],
-  permissions?: readonly string[],
-): Promise<Finished> {
-  return finished(await command(place, args, permissions).output());
-}
-
-async function succeed(
-  place: string,
-  args: readonly string[],
-  permissions?: readonly string[],
-): Promise<string> {
-  const { code, out, err } = await run(place, args, permissions);
-  assertEquals({ code, err }, { code: 0, err: "" });
-  return out;
-}
+const testIn = testsIn(makeWorkplace);
 
 const read = (place: string, file: string): Promise<string> =>
   Deno.readTextFile(`${place}/${file}`);
@@ -104,7 +39,7 @@ testIn(
       ...["--model=model", ...DATA, "--seed=3", "--json"],
       ...["--criterion=loss", "--first-layer=1"],
     ];
-    const out = await succeed(place, args, permissions);
+    const out = await succeed(place, args, { permissions });
     const result = JSON.parse(out.trimEnd().split("\n").at(-1)!);
     assertEquals(Object.keys(result), [
       "model",
@@ -263,13 +198,11 @@ testIn(
     await Deno.writeTextFile(`${place}/file`, "");
     await writeSmallModel(`${place}/one`, 1);
     await Deno.writeTextFile(`${place}/data/image.png`, "no image");
-    await writePng(`${place}/data/large.png`, noise(1, 20));
     const ask = async (file: string, ...lines: string[]): Promise<void> =>
       await Deno.writeTextFile(`${place}/data/${file}`, lines.join("\n"));
     const question = (image: string, text: string, answer: string): string =>
       JSON.stringify({ image, question: text, answer });
     await ask("unreadable.jsonl", question("image.png", "word1 ?", "word2"));
-    await ask("large.jsonl", question("large.png", "word1 ?", "word2"));
     await ask("gone.jsonl", question("gone.png", "word1 ?", "word2"));
     await ask("long.jsonl", question("image0.png", "word1 ?", "word2 word3"));
     await ask("unknown.jsonl", question("image0.png", "word99 ?", "word2"));
@@ -306,10 +239,6 @@ testIn(
         /^Cannot decode data\/image.png as it must be a JPEG, PNG, WebP or GIF image: its first bytes are 6e6f20696d616765$/,
       ],
       [
-        [...small, "--heldout=data/large.jsonl"],
-        /^Cannot use data\/large.png as the model's images have 16 x 16 pixels: current size is 20 x 20$/,
-      ],
-      [
         [...small, "--calibration=data/malformed.jsonl"],
         /^Cannot read data\/malformed.jsonl as line 2 is wrong: it is not JSON: .*$/,
       ],
@@ -319,7 +248,7 @@ testIn(
       ],
       [
         [...small, "--calibration=data/unknown.jsonl"],
-        /^Cannot encode ".*word99 \?" as model\/tokenizer.json has no id for "word99" and no unknown-word token$/,
+        /^Cannot encode ".*word99 \? " as model\/tokenizer.json has no id for "word99" and no unknown-word token$/,
       ],
       [
         [...small, "--criterion=bound"],
