@@ -23,12 +23,7 @@ import {
   vtwLayer,
   type WarmStart,
 } from "../search/mod.ts";
-import {
-  type BudgetOutcome,
-  type BudgetRun,
-  printBudget,
-  type Unmet,
-} from "./budget_table.ts";
+import { type BudgetOutcome, printBudget } from "./budget_table.ts";
 import {
   type BudgetChoice,
   budgetLabel,
@@ -78,6 +73,7 @@ export async function runScenario2(
 
 /** What methods start from. */
 interface Known {
+  /** To be rescaled, where there is one. */
   readonly gSearch: Schedule | null;
   /** For FitPrune, where that is wanted. */
   readonly attention: AttentionByRank | null;
@@ -158,12 +154,11 @@ async function searchBudget(
   const refined = options.baselines.includes("refined")
     ? await runRefine(setup, search, found)
     : null;
-  const { runs, unmet } = await compare(setup, choice, {
+  const outcome = await compareAtBudget(setup, choice, {
     ...known,
-    found,
+    found: found.schedule,
     refined: refined?.schedule ?? null,
   });
-  const outcome = { choice, runs, unmet };
   printBudget(outcome);
   await writeFound(setup, search, found, outcome);
   return outcome;
@@ -178,27 +173,32 @@ function leastCost({ loaded, options }: Setup, budget: Budget): number {
 }
 
 /** The sigmoid closest to G-Search's schedule. */
-function warmStartOf(
+export function warmStartOf(
   gSearch: Schedule,
-  { firstLayer }: Setup["options"],
+  { firstLayer }: { readonly firstLayer: number },
 ): WarmStart {
   const { sigmoid: { k, a } } = fitSigmoid(gSearch, firstLayer);
   return { k, a, firstLayer };
 }
 
 /** What is compared at a budget. */
-interface Comparison extends Known {
+export interface Comparison extends Known {
   readonly budget: Budget;
-  readonly found: PSigmoidResult;
+  /** P-Sigmoid's schedule. */
+  readonly found: Schedule;
+  /** Its refinement, where that is wanted. */
   readonly refined: Schedule | null;
 }
 
-/** All runs on held-out questions, P-Sigmoid first and the full model last. */
-async function compare(
+/**
+ * Judges all schedules of a budget on held-out questions, P-Sigmoid's first and
+ * the full model last.
+ */
+export async function compareAtBudget(
   { loaded, options, heldout, judge, full, signal }: Setup,
   choice: BudgetChoice,
   { budget, found, refined, gSearch, attention }: Comparison,
-): Promise<{ runs: BudgetRun[]; unmet: Unmet[] }> {
+): Promise<BudgetOutcome> {
   const { model } = loaded;
   const { visionTokens, decoder: { layers } } = model.config;
   const { ranking, positions, leastFirstLayer: firstLayer } = options;
@@ -207,11 +207,11 @@ async function compare(
     ...{ layers, visionTokens, firstLayer, budget, ...own },
     ...attention && { attention },
     ...gSearch && { gSearch },
-    pSigmoid: found.schedule,
+    pSigmoid: found,
   });
   const wanted = ({ method }: { method: typeof options.baselines[number] }) =>
     options.baselines.includes(method);
-  const judged: Run[] = [await judge("P-Sigmoid", found.schedule, own)];
+  const judged: Run[] = [await judge("P-Sigmoid", found, own)];
   if (refined) judged.push(await judge("  refined freely", refined, own));
   for (const { name, schedule, ...rest } of contenders.filter(wanted)) {
     const { ranking, positions } = rest;
@@ -222,6 +222,7 @@ async function compare(
   const timed = { model, heldout, runs: judged, signal };
   const decode = await timeRuns(timeDecode, timed);
   return {
+    choice,
     runs: compared.map((run, i) => ({ ...run, decodeMilliseconds: decode[i] })),
     unmet: leftOut.filter(wanted).map(({ name, leastCost }) => ({
       name,
