@@ -40,8 +40,7 @@ export function testIn(
   });
 }
 
-/** The program in a workplace. */
-export function command(
+function command(
   place: string,
   args: readonly string[],
   permissions: readonly string[] = ["-A"],
@@ -63,8 +62,7 @@ export interface Finished {
   readonly err: string;
 }
 
-/** Its output as text. */
-export function finished(
+function finished(
   { code, stdout, stderr }: Deno.CommandOutput,
 ): Finished {
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -98,4 +96,26 @@ export const read = (place: string, file: string): Promise<string> =>
 /** Whether there is such a file. */
 export async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
+}
+
+/** How many whole lines of trials a log holds, without its first line. */
+export async function trialsIn(log: string): Promise<number> {
+  return await exists(log)
+    ? (await Deno.readTextFile(log)).split("\n").length - 2
+    : 0;
+}
+
+/** Runs the program until the first trial is in a log, then presses Ctrl-C. */
+export async function interrupt(
+  place: string,
+  args: readonly string[],
+  log: string,
+): Promise<Finished> {
+  const child = command(place, args).spawn();
+  const output = child.output();
+  while (await trialsIn(log) < 1) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  child.kill("SIGINT");
+  return finished(await output);
 }

@@ -3,13 +3,13 @@
 import { assert, assertEquals } from "@std/assert";
 import type { BudgetOutcome } from "../cli/budget_table.ts";
 import {
-  command,
   DATA,
   exists,
-  finished,
+  interrupt,
   read,
   succeed,
   testIn,
+  trialsIn,
 } from "./_search_cli.ts";
 import { writeQuestions } from "./_small_model.ts";
 
@@ -178,23 +178,13 @@ testIn(
       ...["--calibration=data/many.jsonl", "--heldout=data/heldout.jsonl"],
       "--evaluations=7",
     ];
-    const child = command(place, args).spawn();
-    const output = child.output();
     const log = `${place}/out/psigmoid-0.6.jsonl`;
-    const trialsIn = async (): Promise<number> =>
-      await exists(log)
-        ? (await Deno.readTextFile(log)).split("\n").length - 2
-        : 0;
-    while (await trialsIn() < 1) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    child.kill("SIGINT");
-    const { code, out, err } = finished(await output);
+    const { code, out, err } = await interrupt(place, args, log);
     assertEquals(
       { code, err },
       { code: 130, err: "Interrupted: the same command goes on from here\n" },
     );
-    const trials = await trialsIn();
+    const trials = await trialsIn(log);
     assert(trials < 7, "too late to interrupt");
     assert(out.includes(`P-Sigmoid stopped after trial ${trials}`), out);
     assertEquals(await exists(`${place}/out/schedule-0.6.json`), false);

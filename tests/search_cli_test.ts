@@ -5,14 +5,14 @@ import { USAGE } from "../cli/options.ts";
 import type { Trial } from "../search/mod.ts";
 import { noise } from "./_random.ts";
 import {
-  command,
   DATA,
   exists,
-  finished,
+  interrupt,
   read,
   run,
   succeed,
   testIn,
+  trialsIn,
 } from "./_search_cli.ts";
 import { writePng, writeQuestions, writeSmallModel } from "./_small_model.ts";
 
@@ -128,23 +128,13 @@ testIn(
       "--epsilon=100",
       "--first-layer=1",
     ];
-    const child = command(place, args).spawn();
-    const output = child.output();
     const log = `${place}/out/search.jsonl`;
-    const trialsIn = async (): Promise<number> =>
-      await exists(log)
-        ? (await Deno.readTextFile(log)).split("\n").length - 2
-        : 0;
-    while (await trialsIn() < 1) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    child.kill("SIGINT");
-    const { code, out, err } = finished(await output);
+    const { code, out, err } = await interrupt(place, args, log);
     assertEquals(
       { code, err },
       { code: 130, err: "Interrupted: the same command goes on from here\n" },
     );
-    const trials = await trialsIn();
+    const trials = await trialsIn(log);
     assert(trials < 5, "too late to interrupt");
     assert(out.includes(`stopped after trial ${trials}; best so far`), out);
     assertEquals(await exists(`${place}/out/schedule.json`), false);

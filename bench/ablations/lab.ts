@@ -230,7 +230,8 @@ export function scheduleCells(schedule: Schedule): [string, string] {
 
 /** Prints a table in Markdown, its head first. */
 export function printTable([head, ...rows]: readonly string[][]): void {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.trim()).join(" | ")} |`;
   const rule = head.map((_, i) => i === 0 ? "---" : "---:");
   console.log([head, rule, ...rows].map(line).join("\n") + "\n");
 }

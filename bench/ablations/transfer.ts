@@ -15,12 +15,9 @@ const RATE = .27;
 
 /** Prints both directions, for both searches. */
 export async function compareTransfer(lab: Lab, other: Lab): Promise<void> {
-  const names = new Map([lab, other].map((lab) => [
-    lab,
-    lab.setup.loaded.name,
-  ]));
+  const names = new Map([[lab, lab.setup.loaded.name], [other, "the other"]]);
   console.log(
-    `Each model under a schedule that was searched on itself and under one that was
+    `models/tiny and another model of its depth, trained from another seed: each under a schedule that was searched on itself and under one that was
 searched on the other model; held-out questions. The difference is of the second
 from the first, in points.
 `,
@@ -45,7 +42,7 @@ from the first, in points.
     }
   }
   printTable([
-    ["search", "full model", "own schedule", "the other's", "difference"],
+    ["search", "full model", "own schedule", "foreign schedule", "difference"],
     ...rows,
   ]);
 }
