@@ -17,6 +17,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { formatSeconds } from "../report/mod.ts";
 import { compareBudgets } from "./ablations/budgets.ts";
 import { type Lab, type LabOptions, openLab } from "./ablations/lab.ts";
+import { printText } from "./ablations/page.ts";
 import { comparePositions, compareRankings } from "./ablations/rules.ts";
 import {
   compareCriteria,
@@ -71,7 +72,7 @@ const SECTIONS: Readonly<
 
 async function transfer(lab: Lab): Promise<void> {
   if (args.other === undefined) {
-    console.log("Not run: needs a second model (`--other DIR`).\n");
+    printText("Not run: needs a second model (`--other DIR`).");
     return;
   }
   using other = await openLab({ ...options, model: args.other });
@@ -88,13 +89,10 @@ for (const name of names) {
     );
   }
 }
-console.log(
-  `# Ablations
-
-What each choice is worth on models/tiny: \`deno task bench:ablations\` prints this
-page. ${options.calibration} calibration questions unless said otherwise, ${options.heldout} held-out questions
-that no search saw; differences are paired and stand with their 95 % intervals.
-`,
+console.log("# Ablations\n");
+printText(
+  "What each choice is worth on models/tiny: `deno task bench:ablations` prints this page.",
+  `${options.calibration} calibration questions unless said otherwise, and ${options.heldout} held-out questions that no search saw; differences are paired and stand with their 95 % intervals.`,
 );
 using lab = await openLab(options);
 const start = performance.now();

@@ -27,7 +27,7 @@ export interface BayesLayers {
 }
 
 /** Most trials at one layer. */
-const MOST_TRIALS = 12;
+export const MOST_TRIALS = 12;
 
 /** What was found, and every schedule tried on the way. */
 export interface BayesSearchResult {

@@ -5,7 +5,8 @@ import { budgetRows, unmetText } from "../../cli/budget_table.ts";
 import { compareAtBudget } from "../../cli/scenario2.ts";
 import { attentionShares } from "../../eval/mod.ts";
 import { type Budget, refine } from "../../search/mod.ts";
-import { finish, type Lab, printTable, scheduleCells } from "./lab.ts";
+import { finish, type Lab, scheduleCells } from "./lab.ts";
+import { printTable, printText } from "./page.ts";
 
 /** Mean keeping rates; below .125 layer 0 of models/tiny alone costs too much. */
 const RATES = [.4, .27, .17, .15];
@@ -22,15 +23,10 @@ export async function compareBudgets(lab: Lab): Promise<void> {
     images: calibration.images,
     samples: calibration.samples.slice(0, STATISTICS_SAMPLES),
   });
-  console.log(
-    `Each method at the same mean keeping rate: its accuracy on ${setup.heldout.samples.length} held-out
-questions, its difference from P-Sigmoid in points with the paired 95 %
-interval (a negative one: P-Sigmoid is better), the decoder's prefill FLOPs, its
-KV cache, and the measured time of a prefill and of a decoded token.
-"Refined freely" moves tokens between single layers, from P-Sigmoid's schedule
-on. Searches see ${calibration.samples.length} calibration questions; P-Sigmoid tries ${options.evaluations} schedules and
-the refinement as many.
-`,
+  printText(
+    `Each method at the same mean keeping rate: its accuracy on ${setup.heldout.samples.length} held-out questions, its difference from P-Sigmoid in points with the paired 95 % interval (below 0: P-Sigmoid is better), the decoder's prefill FLOPs and its KV cache, and the measured time of a prefill and of a decoded token.`,
+    '"Refined freely" moves tokens between single layers, from P-Sigmoid\'s schedule on.',
+    `The searches see ${calibration.samples.length} calibration questions; P-Sigmoid tries ${options.evaluations} schedules, and the refinement as many.`,
   );
   for (const rate of RATES) {
     const budget: Budget = { kind: "rate", limit: rate };
@@ -47,9 +43,9 @@ the refinement as many.
     });
     console.log(`### Mean keeping rate ${rate}\n`);
     printTable(budgetRows(runs));
-    if (unmet.length > 0) console.log(`Cannot meet it: ${unmetText(unmet)}.\n`);
+    if (unmet.length > 0) printText(`Cannot meet it: ${unmetText(unmet)}.`);
     const [, own] = scheduleCells(found);
     const [, free] = scheduleCells(refined);
-    console.log(`P-Sigmoid keeps ${own}; refined ${free}.\n`);
+    printText(`P-Sigmoid keeps ${own}; refined ${free}.`);
   }
 }

@@ -3,7 +3,6 @@
  * calibration and held-out questions, and searches that are run once however
  * many sections want their result.
  */
-// deno-lint-ignore-file no-console
 
 import { openEvaluators } from "../../cli/evaluators.ts";
 import {
@@ -226,12 +225,4 @@ export function formatAgainst(run: Run, reference: Run): string {
 /** Mean keeping rate and keep counts of a schedule, as two cells. */
 export function scheduleCells(schedule: Schedule): [string, string] {
   return [meanKeepingRate(schedule).toFixed(3), schedule.keep.join(" ")];
-}
-
-/** Prints a table in Markdown, its head first. */
-export function printTable([head, ...rows]: readonly string[][]): void {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.trim()).join(" | ")} |`;
-  const rule = head.map((_, i) => i === 0 ? "---" : "---:");
-  console.log([head, rule, ...rows].map(line).join("\n") + "\n");
 }

@@ -1,5 +1,4 @@
 /** Which tokens stay, and what becomes of their positions, at fixed counts. */
-// deno-lint-ignore-file no-console
 
 import { RANKINGS, type Schedule } from "../../core/mod.ts";
 import { baselines } from "../../search/mod.ts";
@@ -7,10 +6,10 @@ import {
   formatAccuracy,
   formatAgainst,
   type Lab,
-  printTable,
   scheduleCells,
   shapeOf,
 } from "./lab.ts";
+import { printTable, printText } from "./page.ts";
 
 /** Mean keeping rate of the schedules that are compared. */
 const RATE = .27;
@@ -37,13 +36,13 @@ async function schedulesOf(
 export async function compareRankings(lab: Lab): Promise<void> {
   const { judge } = lab.setup;
   const { pSigmoid, fastv } = await schedulesOf(lab);
-  console.log(
+  printText(
     `The same keep counts at mean keeping rate ${RATE}, P-Sigmoid's (${
       pSigmoid.keep.join(" ")
-    }) and
-FastV's (${fastv.keep.join(" ")}), with vision tokens ranked by each rule; the
-difference is from the rule \`instruction\`, the paper's, in points.
-`,
+    }) and FastV's (${
+      fastv.keep.join(" ")
+    }), with vision tokens ranked by each rule.`,
+    "The difference is from the rule `instruction`, the paper's, in points.",
   );
   const rows: string[][] = [];
   for (const ranking of RANKINGS) {
@@ -68,11 +67,9 @@ difference is from the rule \`instruction\`, the paper's, in points.
 export async function comparePositions(lab: Lab): Promise<void> {
   const { judge } = lab.setup;
   const { pSigmoid, fastv, pyramid } = await schedulesOf(lab);
-  console.log(
-    `Tokens that stay keep their position ids, or are numbered anew without gaps;
-mean keeping rate ${RATE}, and G-Search's schedule. The difference is of the second
-from the first, in points.
-`,
+  printText(
+    `Tokens that stay keep their position ids, or are numbered anew without gaps: the schedules of three methods at mean keeping rate ${RATE}, and G-Search's.`,
+    "The difference is of the second from the first, in points.",
   );
   const cases = [
     ["P-Sigmoid", pSigmoid, "instruction"],

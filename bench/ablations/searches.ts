@@ -1,5 +1,4 @@
 /** How G-Search is told to search, and how much the searches are shown. */
-// deno-lint-ignore-file no-console
 
 import { accuracy } from "../../eval/mod.ts";
 import { formatPercent } from "../../report/mod.ts";
@@ -11,17 +10,21 @@ import {
 } from "../../search/mod.ts";
 import { meanTextTokens, type Run } from "../../cli/compare.ts";
 import { modelShape } from "../../cli/load.ts";
-import { type BayesLayers, gSearchByBayes } from "./bayes_search.ts";
+import {
+  type BayesLayers,
+  gSearchByBayes,
+  MOST_TRIALS,
+} from "./bayes_search.ts";
 import {
   finish,
   formatAccuracy,
   formatAgainst,
   type Lab,
-  printTable,
   scheduleCells,
   searchPSigmoid,
   shapeOf,
 } from "./lab.ts";
+import { printTable, printText } from "./page.ts";
 
 const LOSS: Criterion = { kind: "loss", epsilon: .01 };
 
@@ -33,11 +36,17 @@ function flopsRatio({ setup }: Lab, { schedule }: Run): string {
   return `${(full / decoderFlops(shape, schedule, textTokens)).toFixed(2)}x`;
 }
 
-/** Head and cells of a search's result. */
+/** Head of the columns that `resultCells()` fills. */
 const RESULT_HEAD = [
-  ...["accuracy", "difference", "FLOPs", "keeping", "trials", "schedule"],
+  "accuracy",
+  "difference",
+  "FLOPs",
+  "keeping",
+  "trials",
+  "schedule",
 ];
 
+/** What came of a search. */
 async function resultCells(
   lab: Lab,
   { schedule, trials }: Pick<GSearchResult, "schedule"> & {
@@ -57,14 +66,13 @@ async function resultCells(
 }
 
 const COLUMNS_TEXT =
-  "The difference is from the full model on held-out questions, in points; FLOPs\nare full / reduced.";
+  "The difference is from the full model on held-out questions, in points; FLOPs are full / reduced.";
 
 /** Prints G-Search from several first layers on. */
 export async function compareFirstLayers(lab: Lab): Promise<void> {
-  console.log(
-    `G-Search by the criterion ${lab.criterion.kind} (epsilon ${lab.criterion.epsilon}), reducing from the given
-layer on. ${COLUMNS_TEXT}
-`,
+  printText(
+    `G-Search by the criterion ${lab.criterion.kind} (epsilon ${lab.criterion.epsilon}), reducing from the given layer on.`,
+    COLUMNS_TEXT,
   );
   const rows: string[][] = [];
   for (const firstLayer of [1, 2, 3, 4]) {
@@ -76,11 +84,9 @@ layer on. ${COLUMNS_TEXT}
 
 /** Prints G-Search by each criterion. */
 export async function compareCriteria(lab: Lab): Promise<void> {
-  console.log(
-    `G-Search by each criterion with its default tolerance, on the same ${lab.setup.calibration.samples.length}
-calibration questions; docs/criteria.md has more of them.
-${COLUMNS_TEXT}
-`,
+  printText(
+    `G-Search by each criterion with its default tolerance, on the same ${lab.setup.calibration.samples.length} calibration questions; [criteria.md](criteria.md) has more of them.`,
+    COLUMNS_TEXT,
   );
   const criteria: Criterion[] = [
     { kind: "accuracy", epsilon: .5 },
@@ -100,14 +106,10 @@ ${COLUMNS_TEXT}
 export async function compareOptimisers(lab: Lab): Promise<void> {
   const { setup } = lab;
   const { evaluate, full } = setup.onCalibration;
-  console.log(
-    `G-Search by the criterion loss (epsilon ${LOSS.epsilon}): the keep count of a layer by bisection,
-or by Bayesian optimisation: the least count subject to the rise of the loss
-being at most epsilon, until the count below the best one is known to fail or
-twelve have been tried. Bisection stops a trial as soon as its outcome is
-certain; the model of the other needs the rise itself, so all questions.
-${COLUMNS_TEXT}
-`,
+  printText(
+    `G-Search by the criterion loss (epsilon ${LOSS.epsilon}): the keep count of a layer by bisection, or by Bayesian optimisation: the least count subject to the rise of the loss being at most epsilon, until the count below the best one is known to fail or ${MOST_TRIALS} have been tried.`,
+    "Bisection stops a trial as soon as its outcome is certain; the optimiser's model needs the rise itself, and so all questions.",
+    COLUMNS_TEXT,
   );
   const options: BayesLayers = {
     ...shapeOf(setup),
@@ -175,19 +177,13 @@ export async function compareSizes(
     ...all.map((seed) => `seed ${seed}`),
     "mean",
   ];
-  console.log(
-    `P-Sigmoid at mean keeping rate ${RATE} with so many calibration questions: ${EVALUATIONS} schedules
-tried, no warm start, other questions for each seed; accuracy on held-out
-questions.
-`,
+  printText(
+    `P-Sigmoid at mean keeping rate ${RATE} with so many calibration questions, others for each seed: ${EVALUATIONS} schedules tried, no warm start; accuracy on held-out questions.`,
   );
   printTable([head, ...pSigmoidRows]);
-  console.log(
-    `G-Search by the criterion loss (epsilon ${LOSS.epsilon}; the criterion bound needs 528 questions):
-accuracy on held-out questions, and mean keeping rate. The full model: ${
-      formatAccuracy(setup.full)
-    }.
-`,
+  printText(
+    `G-Search by the criterion loss (epsilon ${LOSS.epsilon}; the criterion bound needs 528 questions): accuracy on held-out questions, and mean keeping rate.`,
+    `The full model: ${formatAccuracy(setup.full)}.`,
   );
   printTable([head, ...gSearchRows]);
 }

@@ -1,14 +1,13 @@
 /** Whether a schedule searched on one model serves another of equal depth. */
-// deno-lint-ignore-file no-console
 
 import type { Schedule } from "../../core/mod.ts";
 import {
   formatAccuracy,
   formatAgainst,
   type Lab,
-  printTable,
   scheduleCells,
 } from "./lab.ts";
+import { printTable, printText } from "./page.ts";
 
 /** Mean keeping rate of P-Sigmoid's schedules. */
 const RATE = .27;
@@ -16,11 +15,9 @@ const RATE = .27;
 /** Prints both directions, for both searches. */
 export async function compareTransfer(lab: Lab, other: Lab): Promise<void> {
   const names = new Map([[lab, lab.setup.loaded.name], [other, "the other"]]);
-  console.log(
-    `models/tiny and another model of its depth, trained from another seed: each under a schedule that was searched on itself and under one that was
-searched on the other model; held-out questions. The difference is of the second
-from the first, in points.
-`,
+  printText(
+    "models/tiny and another model of its depth, trained from another seed: each under the schedule that was searched on itself and under the one that was searched on the other.",
+    "The difference is of the second from the first, in points.",
   );
   const searches: [string, (lab: Lab) => Promise<Schedule>][] = [
     ["G-Search", async (lab) => (await lab.gSearch()).schedule],
