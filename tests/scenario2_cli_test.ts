@@ -36,7 +36,7 @@ testIn(
   async (place, t) => {
     const args = [
       ...["--model=model", ...DATA, "--json", "--criterion=loss"],
-      ...["--scenario=both", "--budget=0.6,kv:0.8,0.2", "--evaluations=4"],
+      ...["--scenario=both", "--budget=0.3,kv:0.8,0.2", "--evaluations=4"],
       "--first-layer=1",
     ];
     const out = await succeed(place, args);
@@ -45,7 +45,7 @@ testIn(
       keep: number[];
     };
     assertEquals(budgets.map(({ budget }) => budget), [
-      { kind: "rate", share: .6 },
+      { kind: "rate", share: .3 },
       { kind: "kv", share: .8 },
       { kind: "rate", share: .2 },
     ]);
@@ -53,7 +53,7 @@ testIn(
     assertEquals(half.runs.map(({ name }) => name), [
       "P-Sigmoid",
       "refined freely",
-      "FastV K=2",
+      "FastV K=1",
       "PyramidDrop",
       "VTW",
       "FitPrune",
@@ -68,7 +68,7 @@ testIn(
     ]);
     const full = half.runs.at(-1)!;
     for (const { meanKeepingRate, difference, interval, ...run } of half.runs) {
-      assert(run.name === "full model" || meanKeepingRate <= .6, run.name);
+      assert(run.name === "full model" || meanKeepingRate <= .3, run.name);
       assert(interval[0] <= difference && difference <= interval[1]);
       assert(run.prefillMilliseconds > 0 && run.decodeMilliseconds > 0);
     }
@@ -81,12 +81,15 @@ testIn(
     assert(out.includes("cannot be met"), out);
     assert(out.includes("VTW's own rule"), out);
 
-    const schedule = JSON.parse(await read(place, "out/schedule-0.6.json"));
+    const schedule = JSON.parse(await read(place, "out/schedule-0.3.json"));
     assertEquals(schedule.keep, half.runs[0].keep);
     assertEquals(schedule.search.method, "P-Sigmoid");
+    // Here the reduced model's difference from the full one; there the reverse.
+    assert(full.difference > 0);
+    const { difference, low, high } = schedule.heldout.differenceInPoints;
     assertEquals(
-      schedule.heldout.differenceInPoints.difference,
-      -full.difference,
+      [-difference, -high, -low],
+      [full.difference, ...full.interval],
     );
     assertEquals(
       JSON.parse(await read(place, "out/schedule.json")).keep,
@@ -94,26 +97,26 @@ testIn(
     );
     const left = [...Deno.readDirSync(`${place}/out`)].map(({ name }) => name);
     assertEquals(left.sort(), [
-      "psigmoid-0.6.jsonl",
+      "psigmoid-0.3.jsonl",
       "psigmoid-kv-0.8.jsonl",
-      "refine-0.6.jsonl",
+      "refine-0.3.jsonl",
       "refine-kv-0.8.jsonl",
-      "schedule-0.6.json",
+      "schedule-0.3.json",
       "schedule-kv-0.8.json",
       "schedule.json",
       "search.jsonl",
     ]);
 
     await t.step("with no trial repeated", async () => {
-      const files = ["psigmoid-0.6.jsonl", "refine-0.6.jsonl"];
+      const files = ["psigmoid-0.3.jsonl", "refine-0.3.jsonl"];
       const before = await Promise.all(
         files.map((file) => read(place, `out/${file}`)),
       );
-      const found = await read(place, "out/schedule-0.6.json");
-      // The first line, two of four trials, and a piece of the third.
+      const found = await read(place, "out/schedule-0.3.json");
+      // The first line, two trials, and a piece of the third.
       const cut = before.map((log) => {
         const lines = log.split("\n");
-        assertEquals(lines.length, 6);
+        assert(lines.length > 4, "too easy to show how a search goes on");
         return lines.slice(0, 3).join("\n") + "\n" + lines[3].slice(0, 20);
       });
       // Interrupted in P-Sigmoid, and then in the refinement.
@@ -126,7 +129,7 @@ testIn(
         const whole = cut[i].lastIndexOf("\n") + 1;
         assertEquals(log.slice(0, whole), cut[i].slice(0, whole));
         assertEquals(withoutTimes(log), withoutTimes(before[i]));
-        assertEquals(await read(place, "out/schedule-0.6.json"), found);
+        assertEquals(await read(place, "out/schedule-0.3.json"), found);
         assertEquals(lastLine(out).budgets[0].runs[1].keep, half.runs[1].keep);
       }
     });
