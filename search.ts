@@ -3,17 +3,15 @@
  *
  *     deno run -A search.ts --help
  *
- * Runs G-Search (paper section 3) on calibration questions and shows on
- * held-out questions what the result is worth. Needs no arguments: a small
- * trained model and its questions are part of the repository.
+ * Runs G-Search (paper section 3) or P-Sigmoid (section 4) on calibration
+ * questions and shows on held-out questions what the result is worth. Needs no
+ * arguments: a small trained model and its questions are part of the repository.
  *
  * @module
  */
 // deno-lint-ignore-file no-console
 
-import { compareRuns, printComparison, type Run } from "./cli/compare.ts";
-import { openEvaluators, searchBatchSize } from "./cli/evaluators.ts";
-import { runGSearch } from "./cli/gsearch.ts";
+import { openEvaluators } from "./cli/evaluators.ts";
 import { loadModel, loadQuestions } from "./cli/load.ts";
 import {
   parseOptions,
@@ -21,18 +19,14 @@ import {
   settleOptions,
   USAGE,
 } from "./cli/options.ts";
-import { createStatusLine } from "./cli/progress.ts";
-import { prepareDirectory, toJson, writeSchedule } from "./cli/results.ts";
+import { prepareDirectory, toJson } from "./cli/results.ts";
+import { runScenario1 } from "./cli/scenario1.ts";
+import { runScenario2 } from "./cli/scenario2.ts";
+import { createJudge, openCalibration, type Setup } from "./cli/setup.ts";
 import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
-import {
-  fastvSchedule,
-  fullSchedule,
-  meanKeepingRate,
-  type Ranking,
-  type Schedule,
-} from "./core/mod.ts";
-import { formatSchedule, formatSeconds } from "./report/mod.ts";
-import { checkEpsilon, type Evaluate } from "./search/mod.ts";
+import { fullSchedule } from "./core/mod.ts";
+import { formatSeconds } from "./report/mod.ts";
+import { checkEpsilon } from "./search/mod.ts";
 
 /**
  * Runs the command line.
@@ -69,8 +63,7 @@ async function search(
   const loaded = await loadModel(given.model, given.device, {
     weightType: given.weights,
   });
-  const { name, model } = loaded;
-  const { visionTokens, decoder: { layers } } = model.config;
+  const { visionTokens, decoder: { layers } } = loaded.model.config;
   const options = settleOptions(given, layers);
   const calibration = await loadQuestions(
     loaded,
@@ -78,7 +71,9 @@ async function search(
     "calibration",
     options.seed,
   );
-  checkEpsilon(options.criterion, calibration.samples.length);
+  if (options.scenario !== "2") {
+    checkEpsilon(options.criterion, calibration.samples.length);
+  }
   // Always the same questions, so that results of different seeds compare.
   const heldout = await loadQuestions(loaded, options.heldout, "heldout", 0);
   await prepareDirectory(options.out);
@@ -86,88 +81,38 @@ async function search(
   await printAnswers(loaded, heldout);
 
   using pool = await openEvaluators(loaded);
-  const status = createStatusLine();
-  const evaluators = new Map<Ranking, Evaluate>();
-  /** On held-out questions; made when first needed. */
-  function evaluatorOf(ranking: Ranking): Evaluate {
-    const evaluate = evaluators.get(ranking) ??
-      pool.createEvaluator(heldout, {
-        ranking,
-        cache: false,
-        onProgress: (done, total) =>
-          status.show(`${done} of ${total} held-out questions`),
-      });
-    evaluators.set(ranking, evaluate);
-    return evaluate;
-  }
-  async function judge(
-    name: string,
-    schedule: Schedule,
-    ranking: Ranking,
-  ): Promise<Run> {
-    try {
-      const evaluation = await evaluatorOf(ranking)(schedule, { signal });
-      return { name, schedule, ranking, evaluation };
-    } finally {
-      status.clear();
-    }
-  }
-
-  const full = await judge(
-    "full model",
-    fullSchedule(layers, visionTokens),
-    options.ranking,
-  );
+  const judge = createJudge(pool, heldout, signal);
+  const full = await judge("full model", fullSchedule(layers, visionTokens), {
+    ranking: options.ranking,
+    positions: options.positions,
+  });
   printKinds(heldout, full.evaluation);
   await printTau(loaded, calibration, signal);
 
-  const { schedule, trials } = await runGSearch(
-    name,
-    model.config,
-    pool.createEvaluator(calibration, {
-      ranking: options.ranking,
-      batchSize: searchBatchSize(loaded),
-    }),
-    options,
-    signal,
-  );
-  console.log(
-    `\nSchedule, mean keeping rate ${meanKeepingRate(schedule).toFixed(3)}:`,
-  );
-  console.log(formatSchedule(schedule));
-
-  const contenders = [
+  const loadedSetup = { loaded, options, calibration, heldout, signal };
+  const setup: Setup = {
+    ...loadedSetup,
+    onCalibration: await openCalibration(pool, loadedSetup),
+    judge,
     full,
-    await judge("G-Search", schedule, options.ranking),
-    await judge("  ranked at random", schedule, "random"),
-  ];
-  const layer = 2;
-  // A model of two layers has none that FastV would reduce.
-  if (layer < layers) {
-    const fastv = fastvSchedule({ layers, visionTokens, layer, keepRate: 0.5 });
-    contenders.push(
-      await judge("FastV K=2 R=50 %", fastv, "last"),
-      await judge("  ranked at random", fastv, "random"),
-    );
-  }
-  const runs = await compareRuns(model, heldout, contenders, signal);
-  printComparison(runs);
-
-  const outcome = {
-    model: name,
-    device: model.backend.name,
-    full: runs[0],
-    reduced: runs[1],
-    trials: trials.length,
-    seconds: (performance.now() - start) / 1000,
   };
-  await writeSchedule(outcome, options);
+  const { scenario, out } = options;
+  const scenario1 = scenario === "2" ? null : await runScenario1(setup);
+  const scenario2 = scenario === "1"
+    ? null
+    : await runScenario2(setup, scenario1?.reduced.schedule ?? null);
+
+  const seconds = (performance.now() - start) / 1000;
+  const files = [...scenario1?.files ?? [], ...scenario2?.files ?? []];
+  const names = files.map((file) => `${out}/${file}`);
   console.log(
-    `\nWritten: ${options.out}/schedule.json and ${options.out}/search.jsonl, in ${
-      formatSeconds(outcome.seconds)
+    `\nWritten: ${new Intl.ListFormat("en").format(names) || "nothing"}, in ${
+      formatSeconds(seconds)
     }`,
   );
-  if (options.json) console.log(toJson(outcome, options));
+  if (options.json) {
+    console.log(toJson(setup, { scenario1, scenario2, seconds }));
+  }
 }
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);
