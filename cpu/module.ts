@@ -34,6 +34,15 @@ export interface Kernels {
   readonly rope: Kernel;
   /** See `kernels/attention.ts`. */
   readonly attention: Kernel;
+  /** See `kernels/attention_row.ts`. */
+  readonly attentionRow: Kernel;
+  /** See `kernels/attention_row.ts`. */
+  readonly attentionRowScratch: (
+    keys: number,
+    heads: number,
+    keyHeads: number,
+    headWidth: number,
+  ) => number;
   /** See `kernels/attention.ts`. */
   readonly attentionScores: Kernel;
   /** See `kernels/attention.ts`. */
