@@ -4,7 +4,10 @@ import fc from "fast-check";
 
 /** Sizes from 1 on, often 1. */
 export function size(max: number): fc.Arbitrary<number> {
-  return fc.oneof(fc.constant(1), fc.integer({ min: 1, max }));
+  return fc.oneof(
+    fc.constant(1),
+    { weight: 3, arbitrary: fc.integer({ min: 1, max }) },
+  );
 }
 
 /** B, S, D and a seed; D is often a multiple of four. */
