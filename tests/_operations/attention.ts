@@ -37,7 +37,7 @@ function randomSizes(
     B: fc.integer({ min: 1, max: 2 }),
     Sq: size(70),
     Sk: size(150),
-    K: fc.integer({ min: 1, max: 3 }),
+    K: fc.constantFrom(1, 3),
     group: fc.integer({ min: 1, max: 3 }),
     E: widths,
     scale: fc.constantFrom(0.1, 1, 2),
@@ -96,7 +96,7 @@ export function testAttention(
       for (const [Sq, Sk] of [[40, 50], [7, 520], [1, 520]]) {
         await assertSameAttention(backend, E, {
           ...{ B: 1, Sq, Sk, K: 1, group: 2, E },
-          ...{ scale: 1, causal: Sk === 50 },
+          ...{ scale: 1, causal: true },
         });
       }
     }

@@ -137,8 +137,14 @@ export function testLinear(
   });
 
   Deno.test(`linear() agrees with the reference when weights are large (${name})`, async () => {
-    for (const shape of [[7, 2048, 100], [2, 9001, 20], [1, 1024, 300]]) {
-      const [M, I, O] = shape;
+    for (
+      const [M, I, O] of [
+        [7, 2048, 100],
+        [2, 9001, 20],
+        [1, 1024, 300],
+        [1, 5003, 9],
+      ]
+    ) {
       await assertSameLinear(linear, randomLinear([M, I, O]));
     }
   });
