@@ -189,7 +189,7 @@ export function addSoftmaxBlock(
   return module.function(["i32", "i32"], (body, scratch, count) => {
     const rowBytes = body.let(i32.shl(count, 2));
     const row = body.let(i32.const(0));
-    const scores = body.let(scratch);
+    const scores = body.let(i32.add(scratch, SCORES));
     const state = body.let(scratch);
     body.for(row, { from: 0, to: ROWS }, () => {
       const end = body.let(i32.add(scores, rowBytes));
@@ -219,7 +219,7 @@ export function largestScore(
   const largest = body.let(before);
   const at = body.local("i32");
   body.for(at, { from, to, step: VECTOR_BYTES }, () => {
-    body.set(largest, f32x4.pmax(largest, v128.load(at, SCORES)));
+    body.set(largest, f32x4.pmax(largest, v128.load(at)));
   });
   body.set(largest, combineLanes(body, largest, f32x4.pmax));
   return largest;
@@ -237,9 +237,9 @@ export function weighScores(
   const sum = body.let(f32x4.const(0));
   const at = body.local("i32");
   body.for(at, { from, to, step: VECTOR_BYTES }, () => {
-    const score = v128.load(at, SCORES);
+    const score = v128.load(at);
     const weight = body.let(exp2(body, f32x4.sub(score, largest)));
-    body.store(at, weight, SCORES);
+    body.store(at, weight);
     body.set(sum, f32x4.add(sum, weight));
   });
   return sum;
