@@ -30,16 +30,18 @@ for (const weightType of WEIGHT_TYPES) {
   });
 
   Deno.test(`linear() takes weights in parts where they exceed a binding (WebGPU, ${weightType})`, async () => {
-    const [O, I] = [200, 38];
+    // Parts that are larger than [5, O] in any type.
+    const [O, I] = [200, 138];
     const bindable = Math.ceil(weightBytes(weightType, [O, I]) / 2.2);
     const parted = backendOn(createContext(device, { bindable, weightType }));
     const weight = parted.uploadWeight(new Float32Array(O * I), [O, I]);
     assert(partsOf(weight).length > 2);
+    const linear = linearOf(parted, weightType);
     for (const M of [5, 1]) {
-      await assertSameLinear(
-        linearOf(parted, weightType),
-        randomLinear([M, I, O]),
-      );
+      // Some of them with a bias, a gate, a residual.
+      for (const seed of [0, 1, 2, 3]) {
+        await assertSameLinear(linear, randomLinear([M, I, O], seed));
+      }
     }
   });
 
