@@ -2,7 +2,7 @@
  * The kernels of the CPU backend as one WebAssembly module.
  *
  * It is compiled when the first backend is made, synchronously, so that a
- * backend can be made anywhere: the module is some twenty kilobytes, and the
+ * backend can be made anywhere: the module is some forty kilobytes, and the
  * strictest browser compiles up to 8 MB on its main thread.
  *
  * This module is browser compatible.
@@ -34,6 +34,15 @@ export interface Kernels {
   readonly rope: Kernel;
   /** See `kernels/attention.ts`. */
   readonly attention: Kernel;
+  /** See `kernels/attention_row.ts`. */
+  readonly attentionRow: Kernel;
+  /** See `kernels/attention_row.ts`. */
+  readonly attentionRowScratch: (
+    keys: number,
+    heads: number,
+    keyHeads: number,
+    headWidth: number,
+  ) => number;
   /** See `kernels/attention.ts`. */
   readonly attentionScores: Kernel;
   /** See `kernels/attention.ts`. */

@@ -1,7 +1,11 @@
-/** Attention in its textbook form, with explicit matrices, for tests. */
+/**
+ * Attention in its textbook form, with explicit matrices, and on the reference
+ * backend.
+ */
 
+import type { AttentionSpec, Span, Tensor } from "../core/mod.ts";
 import { randomFloats, seededRandom } from "./_random.ts";
-import { range } from "./_reference.ts";
+import { contents, indices, range, reference, tensor } from "./_reference.ts";
 
 /** Rows of numbers. */
 export type Matrix = number[][];
@@ -93,4 +97,60 @@ export function denseAttention(heads: Heads): number[] {
     }
   }
   return out;
+}
+
+/** Query, key and value on the reference backend. */
+export function onDevice(
+  { B, Sq, Sk, H, K, E, q, k, v, positions }: Heads,
+): { q: Tensor; k: Tensor; v: Tensor; spec: AttentionSpec } {
+  return {
+    q: tensor([B, Sq, H * E], q),
+    k: tensor([B, Sk, K * E], k),
+    v: tensor([B, Sk, K * E], v),
+    spec: {
+      headWidth: E,
+      ...(positions && {
+        causal: {
+          queries: indices([B, Sq], positions.queries),
+          keys: indices([B, Sk], positions.keys),
+        },
+      }),
+    },
+  };
+}
+
+/** `attention` on the reference backend. */
+export function attend(heads: Heads): Promise<Float32Array> {
+  const { q, k, v, spec } = onDevice(heads);
+  return reference.read(reference.attention(q, k, v, spec));
+}
+
+/** `attentionScores` on the reference backend. */
+export function score(
+  heads: Heads,
+  queryRows: Span,
+  keyColumns: Span,
+): Promise<{ shape: number[]; values: number[] }> {
+  const { q, k, spec } = onDevice(heads);
+  return contents(
+    reference.attentionScores(q, k, { ...spec, queryRows, keyColumns }),
+  );
+}
+
+/** Positions that Sort & Reduce leaves of two samples, [2, 6]. */
+export const GAPS: number[] = [0, 1, 4, 9, 30, 31, 0, 1, 2, 17, 30, 31];
+/** These two samples. */
+export const PRUNED: Omit<Heads, "H" | "K" | "q" | "k" | "v"> = {
+  B: 2,
+  Sq: 6,
+  Sk: 6,
+  E: 3,
+  positions: selfPositions(GAPS),
+};
+
+/** Tokens at these positions, each a query and a key. */
+export function selfPositions(
+  ids: number[],
+): { queries: number[]; keys: number[] } {
+  return { queries: ids, keys: ids };
 }

@@ -1,14 +1,8 @@
+// `linear` of the CPU backend: the kernel in a memory of its own, with guards
+// around all that it may write, against the reference; and packed weights.
+
 import { assert, assertEquals } from "@std/assert";
-import * as fc from "fast-check";
-import {
-  type Activation,
-  createRandom,
-  createReferenceBackend,
-  storedValues,
-  type Tensor,
-  WEIGHT_TYPES,
-  type WeightType,
-} from "../core/mod.ts";
+import { WEIGHT_TYPES, type WeightType } from "../core/mod.ts";
 import { Module } from "../cpu/assembler.ts";
 import {
   activationCode,
@@ -22,28 +16,12 @@ import {
   multiplyThenAdd,
   relaxedMultiplyAdd,
 } from "../cpu/relaxed.ts";
-import { assertClose } from "./_compare.ts";
-import { F32_TOLERANCES } from "./_tolerance.ts";
-
-/** Inputs of `linear` on the host; see `LinearOptions`. */
-interface Inputs {
-  readonly M: number;
-  readonly I: number;
-  readonly O: number;
-  readonly x: Float32Array;
-  readonly weight: Float32Array;
-  readonly bias?: Float32Array | undefined;
-  readonly activation?: Activation | undefined;
-  readonly gate?: Float32Array | undefined;
-  readonly residual?: Float32Array | undefined;
-}
-
-/** `linear` of weights of one type. */
-interface Linear {
-  readonly name: string;
-  readonly weightType: WeightType;
-  readonly run: (inputs: Inputs) => Float32Array;
-}
+import {
+  type Linear,
+  type LinearInputs,
+  randomLinear,
+  testLinear,
+} from "./_operations/linear.ts";
 
 const PAGES = 256;
 /** Stands in memory where the kernel has no business. */
@@ -69,7 +47,7 @@ function createLinear(
   const floats = new Float32Array(memory.buffer);
 
   function run(
-    { M, I, O, x, weight, bias, activation, gate, residual }: Inputs,
+    { M, I, O, x, weight, bias, activation, gate, residual }: LinearInputs,
   ): Float32Array {
     let end = 16; // address 0 means that there is none
     const guards: number[] = [];
@@ -114,104 +92,27 @@ const LINEARS = WEIGHT_TYPES.flatMap((weightType) => [
   createLinear("relaxed", relaxedMultiplyAdd, weightType),
   createLinear("plain", multiplyThenAdd, weightType),
 ]);
-/** Of weights as they are given. */
-const [relaxed] = LINEARS;
-
-const references = Object.fromEntries(
-  WEIGHT_TYPES.map((type) => [
-    type,
-    createReferenceBackend({ weightType: type }),
-  ]),
-);
-
-async function expected(
-  inputs: Inputs,
-  weightType: WeightType,
-): Promise<Float32Array> {
-  const reference = references[weightType];
-  const { M, I, O, activation } = inputs;
-  const upload = (data: Float32Array | undefined, ...shape: number[]) =>
-    data && reference.upload(data, shape);
-  const options = {
-    bias: upload(inputs.bias, O),
-    activation,
-    gate: upload(inputs.gate, M, O),
-    residual: upload(inputs.residual, M, O),
-  };
-  const given = Object.entries(options).filter(([, value]) => value);
-  return await reference.read(
-    reference.linear(
-      upload(inputs.x, M, I) as Tensor,
-      reference.uploadWeight(inputs.weight, [O, I]),
-      Object.fromEntries(given),
-    ),
-  );
-}
-
-/**
- * Inputs for which no number on the way is much larger than one, so that the
- * table's absolute tolerance, made for numbers near one, applies.
- */
-function randomInputs(
-  M: number,
-  I: number,
-  O: number,
-  seed: number,
-): Inputs {
-  const random = createRandom(M, I, O ^ seed);
-  const uniform = (length: number, limit = 1): Float32Array =>
-    Float32Array.from({ length }, () => random.between(-limit, limit));
-  const maybe = (length: number): Float32Array | undefined =>
-    random.below(2) ? uniform(length) : undefined;
-  return {
-    ...{ M, I, O, x: uniform(M * I), weight: uniform(O * I, 1 / Math.sqrt(I)) },
-    bias: maybe(O),
-    activation: random.pick([undefined, "gelu", "gelu_tanh", "quick_gelu"]),
-    gate: maybe(M * O),
-    residual: maybe(M * O),
-  };
-}
-
-const shapes = fc.tuple(
-  fc.integer({ min: 1, max: 20 }),
-  fc.integer({ min: 1, max: 150 }),
-  fc.integer({ min: 1, max: 70 }),
-  fc.nat(),
-);
-
-/** Compares with the reference, which has weights of the same type. */
-async function assertAgrees(
-  { run, weightType }: Linear,
-  inputs: Inputs,
-): Promise<void> {
-  const { M, I, O } = inputs;
-  assertClose(
-    run(inputs),
-    await expected(inputs, weightType),
-    F32_TOLERANCES.operation,
-    `${M} x ${I} -> ${O}`,
-  );
-}
 
 for (const linear of LINEARS) {
-  Deno.test(`linear() agrees with the reference on random shapes (${linear.name})`, () =>
-    fc.assert(
-      fc.asyncProperty(
-        shapes,
-        ([M, I, O, seed]) => assertAgrees(linear, randomInputs(M, I, O, seed)),
-      ),
-      { numRuns: 300 },
-    ));
+  testLinear(linear, {
+    runs: 300,
+    largest: [20, 150, 70],
+    edges: {
+      M: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13],
+      I: [1, 2, 7, 8, 9, 16, 17],
+      O: [1, 3, 4, 5, 8, 9, 16, 23, 24, 47, 48, 49, 96, 97],
+    },
+  });
 
-  Deno.test(`linear() gives a row the same bits whatever rows are beside it (${linear.name})`, () => {
+  Deno.test(`linear() gives a row the same bits whatever rows are beside it (${linear.name})`, async () => {
     for (const [I, O] of [[1, 1], [37, 53], [128, 384], [2048, 70]]) {
-      const all = randomInputs(13, I, O, 2);
-      const together = linear.run(all);
+      const all = randomLinear([13, I, O], 2);
+      const together = await linear.run(all);
       for (let M = 1; M <= 13; M++) {
         for (const first of new Set([0, 13 - M])) {
           const rows = (data: Float32Array | undefined, width: number) =>
             data?.slice(first * width, (first + M) * width);
-          const alone = linear.run({
+          const alone = await linear.run({
             ...all,
             M,
             x: rows(all.x, I)!,
@@ -223,54 +124,25 @@ for (const linear of LINEARS) {
       }
     }
   });
-
-  Deno.test(`linear() multiplies with exactly what is stored (${linear.name})`, () => {
-    const { weightType } = linear;
-    for (const [I, O] of [[1, 3], [70, 19], [129, 8]]) {
-      const weight = randomInputs(1, I, O, 3).weight;
-      const stored = storedValues(weightType, weight, I);
-      for (let i = 0; i < I; i++) {
-        const x = new Float32Array(I);
-        x[i] = 1;
-        const column = stored.filter((_, n) => n % I === i);
-        assertEquals(linear.run({ M: 1, I, O, x, weight }), column);
-      }
-    }
-  });
-
-  if (linear.name.includes("plain")) continue;
-
-  Deno.test(`linear() agrees with the reference on all small shapes (${linear.weightType})`, async () => {
-    for (let M = 1; M <= 13; M++) {
-      for (const I of [1, 2, 7, 8, 9, 16, 17]) {
-        for (const O of [1, 3, 4, 5, 8, 9, 16, 23, 24, 47, 48, 49, 96, 97]) {
-          await assertAgrees(linear, randomInputs(M, I, O, 0));
-        }
-      }
-    }
-  });
-
-  Deno.test(`linear() agrees with the reference when weights take several blocks of cache (${linear.weightType})`, async () => {
-    for (const [M, I, O] of [[7, 2048, 100], [2, 9000, 20], [1, 1024, 300]]) {
-      await assertAgrees(linear, randomInputs(M, I, O, 1));
-    }
-  });
 }
 
-Deno.test("linear() multiplies with every finite half as it is, whatever is beside it", () => {
+Deno.test("linear() multiplies with every finite half as it is, whatever is beside it", async () => {
   const halves = new Float16Array(
     Uint16Array.from({ length: 2 ** 16 }, (_, i) => i).buffer,
   );
   const finite = Float32Array.from(halves).filter(Number.isFinite);
   const linear = LINEARS.find(({ weightType }) => weightType === "f16")!;
   const alone = { M: 1, I: 1, O: finite.length, x: Float32Array.of(1) };
-  assertEquals(linear.run({ ...alone, weight: finite }), plusZero(finite));
+  assertEquals(
+    await linear.run({ ...alone, weight: finite }),
+    plusZero(finite),
+  );
   // Large and small ones in each of 62 rows.
   const [I, O] = [1024, finite.length / 1024];
   const weight = finite.map((_, n) => finite[n % I * O + Math.floor(n / I)]);
   const x = new Float32Array(I * I);
   for (let i = 0; i < I; i++) x[i * I + i] = 1;
-  assertEquals(linear.run({ M: I, I, O, x, weight }), plusZero(finite));
+  assertEquals(await linear.run({ M: I, I, O, x, weight }), plusZero(finite));
 });
 
 /** The same with 0 for −0, which no sum that began with 0 is. */
@@ -278,23 +150,11 @@ function plusZero(values: Float32Array): Float32Array {
   return values.map((value) => value + 0);
 }
 
-Deno.test("linear() does bias, activation, gate and residual in this order", () => {
-  const [x, weight] = [Float32Array.of(3), Float32Array.of(2)];
-  const [bias, gate, residual] = [-4, 5, 100].map((v) => Float32Array.of(v));
-  const [out] = relaxed.run({
-    ...{ M: 1, I: 1, O: 1, x, weight, bias, gate, residual },
-    activation: "quick_gelu",
-  });
-  const sigmoid = (z: number): number => 1 / (1 + Math.exp(-z));
-  // 3 · 2 − 4 = 2; 2 σ(1.702 · 2); times 5 σ(5); plus 100.
-  const value = 2 * sigmoid(3.404) * (5 * sigmoid(5)) + 100;
-  assertClose([out], [value], F32_TOLERANCES.operation);
-});
-
-Deno.test("linear() lets infinity and NaN through", () => {
+Deno.test("linear() lets infinity and NaN through", async () => {
   const x = Float32Array.of(Infinity, 1, NaN, 1, 1, 1);
   const weight = Float32Array.of(1, 2, 0, 1);
-  const out = relaxed.run({ M: 3, I: 2, O: 2, x, weight });
+  const [relaxed] = LINEARS;
+  const out = await relaxed.run({ M: 3, I: 2, O: 2, x, weight });
   assertEquals([...out], [Infinity, NaN, NaN, NaN, 3, 1]);
 });
 

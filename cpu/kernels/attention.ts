@@ -1,5 +1,5 @@
 /**
- * `attention` of the CPU backend, for one sample.
+ * `attention` of the CPU backend, for one sample with any number of queries.
  *
  * Dimensions: Sq queries, Sk keys, H query heads, K key heads, E head width.
  *
@@ -23,6 +23,7 @@ import {
   type WeighBlock,
 } from "./attention_block.ts";
 import { addPackValues } from "./attention_pack.ts";
+import { addAttentionRow } from "./attention_row.ts";
 import {
   locateParts,
   type Parts,
@@ -43,7 +44,7 @@ import type { VectorMath } from "./math.ts";
 
 /**
  * Adds `attention`, `attentionScores`, and attentionScratch(Sk, E), the bytes
- * of scratch memory that both need.
+ * of scratch memory that both need; and what `attention_row.ts` adds.
  */
 export function addAttentionKernels(
   module: Module,
@@ -56,6 +57,7 @@ export function addAttentionKernels(
   const weighBlock = addWeighBlock(module, tile, madd);
   addAttention(module, steps, softmaxBlock, weighBlock);
   addAttentionScores(module, steps, softmaxBlock, math);
+  addAttentionRow(module, madd, math);
   module.function(["i32", "i32"], (body, Sk, E) => {
     const nowhere = body.let(i32.const(0));
     return locateParts(body, nowhere, Sk, E).end;

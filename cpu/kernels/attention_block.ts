@@ -10,8 +10,10 @@
 import {
   f32,
   f32x4,
+  type FunctionBody,
   i32,
   i32x4,
+  type Local,
   type Module,
   type Operation,
   v128,
@@ -30,10 +32,10 @@ import {
 } from "./attention_scratch.ts";
 import { combineLanes } from "./lanes.ts";
 import { PANEL_BYTES, PANEL_COLUMNS, type Tile } from "./linear_tile.ts";
-import type { VectorMath } from "./math.ts";
+import type { Vector, VectorMath } from "./math.ts";
 
 /** Below every score that is not −∞. */
-const LOWEST = -3.4028234663852886e38;
+export const LOWEST: number = -3.4028234663852886e38;
 /** The rows of a block. */
 const EVERY_ROW: readonly number[] = Array.from({ length: ROWS }, (_, r) => r);
 
@@ -187,27 +189,15 @@ export function addSoftmaxBlock(
   return module.function(["i32", "i32"], (body, scratch, count) => {
     const rowBytes = body.let(i32.shl(count, 2));
     const row = body.let(i32.const(0));
-    const scores = body.let(scratch);
+    const scores = body.let(i32.add(scratch, SCORES));
     const state = body.let(scratch);
-    const at = body.local("i32");
-    const largest = body.local("v128");
-    const sum = body.local("v128");
     body.for(row, { from: 0, to: ROWS }, () => {
       const end = body.let(i32.add(scores, rowBytes));
       const before = body.let(v128.load(state, LARGEST));
-      body.set(largest, before);
-      body.for(at, { from: scores, to: end, step: VECTOR_BYTES }, () => {
-        body.set(largest, f32x4.pmax(largest, v128.load(at, SCORES)));
-      });
-      body.set(largest, combineLanes(body, largest, f32x4.pmax));
+      const range = { from: scores, to: end };
+      const largest = largestScore(body, range, before);
       const scale = body.let(exp2(body, f32x4.sub(before, largest)));
-      body.set(sum, f32x4.const(0));
-      body.for(at, { from: scores, to: end, step: VECTOR_BYTES }, () => {
-        const score = v128.load(at, SCORES);
-        const weight = body.let(exp2(body, f32x4.sub(score, largest)));
-        body.store(at, weight, SCORES);
-        body.set(sum, f32x4.add(sum, weight));
-      });
+      const sum = weighScores(body, { exp2 }, range, largest);
       body.store(state, largest, LARGEST);
       body.store(state, scale, SCALES);
       body.store(state, madd(v128.load(state, SUMS), scale, sum), SUMS);
@@ -215,6 +205,44 @@ export function addSoftmaxBlock(
       body.set(state, i32.add(state, VECTOR_BYTES));
     });
   });
+}
+
+/** Scores from one address to another, a multiple of 16 bytes. */
+type ScoreRange = Readonly<Record<"from" | "to", Local<"i32">>>;
+
+/** The largest of the scores and of what was known before, in every lane. */
+export function largestScore(
+  body: FunctionBody,
+  { from, to }: ScoreRange,
+  before: Vector,
+): Local<"v128"> {
+  const largest = body.let(before);
+  const at = body.local("i32");
+  body.for(at, { from, to, step: VECTOR_BYTES }, () => {
+    body.set(largest, f32x4.pmax(largest, v128.load(at)));
+  });
+  body.set(largest, combineLanes(body, largest, f32x4.pmax));
+  return largest;
+}
+
+/**
+ * Turns scores into weights 2^(score − largest); gives their sum in four parts.
+ */
+export function weighScores(
+  body: FunctionBody,
+  { exp2 }: Pick<VectorMath, "exp2">,
+  { from, to }: ScoreRange,
+  largest: Local<"v128">,
+): Local<"v128"> {
+  const sum = body.let(f32x4.const(0));
+  const at = body.local("i32");
+  body.for(at, { from, to, step: VECTOR_BYTES }, () => {
+    const score = v128.load(at);
+    const weight = body.let(exp2(body, f32x4.sub(score, largest)));
+    body.store(at, weight);
+    body.set(sum, f32x4.add(sum, weight));
+  });
+  return sum;
 }
 
 /**

@@ -13,10 +13,10 @@ import {
   type Module,
   type Operation,
   select,
-  shuffle32,
   v128,
 } from "../assembler.ts";
 import { roundUp, VECTOR_BYTES } from "./attention_scratch.ts";
+import { transpose } from "./lanes.ts";
 import { PANEL_BYTES, PANEL_COLUMNS } from "./linear_tile.ts";
 
 /**
@@ -67,25 +67,6 @@ export function addPackKeys(module: Module): PackKeys {
       });
     },
   );
-}
-
-/** The columns of four rows of four. */
-function transpose(
-  body: FunctionBody,
-  [a, b, c, d]: readonly Local<"v128">[],
-): Expression<"v128">[] {
-  const low = [0, 4, 1, 5] as const;
-  const high = [2, 6, 3, 7] as const;
-  const acLow = body.let(shuffle32(a, c, low));
-  const acHigh = body.let(shuffle32(a, c, high));
-  const bdLow = body.let(shuffle32(b, d, low));
-  const bdHigh = body.let(shuffle32(b, d, high));
-  return [
-    shuffle32(acLow, bdLow, low),
-    shuffle32(acLow, bdLow, high),
-    shuffle32(acHigh, bdHigh, low),
-    shuffle32(acHigh, bdHigh, high),
-  ];
 }
 
 /**

@@ -7,6 +7,7 @@
 import {
   type FunctionBody,
   i32x4,
+  type Local,
   type Operand,
   type Operation,
   shuffle32,
@@ -27,4 +28,23 @@ export function combineLanes(
 /** All bits of the lanes before lane `count`, none of the others. */
 export function firstLanes(count: Operand<"i32">): Vector {
   return i32x4.ltS(i32x4.const(0, 1, 2, 3), i32x4.splat(count));
+}
+
+/** The columns of four rows of four. */
+export function transpose(
+  body: FunctionBody,
+  [a, b, c, d]: readonly Local<"v128">[],
+): Vector[] {
+  const low = [0, 4, 1, 5] as const;
+  const high = [2, 6, 3, 7] as const;
+  const acLow = body.let(shuffle32(a, c, low));
+  const acHigh = body.let(shuffle32(a, c, high));
+  const bdLow = body.let(shuffle32(b, d, low));
+  const bdHigh = body.let(shuffle32(b, d, high));
+  return [
+    shuffle32(acLow, bdLow, low),
+    shuffle32(acLow, bdLow, high),
+    shuffle32(acHigh, bdHigh, low),
+    shuffle32(acHigh, bdHigh, high),
+  ];
 }

@@ -25,13 +25,16 @@ export function attentionOperations(
   ): Tensor {
     const [B, Sq, qWidth] = q.shape;
     const [, Sk, kWidth] = k.shape;
+    const heads = [qWidth / E, kWidth / E, E] as const;
     const out = pool.make("float", q.shape);
-    const scratchBytes = kernels.attentionScratch(Sk, E);
+    const scratchBytes = Sq === 1
+      ? kernels.attentionRowScratch(Sk, ...heads)
+      : kernels.attentionScratch(Sk, E);
     const scratch = arena.allocate(scratchBytes);
     for (let b = 0; b < B; b++) {
       const qOffset = 4 * b * Sq * qWidth;
       const kOffset = 4 * b * Sk * kWidth;
-      kernels.attention(
+      const addresses = [
         out.address + qOffset,
         addressOf(q) + qOffset,
         addressOf(k) + kOffset,
@@ -39,12 +42,9 @@ export function attentionOperations(
         causal ? addressOf(causal.queries) + 4 * b * Sq : 0,
         causal ? addressOf(causal.keys) + 4 * b * Sk : 0,
         scratch,
-        Sq,
-        Sk,
-        qWidth / E,
-        kWidth / E,
-        E,
-      );
+      ];
+      if (Sq === 1) kernels.attentionRow(...addresses, Sk, ...heads);
+      else kernels.attention(...addresses, Sq, Sk, ...heads);
     }
     arena.free(scratch, scratchBytes);
     return out;

@@ -5,7 +5,8 @@
  * This module is browser compatible.
  */
 
-import { type Kernel, spread } from "../kernel.ts";
+import type { Kernel } from "../kernel.ts";
+import { EACH_THREAD, threads } from "./entry.ts";
 
 /** y = 1 where x is at least the mean of its row, or the largest there, else 0. */
 export const ABOVE_MEAN: Kernel<"rows" | "width"> = {
@@ -13,20 +14,14 @@ export const ABOVE_MEAN: Kernel<"rows" | "width"> = {
   sizes: ["rows", "width"],
   inputs: ["x"],
   outputs: ["y"],
-  grid: ({ rows }) => spread(Math.ceil(rows / 64)),
-  code: `
+  grid: ({ rows }) => threads(rows),
+  code: EACH_THREAD + `
 struct Sizes { rows: u32, width: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let row = (group.x + group.y * groups.x) * 64 + local;
+fn compute(row: u32) {
   if (row >= sizes.rows) { return; }
   let start = row * sizes.width;
   let end = start + sizes.width;

@@ -8,7 +8,7 @@
  * This module is browser compatible.
  */
 
-import { type Kernel, spread } from "../kernel.ts";
+import type { Kernel } from "../kernel.ts";
 import {
   ATTENTION_SIZES,
   ATTENTION_TILE,
@@ -17,6 +17,7 @@ import {
   TILE_KEYS,
   TILE_ROWS,
 } from "./attention_tile.ts";
+import { EACH_THREAD, threads } from "./entry.ts";
 
 /**
  * totals[b, h, i] = (m, w / Σ exp(s − m)) over all keys' scores s of row i,
@@ -188,20 +189,14 @@ export const MEAN_OF_HEADS: Kernel<"samples" | "heads" | "columns"> = {
   sizes: ["samples", "heads", "columns"],
   inputs: ["shares"],
   outputs: ["scores"],
-  grid: ({ samples, columns }) => spread(Math.ceil(samples * columns / 64)),
-  code: `
+  grid: ({ samples, columns }) => threads(samples * columns),
+  code: EACH_THREAD + `
 struct Sizes { samples: u32, heads: u32, columns: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> shares: array<f32>;
 @group(0) @binding(2) var<storage, read_write> scores: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = (group.x + group.y * groups.x) * 64 + local;
+fn compute(i: u32) {
   if (i >= sizes.samples * sizes.columns) { return; }
   let sample = i / sizes.columns;
   let column = i % sizes.columns;

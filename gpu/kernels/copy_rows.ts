@@ -4,7 +4,8 @@
  * This module is browser compatible.
  */
 
-import { type Kernel, spread } from "../kernel.ts";
+import type { Kernel } from "../kernel.ts";
+import { EACH_THREAD, threads } from "./entry.ts";
 import { type Lanes, withLanes, WORDS } from "./lanes.ts";
 
 /**
@@ -37,9 +38,8 @@ export const COPY_ROWS: Readonly<
   ],
   inputs: ["x"],
   outputs: ["y"],
-  grid: ({ samples, rows, width }) =>
-    spread(Math.ceil(samples * rows * width / 128)),
-  code: `
+  grid: ({ samples, rows, width }) => threads(samples * rows * width),
+  code: EACH_THREAD + `
 struct Sizes {
   samples: u32,
   rows: u32,
@@ -53,13 +53,7 @@ struct Sizes {
 @group(0) @binding(1) var<storage, read> x: array<Values>;
 @group(0) @binding(2) var<storage, read_write> y: array<Values>;
 
-@compute @workgroup_size(128)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = (group.x + group.y * groups.x) * 128 + local;
+fn compute(i: u32) {
   if (i >= sizes.samples * sizes.rows * sizes.width) { return; }
   let d = i % sizes.width;
   let row = i / sizes.width % sizes.rows;

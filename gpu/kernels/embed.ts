@@ -4,7 +4,8 @@
  * This module is browser compatible.
  */
 
-import { type Kernel, spread } from "../kernel.ts";
+import type { Kernel } from "../kernel.ts";
+import { EACH_THREAD, threads } from "./entry.ts";
 import { type Lanes, withLanes, WORDS } from "./lanes.ts";
 
 /**
@@ -19,21 +20,15 @@ export const EMBED: Readonly<
   sizes: ["count", "width", "first", "rows"],
   inputs: ["table", "ids"],
   outputs: ["y"],
-  grid: ({ count, width }) => spread(Math.ceil(count * width / 128)),
-  code: `
+  grid: ({ count, width }) => threads(count * width),
+  code: EACH_THREAD + `
 struct Sizes { count: u32, width: u32, first: u32, rows: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> table: array<Values>;
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<Values>;
 
-@compute @workgroup_size(128)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = (group.x + group.y * groups.x) * 128 + local;
+fn compute(i: u32) {
   if (i >= sizes.count * sizes.width) { return; }
   let row = ids[i / sizes.width] - sizes.first; // large if it lies before
   if (row >= sizes.rows) { return; }

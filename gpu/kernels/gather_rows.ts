@@ -4,7 +4,8 @@
  * This module is browser compatible.
  */
 
-import { type Kernel, spread } from "../kernel.ts";
+import type { Kernel } from "../kernel.ts";
+import { EACH_THREAD, threads } from "./entry.ts";
 import { type Lanes, withLanes, WORDS } from "./lanes.ts";
 
 /**
@@ -23,8 +24,8 @@ export const GATHER_ROWS: Readonly<
   inputs: ["x", "kept"],
   outputs: ["y"],
   grid: ({ samples, rows, width, length, k }) =>
-    spread(Math.ceil(samples * (rows - length + k) * width / 128)),
-  code: `
+    threads(samples * (rows - length + k) * width),
+  code: EACH_THREAD + `
 struct Sizes {
   samples: u32,
   rows: u32,
@@ -38,13 +39,7 @@ struct Sizes {
 @group(0) @binding(2) var<storage, read> kept: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<Values>;
 
-@compute @workgroup_size(128)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = (group.x + group.y * groups.x) * 128 + local;
+fn compute(i: u32) {
   let rows = sizes.rows - sizes.length + sizes.k;
   if (i >= sizes.samples * rows * sizes.width) { return; }
   let d = i % sizes.width;

@@ -7,6 +7,7 @@
  */
 
 import { type Kernel, spread } from "../kernel.ts";
+import { EACH_ROW } from "./entry.ts";
 import { FLOATS, type Lanes, withLanes } from "./lanes.ts";
 
 const SUM = `
@@ -35,7 +36,7 @@ export const RMS_NORM: Readonly<
   inputs: ["x", "weight"],
   outputs: ["y"],
   grid: ({ rows }) => spread(rows),
-  code: SUM + `
+  code: EACH_ROW + SUM + `
 override EPSILON: f32;
 
 struct Sizes { rows: u32, width: u32 }
@@ -44,14 +45,7 @@ struct Sizes { rows: u32, width: u32 }
 @group(0) @binding(2) var<storage, read> weight: array<Values>;
 @group(0) @binding(3) var<storage, read_write> y: array<Values>;
 
-@compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let row = group.x + group.y * groups.x;
-  if (row >= sizes.rows) { return; }
+fn computeRow(row: u32, local: u32) {
   let start = row * sizes.width;
   let D = f32(sizes.width * LANES);
 
@@ -77,7 +71,7 @@ export const LAYER_NORM: Readonly<
   inputs: ["x", "weight", "bias"],
   outputs: ["y"],
   grid: ({ rows }) => spread(rows),
-  code: SUM + `
+  code: EACH_ROW + SUM + `
 override EPSILON: f32;
 
 struct Sizes { rows: u32, width: u32 }
@@ -87,14 +81,7 @@ struct Sizes { rows: u32, width: u32 }
 @group(0) @binding(3) var<storage, read> bias: array<Values>;
 @group(0) @binding(4) var<storage, read_write> y: array<Values>;
 
-@compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let row = group.x + group.y * groups.x;
-  if (row >= sizes.rows) { return; }
+fn computeRow(row: u32, local: u32) {
   let start = row * sizes.width;
   let D = f32(sizes.width * LANES);
 

@@ -4,7 +4,8 @@
  * This module is browser compatible.
  */
 
-import { type Kernel, spread } from "../kernel.ts";
+import type { Kernel } from "../kernel.ts";
+import { EACH_THREAD, threads } from "./entry.ts";
 import { FLOATS, type Lanes, withLanes } from "./lanes.ts";
 
 /** z[i] = x[i] + y[i mod period]; `count` and `period` in `Values`. */
@@ -24,21 +25,15 @@ function pairwise(label: string, operator: "+" | "*"): PairwiseKernels {
     sizes: ["count", "period"],
     inputs: ["x", "y"],
     outputs: ["z"],
-    grid: ({ count }) => spread(Math.ceil(count / 128)),
-    code: `
+    grid: ({ count }) => threads(count),
+    code: EACH_THREAD + `
 struct Sizes { count: u32, period: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<Values>;
 @group(0) @binding(2) var<storage, read> y: array<Values>;
 @group(0) @binding(3) var<storage, read_write> z: array<Values>;
 
-@compute @workgroup_size(128)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = (group.x + group.y * groups.x) * 128 + local;
+fn compute(i: u32) {
   if (i >= sizes.count) { return; }
   z[i] = x[i] ${operator} y[i % sizes.period];
 }

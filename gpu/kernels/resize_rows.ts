@@ -4,7 +4,8 @@
  * This module is browser compatible.
  */
 
-import { type Kernel, spread } from "../kernel.ts";
+import type { Kernel } from "../kernel.ts";
+import { EACH_THREAD, threads } from "./entry.ts";
 
 /** y[r, i] = x[r, i] for i < width, else 0; rows of y have length newWidth. */
 export const RESIZE_ROWS: Kernel<"rows" | "width" | "newWidth"> = {
@@ -12,20 +13,14 @@ export const RESIZE_ROWS: Kernel<"rows" | "width" | "newWidth"> = {
   sizes: ["rows", "width", "newWidth"],
   inputs: ["x"],
   outputs: ["y"],
-  grid: ({ rows, newWidth }) => spread(Math.ceil(rows * newWidth / 128)),
-  code: `
+  grid: ({ rows, newWidth }) => threads(rows * newWidth),
+  code: EACH_THREAD + `
 struct Sizes { rows: u32, width: u32, newWidth: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(128)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = (group.x + group.y * groups.x) * 128 + local;
+fn compute(i: u32) {
   if (i >= sizes.rows * sizes.newWidth) { return; }
   let column = i % sizes.newWidth;
   if (column < sizes.width) {

@@ -11,7 +11,8 @@
  * This module is browser compatible.
  */
 
-import { type Kernel, spread } from "../kernel.ts";
+import type { Kernel } from "../kernel.ts";
+import { EACH_THREAD, threads } from "./entry.ts";
 
 /**
  * (a, b) → (a cos − b sin, b cos + a sin) for elements e and e + E/2 of each
@@ -23,8 +24,8 @@ export const ROPE: Kernel<"rows" | "width" | "half"> = {
   sizes: ["rows", "width", "half"],
   inputs: ["x", "positions", "frequencies"],
   outputs: ["y"],
-  grid: ({ rows, half }) => spread(Math.ceil(rows * half / 64)),
-  code: `
+  grid: ({ rows, half }) => threads(rows * half),
+  code: EACH_THREAD + `
 struct Sizes { rows: u32, width: u32, half: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -81,13 +82,7 @@ fn rotation(position: i32, frequency: f32) -> vec2f {
   return turned;
 }
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = (group.x + group.y * groups.x) * 64 + local;
+fn compute(i: u32) {
   if (i >= sizes.rows * sizes.half) { return; }
   let row = i / sizes.half;
   let e = i % sizes.half;

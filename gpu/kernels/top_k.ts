@@ -15,6 +15,7 @@
  */
 
 import { type Kernel, spread } from "../kernel.ts";
+import { EACH_ROW } from "./entry.ts";
 
 /**
  * best[b] = the k columns of scores[b, n] with the largest scores, ascending;
@@ -26,7 +27,7 @@ export const TOP_K: Kernel<"rows" | "n" | "k"> = {
   inputs: ["scores"],
   outputs: ["best"],
   grid: ({ rows, k }) => spread(k === 0 ? 0 : rows),
-  code: `
+  code: EACH_ROW + `
 const THREADS = 256u; // as many as a byte has values
 
 struct Sizes { rows: u32, n: u32, k: u32 }
@@ -58,14 +59,7 @@ var<workgroup> histogram: array<atomic<u32>, THREADS>;
 var<workgroup> chosen: u32;
 var<workgroup> needed: u32;
 
-@compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let row = group.x + group.y * groups.x;
-  if (row >= sizes.rows) { return; }
+fn computeRow(row: u32, local: u32) {
   let start = row * sizes.n;
 
   var threshold = 0u; // the bytes of the k-th best score that are fixed
