@@ -13,7 +13,7 @@ import {
   testIn,
   trialsIn,
 } from "./_search_cli.ts";
-import { writePng, writeQuestions, writeSmallModel } from "./_small_model.ts";
+import { writeQuestions, writeSmallModel } from "./_small_model.ts";
 
 testIn(
   "search.ts finds a schedule with the permissions that --help names, and tells it to programs",
