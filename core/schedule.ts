@@ -150,6 +150,28 @@ export function fastvSchedule(
 }
 
 /**
+ * The schedule of the same keeping rates for another number of vision tokens:
+ * an image of fewer or more tiles. `keep = round(keep / N · visionTokens)`
+ * (our decision), which may be none where a layer of the original kept few.
+ *
+ * @param schedule The schedule; where its N is 0 its rates are 1.
+ * @param visionTokens The other N, an integer ≥ 0.
+ * @returns The schedule; the same one where N is the same.
+ * @throws {RangeError} If `visionTokens` is not an integer ≥ 0.
+ */
+export function scaleSchedule(
+  schedule: Schedule,
+  visionTokens: number,
+): Schedule {
+  const { visionTokens: N, keep } = schedule;
+  if (N === visionTokens) return schedule;
+  if (N === 0) return fullSchedule(keep.length, visionTokens);
+  // The product is an integer, so that only one rounding can err.
+  const counts = keep.map((count) => Math.round(count * visionTokens / N));
+  return fromKeepCounts(counts, visionTokens);
+}
+
+/**
  * Mean over the layers of `keep / N`: what the paper calls memory cost
  * (section 5), 1 for the unreduced model.
  *
