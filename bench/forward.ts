@@ -17,16 +17,15 @@ import process from "node:process";
 import { parseArgs } from "@std/cli/parse-args";
 import { loadModel, loadQuestions } from "../cli/load.ts";
 import {
-  embedImages,
   embedPrompts,
+  embedTiles,
   fullSchedule,
   nextTokenLogits,
   type Prompt,
-  type RgbImage,
   runDecoder,
   type Tensor,
 } from "../core/mod.ts";
-import type { Device } from "../eval/mod.ts";
+import type { Device, SampleSet } from "../eval/mod.ts";
 import { formatTable } from "../report/mod.ts";
 import { assertClose } from "../tests/_compare.ts";
 import { F32_TOLERANCES } from "../tests/_tolerance.ts";
@@ -65,7 +64,7 @@ interface Contestant {
 
 /** What goes into the model: prompts of one length, an image each. */
 interface Input {
-  readonly images: readonly RgbImage[];
+  readonly images: SampleSet["images"];
   readonly prompts: readonly Prompt[];
 }
 
@@ -101,7 +100,7 @@ async function createOurs(
     return backend.scope(() => {
       const state = embedPrompts(
         model,
-        visionTokens ?? embedImages(model, images.slice(0, batch)),
+        visionTokens ?? embedTiles(model, images.slice(0, batch)),
         prompts.slice(0, batch),
       );
       return nextTokenLogits(model, runDecoder(model, state, schedule));
@@ -111,7 +110,7 @@ async function createOurs(
   return {
     name: backend.name,
     async measure({ batch, vision, passes }) {
-      const before = embedImages(model, images.slice(0, batch));
+      const before = embedTiles(model, images.slice(0, batch));
       let logits: Float32Array = new Float32Array();
       const start = process.cpuUsage();
       for (let pass = 0; pass < passes; pass++) {
@@ -139,7 +138,7 @@ async function createTorch(
       ...Array(config.visionTokens).fill(config.imageToken),
       ...after,
     ]),
-    images: images.map(({ data }) => new Uint8Array(data).toBase64()),
+    images: images.map(([{ data }]) => new Uint8Array(data).toBase64()),
   });
   return {
     name,

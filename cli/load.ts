@@ -154,12 +154,12 @@ async function loadQuestionFile(
     answer,
   }));
   const files = [...new Set(questions.map(({ image }) => image))];
-  const images: RgbImage[] = [];
+  const images: RgbImage[][] = [];
   for (const source of files) {
     const label = typeof source === "string" ? source : `an image of ${file}`;
     const image = await decodeImage(await bytesOfImage(source, file), label);
     checkSize(image, config, label);
-    images.push(image);
+    images.push([image]);
   }
   const samples = questions.map(({ image, question }, index) => {
     const { answer } = texts[index];
@@ -177,7 +177,7 @@ async function loadQuestionFile(
         tokenizer.encode(promptText(question)),
         imageTokenId(config, tokenizer),
       ),
-      answer: ids[0],
+      answer: ids,
     };
   });
   return { images, samples, texts, kinds: texts.map(() => "all") };

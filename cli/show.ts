@@ -5,8 +5,8 @@
 // deno-lint-ignore-file no-console
 
 import {
-  embedImages,
   embedPrompts,
+  embedTiles,
   fullSchedule,
   nextTokenLogits,
   runDecoder,
@@ -44,13 +44,13 @@ export async function printAnswers(
   for (let i = 0; i < Math.min(5, samples.length); i++) {
     const { image, prompt, answer } = samples[i];
     const logits = backend.scope(() => {
-      const vision = embedImages(model, [images[image]]);
+      const vision = embedTiles(model, [images[image]]);
       const state = embedPrompts(model, vision, [prompt]);
       return nextTokenLogits(model, runDecoder(model, state, schedule));
     });
     const said = argmax(await backend.read(logits));
     backend.free([logits]);
-    const mark = said === answer
+    const mark = said === answer[0]
       ? "right"
       : `the right answer is ${texts[i].answer}`;
     console.log(

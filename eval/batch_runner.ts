@@ -15,13 +15,14 @@ import {
   predictNextToken,
   type ReductionOptions,
   runDecoder,
+  scaleSchedule,
   type Schedule,
   sharesPrefixes,
   type Tensor,
   type VisionLanguageModel,
 } from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
-import type { Batch, BatchSet } from "./batches.ts";
+import { type Batch, type BatchSet, forcedPrompt } from "./batches.ts";
 import { createImageStore } from "./images.ts";
 import { scoreAnswer } from "./metrics.ts";
 
@@ -36,7 +37,7 @@ export interface BatchOptions extends ReductionOptions {
 
 /** How one batch is run. */
 export interface BatchRun extends BatchOptions {
-  /** Keep counts. */
+  /** Keep counts, to be scaled to the images of the batch. */
   readonly schedule: Schedule;
   /**
    * As in `EvaluateOptions`, but never relied on: what was cached for another
@@ -89,15 +90,16 @@ export function createBatchRunner(
     const depth = sharesPrefixes(ranking)
       ? Math.min(to, unreducedLayers(schedule))
       : 0;
+    const prompts = batch.map(forcedPrompt);
     const prefixes = store.prefixes(
       batch.map(({ image }) => image),
-      batch.map(({ prompt }) => prompt),
+      prompts,
       depth,
     );
     const state = backend.scope(() =>
       runDecoder(
         model,
-        askPrefixes(model, prefixes, batch.map(({ prompt }) => prompt), {
+        askPrefixes(model, prefixes, prompts, {
           ...reduction,
           samples: batch.map(({ number }) => number),
         }),
@@ -151,7 +153,7 @@ export function createBatchRunner(
     cached.set(batch, entering);
   }
 
-  /** Logits of the batch's samples, shape [B, 1, V]. */
+  /** Logits of each token of the samples' answers of A, shape [B, A, V]. */
   function computeLogits(
     batch: Batch,
     { schedule, fixedLayers = 0, cache = true, ...reduction }: BatchRun,
@@ -174,7 +176,10 @@ export function createBatchRunner(
 
   return async (place, run) => {
     const batch = batches[place];
-    const logits = computeLogits(batch, run);
+    const [{ image }] = batch;
+    const N = images[image].length * model.config.visionTokens;
+    const schedule = scaleSchedule(run.schedule, N);
+    const logits = computeLogits(batch, { ...run, schedule });
     const values = await backend.read(logits);
     backend.free([logits]);
     return batch.map(({ number, answer }, b) => ({

@@ -19,7 +19,7 @@
 export * from "./answers.ts";
 export * from "./attention.ts";
 export type { BatchOptions } from "./batch_runner.ts";
-export type { Sample, SampleSet } from "./batches.ts";
+export { type Sample, type SampleSet, visionTokensOf } from "./batches.ts";
 export { createBackend, type Device } from "./device.ts";
 export {
   createEvaluator,

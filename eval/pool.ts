@@ -111,7 +111,7 @@ export async function createEvaluatorPool(
 
   function share(all: SampleSet, batchSize: number): SharedSet {
     const set = sets++;
-    const batches = makeBatches(all.samples, batchSize);
+    const batches = makeBatches(all, batchSize);
     const shares = workers.flatMap((worker, i): Share[] => {
       // Neighbouring batches ask about the same images.
       const own = slice(batches, i, count);

@@ -6,10 +6,11 @@
  */
 
 import {
-  embedImages,
   embedPrompts,
+  embedTiles,
   predictNextToken,
   type ReductionOptions,
+  scaleSchedule,
   type Schedule,
   type VisionLanguageModel,
 } from "../core/mod.ts";
@@ -17,7 +18,7 @@ import type { SampleSet } from "./batches.ts";
 
 /** A way to run the model. */
 export interface TimedRun {
-  /** Its keep counts. */
+  /** Its keep counts, to be scaled to each image. */
   readonly schedule: Schedule;
   /** Its ranking and position rule. */
   readonly reduction: ReductionOptions;
@@ -48,7 +49,7 @@ export async function timePrefill(
   const { backend } = model;
   const prompts = set.samples.map(({ prompt }) => prompt);
   const visionTokens = set.samples.map(({ image }) =>
-    embedImages(model, [set.images[image]])
+    embedTiles(model, [set.images[image]])
   );
   /** Prefills each sample by itself. */
   async function prefill({ schedule, reduction }: TimedRun): Promise<void> {
@@ -57,7 +58,8 @@ export async function timePrefill(
       const logits = backend.scope(() => {
         const numbers = reduction.ranking === "random" ? [i] : undefined;
         const state = embedPrompts(model, visionTokens[i], [prompt], numbers);
-        return predictNextToken(model, state, schedule, reduction);
+        const scaled = scaleSchedule(schedule, state.vision.length);
+        return predictNextToken(model, state, scaled, reduction);
       });
       await backend.read(logits);
       backend.free([logits]);

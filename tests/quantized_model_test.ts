@@ -6,8 +6,8 @@ import { loadModel, loadQuestions } from "../cli/load.ts";
 import {
   type Backend,
   createReferenceBackend,
-  embedImages,
   embedPrompts,
+  embedTiles,
   fullSchedule,
   predictNextToken,
   type Prompt,
@@ -49,7 +49,7 @@ function logitsOf(
   prompt: Prompt,
 ): Tensor {
   const { decoder: { layers }, visionTokens } = model.config;
-  const tokens = embedImages(model, [questions.images[image]]);
+  const tokens = embedTiles(model, [questions.images[image]]);
   const state = embedPrompts(model, tokens, [prompt]);
   return predictNextToken(model, state, fullSchedule(layers, visionTokens));
 }
