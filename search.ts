@@ -85,7 +85,7 @@ async function search(
   printHeader(loaded, calibration, heldout);
   await printAnswers(loaded, heldout);
 
-  using pool = await openEvaluators(loaded);
+  using pool = openEvaluators(loaded);
   const status = createStatusLine();
   const evaluators = new Map<Ranking, Evaluate>();
   /** On held-out questions; made when first needed. */

@@ -18,7 +18,7 @@ import { wilsonInterval } from "../search/mod.ts";
 const count = Number(Deno.args[0] ?? 2000);
 const loaded = await loadModel(null);
 const heldout = await loadQuestions(loaded, { count }, "heldout", 0);
-using pool = await createEvaluatorPool(
+using pool = createEvaluatorPool(
   loaded.source,
   navigator.hardwareConcurrency,
 );

@@ -67,7 +67,7 @@ const { ranking, firstLayer } = settleOptions(
     : defaults,
   layers,
 );
-using pool = await createEvaluatorPool(
+using pool = createEvaluatorPool(
   loaded.source,
   navigator.hardwareConcurrency,
 );

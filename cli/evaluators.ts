@@ -13,12 +13,12 @@ import type { LoadedModel } from "./load.ts";
  * Makes evaluators of a model: on the CPU with one worker per core; on a GPU in
  * this process, for one evaluator keeps all of it busy.
  */
-export async function openEvaluators(
+export function openEvaluators(
   { model, source, device, weightType }: LoadedModel,
-): Promise<Evaluators> {
+): Evaluators {
   if (device !== "webgpu") {
     const cores = navigator.hardwareConcurrency;
-    return await createEvaluatorPool(source, cores, { device, weightType });
+    return createEvaluatorPool(source, cores, { device, weightType });
   }
   return createEvaluators(model);
 }

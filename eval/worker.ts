@@ -16,6 +16,7 @@ import type {
   AddRequest,
   LoadRequest,
   RunRequest,
+  TensorMessage,
   WorkerReply,
   WorkerRequest,
 } from "./messages.ts";
@@ -28,6 +29,8 @@ const scope = globalThis as unknown as {
 };
 
 let model: Promise<VisionLanguageModel>;
+/** Of tensors that were asked for, who takes the answer. */
+const waiting = new Map<string, (message: TensorMessage) => void>();
 /** By the number of the set. */
 const runners = new Map<number, Promise<RunBatch>>();
 
@@ -37,6 +40,9 @@ scope.onmessage = ({ data }) => {
       model = load(data);
       // Where it fails, each run says so.
       model.catch(() => {});
+      break;
+    case "tensor":
+      waiting.get(data.name)!(data);
       break;
     case "add":
       add(data);
@@ -59,12 +65,21 @@ async function load(
   return await loadVisionLanguageModel(createBackend(device, { weightType }), {
     config,
     normalization,
-    tensors: {
-      tensors,
-      read: (name) => Promise.resolve(tensors.get(name)!.data),
-    },
+    tensors: { tensors, read },
     label: "the model",
   });
+}
+
+/** Asks the pool for a tensor. */
+function read(name: string): Promise<Float32Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Float32Array>();
+  waiting.set(name, (message) => {
+    waiting.delete(name);
+    if ("error" in message) reject(message.error);
+    else resolve(message.values);
+  });
+  scope.postMessage({ kind: "read", name });
+  return promise;
 }
 
 function add({ set, share }: AddRequest): void {
