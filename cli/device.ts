@@ -4,8 +4,9 @@
 
 import type { Backend, WeightOptions } from "../core/mod.ts";
 import { createBackend, type Device } from "../eval/mod.ts";
+import { cpuRoom } from "./memory_plan.ts";
 import {
-  checkMemory,
+  availableMemory,
   createGpuBackend,
   isSoftware,
   requestGpu,
@@ -26,10 +27,14 @@ export interface ChosenDevice {
   readonly device: ModelDevice;
   /** In this thread. */
   readonly backend: Backend;
+  /** Bytes that it has for a model; on a GPU as far as they were asked for. */
+  readonly available: number;
 }
 
 /** What a backend is to hold, and how to get a GPU for it. */
 export interface OpenOptions extends WeightOptions {
+  /** Bytes that the machine has; by default those it says. */
+  readonly freeBytes?: number;
   /** Asks for a GPU. */
   readonly request?: () => Promise<GPUDevice>;
 }
@@ -38,23 +43,27 @@ export interface OpenOptions extends WeightOptions {
  * Opens a backend. "auto" is WebGPU where the GPU is hardware: in software the
  * CPU backend is faster.
  *
- * @param bytes what the model's weights will take
+ * @param bytes what the model will take
  * @param options what it holds, and how to get a GPU
- * @throws {GpuError} the choice is "webgpu" and there is no GPU; or there is
- *   one, but it has too little memory
+ * @throws {GpuError} the choice is "webgpu" and there is no GPU
  */
 export async function openDevice(
   choice: DeviceChoice,
   bytes: number,
-  { weightType = "f32", request = requestGpuQuietly }: OpenOptions = {},
+  {
+    weightType = "f32",
+    freeBytes = freeMemory(),
+    request = requestGpuQuietly,
+  }: OpenOptions = {},
 ): Promise<ChosenDevice> {
-  const onGpu = async (gpu: GPUDevice): Promise<ChosenDevice> => {
-    await checkMemory(gpu, bytes);
-    const backend = createGpuBackend(gpu, { weightType });
-    return { device: "webgpu", backend };
-  };
+  const onGpu = async (gpu: GPUDevice): Promise<ChosenDevice> => ({
+    device: "webgpu",
+    available: await availableMemory(gpu, bytes),
+    backend: createGpuBackend(gpu, { weightType }),
+  });
   const onCore = (device: Device): ChosenDevice => ({
     device,
+    available: device === "cpu" ? cpuRoom(freeBytes) : freeBytes,
     backend: createBackend(device, { weightType }),
   });
   switch (choice) {
@@ -71,6 +80,11 @@ export async function openDevice(
     default:
       return onCore(choice);
   }
+}
+
+/** Bytes that the machine can give out. */
+export function freeMemory(): number {
+  return Deno.systemMemoryInfo().available;
 }
 
 /** Where drivers look for a display. */

@@ -7,20 +7,26 @@ import {
   createEvaluators,
   type Evaluators,
 } from "../eval/mod.ts";
+import { freeMemory } from "./device.ts";
 import type { LoadedModel } from "./load.ts";
+import { copiesThatFit } from "./memory_plan.ts";
 
 /**
- * Makes evaluators of a model: on the CPU with one worker per core; on a GPU in
- * this process, for one evaluator keeps all of it busy.
+ * Makes evaluators of a model: on the CPU with one worker per core, or as many
+ * as there is memory for, since each has the weights; on a GPU in this process,
+ * for one evaluator keeps all of it busy.
  */
 export function openEvaluators(
-  { model, source, device, weightType }: LoadedModel,
+  { model, source, device, weightType, plan }: LoadedModel,
 ): Evaluators {
-  if (device !== "webgpu") {
-    const cores = navigator.hardwareConcurrency;
-    return createEvaluatorPool(source, cores, { device, weightType });
-  }
-  return createEvaluators(model);
+  if (device === "webgpu") return createEvaluators(model);
+  const workers = copiesThatFit(plan.total, {
+    freeBytes: freeMemory(),
+    cores: navigator.hardwareConcurrency,
+  });
+  return workers === 0
+    ? createEvaluators(model)
+    : createEvaluatorPool(source, workers, { device, weightType });
 }
 
 /**

@@ -5,38 +5,45 @@
 import {
   loadVisionLanguageModel,
   type ModelConfig,
-  type ModelSource,
-  parseModelConfig,
-  parseNormalization,
+  preprocessImage,
   type RgbImage,
-  splitPrompt,
-  type TensorStore,
   type VisionLanguageModel,
-  weightBytes,
   type WeightOptions,
   type WeightType,
 } from "../core/mod.ts";
 import {
   makeSceneSet,
-  promptText,
   type SampleSet,
   SCENE_SIZE,
   type Split,
 } from "../eval/mod.ts";
 import {
   decodeImage,
-  loadCheckpoint,
-  parseTokenizer,
+  type EncodedPrompt,
+  encodePrompt,
+  type ModelDirectory,
+  openModelDirectory,
   readBytes,
   readDataset,
   type Tokenizer,
 } from "../io/mod.ts";
 import { type ModelShape, visionFlops } from "../search/mod.ts";
-import { type DeviceChoice, type ModelDevice, openDevice } from "./device.ts";
+import {
+  type DeviceChoice,
+  freeMemory,
+  type ModelDevice,
+  openDevice,
+} from "./device.ts";
+import {
+  checkRoom,
+  cpuRoom,
+  type MemoryPlan,
+  planMemory,
+} from "./memory_plan.ts";
 import type { QuestionSource } from "./options.ts";
 
-/** A model, its tokenizer, and what to call it. */
-export interface LoadedModel {
+/** A model, what its folder says, and what to call it. */
+export interface LoadedModel extends ModelDirectory {
   /** What output calls it. */
   readonly name: string;
   /** On this thread. */
@@ -45,10 +52,21 @@ export interface LoadedModel {
   readonly device: ModelDevice;
   /** How the weights of its linear layers are stored there. */
   readonly weightType: WeightType;
-  /** What workers load it from. */
-  readonly source: ModelSource;
-  /** Of its checkpoint. */
-  readonly tokenizer: Tokenizer;
+  /** What memory each copy of it takes. */
+  readonly plan: MemoryPlan;
+  /**
+   * What the model sees of a picture of any size: one picture of its own size
+   * or several, equally many for pictures of equal size.
+   *
+   * @throws {RangeError} the folder asks for another size than the model's
+   */
+  imageTiles(image: RgbImage): RgbImage[];
+  /**
+   * The prompt of one question about an image, in tokens.
+   *
+   * @param tiles of the image, each of which has the model's N vision tokens
+   */
+  encodeQuestion(question: string, tiles: number): EncodedPrompt;
 }
 
 /** Questions to run a model on, with the kind of each for tables. */
@@ -62,48 +80,71 @@ export interface QuestionSet extends SampleSet {
   }[];
 }
 
+/** How to load a model. */
+export interface LoadOptions extends WeightOptions {
+  /**
+   * Called before weights are read with the memory that the model will take, and
+   * the bytes that there are.
+   */
+  readonly onPlan?: (plan: MemoryPlan, available: number) => void;
+}
+
 const EMBEDDED = new URL("../models/tiny", import.meta.url);
 
-/** Loads a Hugging Face directory, or the embedded model for null. */
+/**
+ * Loads a Hugging Face directory, or the embedded model for null.
+ *
+ * @throws {RangeError} the model cannot fit into memory; the message says what
+ *   would
+ */
 export async function loadModel(
   directory: string | null,
   choice: DeviceChoice = "cpu",
-  { weightType = "f32" }: WeightOptions = {},
+  { weightType = "f32", onPlan = () => {} }: LoadOptions = {},
 ): Promise<LoadedModel> {
   const path = directory ?? decodeURIComponent(EMBEDDED.pathname);
-  const { config, preprocessor, tokenizer, weights } = await loadCheckpoint(
-    path,
-  );
-  const source: ModelSource = {
-    config: parseModelConfig(config, `${path}/config.json`),
-    normalization: parseNormalization(
-      preprocessor,
-      `${path}/preprocessor_config.json`,
-    ),
-    tensors: weights,
-    label: path,
-  };
-  const bytes = bytesOf(weights, weightType);
-  const { device, backend } = await openDevice(choice, bytes, { weightType });
+  const opened = await openModelDirectory(path);
+  const { source, processor, tokenizer, template, format } = opened;
+  const { config } = source;
+  const { framing } = processor;
+  const plan = planMemory(config, { weightType, framing });
+  const { device, available, backend } = await openDevice(choice, plan.total, {
+    weightType,
+  });
+  const room = { device, available, onCpu: cpuRoom(freeMemory()) };
+  checkRoom(path, config, { weightType, framing, room });
+  onPlan(plan, available);
   return {
+    ...opened,
     name: directory ?? "models/tiny",
     model: await loadVisionLanguageModel(backend, source),
     device,
     weightType,
-    source,
-    tokenizer: parseTokenizer(tokenizer, `${path}/tokenizer.json`),
+    plan,
+    imageTiles(image): RgbImage[] {
+      const tiles = preprocessImage(image, processor);
+      checkSize(tiles[0], config, path);
+      return tiles;
+    },
+    encodeQuestion: (question, tiles) =>
+      encodePrompt(
+        tokenizer,
+        template.render([{ role: "user", content: question, images: 1 }]),
+        { format, visionTokens: tiles * config.visionTokens },
+      ),
   };
 }
 
-/** What a checkpoint takes: all but linear layers is 32-bit floats. */
-function bytesOf({ tensors }: TensorStore, weightType: WeightType): number {
-  let bytes = 0;
-  for (const [name, { shape: [O = 1, ...rest] }] of tensors) {
-    const I = rest.reduce((product, size) => product * size, 1);
-    const isLinear = rest.length > 0 && !/embed/.test(name);
-    bytes += weightBytes(isLinear ? weightType : "f32", [O, I]);
+function checkSize(
+  { width, height }: RgbImage,
+  { vision: { imageSize } }: ModelConfig,
+  path: string,
+): void {
+  if (width !== imageSize || height !== imageSize) {
+    throw new RangeError(
+      `Cannot use ${path} as its image processor must make pictures of ${imageSize} x ${imageSize} pixels: current size is ${width} x ${height}`,
+    );
   }
-  return bytes;
 }
 
 /** Questions of the embedded task, or from a file. */
@@ -145,7 +186,7 @@ function drawQuestions(
 }
 
 async function loadQuestionFile(
-  { model: { config }, tokenizer }: LoadedModel,
+  { tokenizer, imageTiles, encodeQuestion }: LoadedModel,
   file: string,
 ): Promise<QuestionSet> {
   const { questions } = await readDataset([file]);
@@ -158,11 +199,14 @@ async function loadQuestionFile(
   for (const source of files) {
     const label = typeof source === "string" ? source : `an image of ${file}`;
     const image = await decodeImage(await bytesOfImage(source, file), label);
-    checkSize(image, config, label);
-    images.push([image]);
+    images.push(imageTiles(image));
   }
   const samples = questions.map(({ image, question }, index) => {
     const { answer } = texts[index];
+    const { before, after } = encodeQuestion(
+      question,
+      images[files.indexOf(image)].length,
+    );
     const ids = tokenizer.encode(answer);
     if (ids.length !== 1 || ids[0] === tokenizer.tokenId("<unk>")) {
       throw new RangeError(
@@ -173,10 +217,7 @@ async function loadQuestionFile(
     }
     return {
       image: files.indexOf(image),
-      prompt: splitPrompt(
-        tokenizer.encode(promptText(question)),
-        imageTokenId(config, tokenizer),
-      ),
+      prompt: { before, after },
       answer: ids,
     };
   });
@@ -208,18 +249,6 @@ function imageTokenId(
     );
   }
   return id;
-}
-
-function checkSize(
-  { width, height }: RgbImage,
-  { vision: { imageSize } }: ModelConfig,
-  path: string,
-): void {
-  if (width !== imageSize || height !== imageSize) {
-    throw new RangeError(
-      `Cannot use ${path} as the model's images have ${imageSize} x ${imageSize} pixels: current size is ${width} x ${height}`,
-    );
-  }
 }
 
 /** What the cost formulas need to know of a model, of an image of one tile. */

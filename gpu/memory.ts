@@ -6,7 +6,6 @@
  */
 
 import { USAGE } from "./buffers.ts";
-import { GpuError } from "./device.ts";
 
 /** What is asked for at once, in bytes. */
 const CHUNK = 2 ** 30;
@@ -15,29 +14,26 @@ const CHUNK = 2 ** 30;
  * Takes memory for a moment to see whether it is there. To be called before a
  * model is uploaded, which takes minutes where it is large.
  *
- * @param bytes how much there must be
- * @throws {GpuError} there is less; the message says how much
+ * @param bytes how much is wanted
+ * @returns how much of that there is, to a chunk
  */
-export async function checkMemory(
+export async function availableMemory(
   device: GPUDevice,
   bytes: number,
-): Promise<void> {
+): Promise<number> {
   const taken: GPUBuffer[] = [];
   const most = Math.min(CHUNK, device.limits.maxBufferSize);
+  let available = 0;
   try {
-    for (let available = 0; available < bytes;) {
+    while (available < bytes) {
       const size = 4 * Math.ceil(Math.min(most, bytes - available) / 4);
       device.pushErrorScope("out-of-memory");
       taken.push(device.createBuffer({ size, usage: USAGE.storage }));
-      if (await device.popErrorScope()) {
-        throw new GpuError(
-          "out-of-memory",
-          `Cannot load a model as its weights must fit into the GPU's memory: ${bytes} bytes are needed, and ${available} are available`,
-        );
-      }
+      if (await device.popErrorScope()) break;
       available += size;
     }
   } finally {
     for (const buffer of taken) buffer.destroy();
   }
+  return available;
 }

@@ -29,4 +29,4 @@ export {
   requestGpu,
 } from "./device.ts";
 export { type Grid, type Kernel, type KernelRun, spread } from "./kernel.ts";
-export { checkMemory } from "./memory.ts";
+export { availableMemory } from "./memory.ts";

@@ -1,6 +1,7 @@
 // A model's folder as Hugging Face lays it out: config.json,
-// preprocessor_config.json, tokenizer.json, and the weights in one
-// model.safetensors or in several with an index beside them.
+// generation_config.json, preprocessor_config.json or processor_config.json,
+// tokenizer.json, and the weights in one model.safetensors or in several with an
+// index beside them. What the files say is checked by model_directory.ts.
 
 import { openSafetensors, type TensorStore } from "../core/safetensors.ts";
 import { isFile, openFile, readJson, readText } from "./files.ts";
@@ -9,12 +10,22 @@ import { isFile, openFile, readJson, readText } from "./files.ts";
 export interface Checkpoint {
   /** config.json, unchecked. */
   readonly config: unknown;
-  /** preprocessor_config.json, unchecked. */
-  readonly preprocessor: unknown;
+  /** generation_config.json, unchecked; empty where there is none. */
+  readonly generation: unknown;
+  /** How images are prepared, unchecked; null where no file says it. */
+  readonly preprocessor: JsonFile | null;
   /** Text of tokenizer.json. */
   readonly tokenizer: string;
   /** The weights of all files; read when asked for. */
   readonly weights: TensorStore;
+}
+
+/** What a JSON file says. */
+export interface JsonFile {
+  /** The file. */
+  readonly path: string;
+  /** The value, unchecked. */
+  readonly json: unknown;
 }
 
 const WEIGHTS = "model.safetensors";
@@ -31,10 +42,41 @@ const INDEX = "model.safetensors.index.json";
 export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
   return {
     config: await readJson(`${directory}/config.json`),
-    preprocessor: await readJson(`${directory}/preprocessor_config.json`),
-    tokenizer: await readText(`${directory}/tokenizer.json`),
+    generation: await readJsonIfAny(`${directory}/generation_config.json`) ??
+      {},
+    preprocessor: await readPreprocessor(directory),
+    tokenizer: await readTokenizer(directory),
     weights: await openWeights(directory),
   };
+}
+
+async function readJsonIfAny(path: string): Promise<unknown> {
+  return await isFile(path) ? await readJson(path) : undefined;
+}
+
+/**
+ * From processor_config.json, where transformers 5 has it among the rest, else
+ * from preprocessor_config.json: as transformers looks for it.
+ */
+async function readPreprocessor(directory: string): Promise<JsonFile | null> {
+  const whole = `${directory}/processor_config.json`;
+  const parts = await readJsonIfAny(whole) as Record<string, unknown> | null;
+  if (parts?.image_processor) {
+    // Which processor it belongs to is said outside.
+    const { image_processor: nested, processor_class } = parts;
+    return { path: whole, json: { processor_class, ...nested } };
+  }
+  const path = `${directory}/preprocessor_config.json`;
+  const json = await readJsonIfAny(path);
+  return json === undefined ? null : { path, json };
+}
+
+async function readTokenizer(directory: string): Promise<string> {
+  const path = `${directory}/tokenizer.json`;
+  if (await isFile(path)) return await readText(path);
+  throw new Error(
+    `Cannot load ${directory} as it has no tokenizer.json: AutoTokenizer.from_pretrained(…).save_pretrained(…) of transformers writes one`,
+  );
 }
 
 /** The weights of a folder, whichever way they are stored. */

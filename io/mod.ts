@@ -20,6 +20,7 @@ export * from "./dataset.ts";
 export * from "./files.ts";
 export * from "./hf.ts";
 export * from "./images.ts";
+export * from "./model_directory.ts";
 export * from "./prompts.ts";
 export * from "./question_text.ts";
 export * from "./templates.ts";

@@ -2,6 +2,7 @@
 // and to where in them system, vision and instruction tokens stand.
 
 import type { Span } from "../core/backend.ts";
+import type { Family } from "../core/config.ts";
 import { type Prompt, splitPrompt } from "../core/model.ts";
 import type { TextPiece } from "./added_tokens.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -18,13 +19,11 @@ export interface ImageFormat {
   readonly after: string;
 }
 
-/** How images are written, by `model_type` of config.json. */
-export const imageFormats: Readonly<
-  Record<"llava" | "internvl_chat" | "internvl", ImageFormat>
-> = {
+/** How each family of models writes images. */
+export const imageFormats: Readonly<Record<Family, ImageFormat>> = {
   "llava": { marker: "<image>", before: "", token: "<image>", after: "" },
   // The original layout of InternVL, whose templates are in conversations.ts.
-  "internvl_chat": {
+  "internvl2": {
     marker: "<image>",
     before: "<img>",
     token: "<IMG_CONTEXT>",

@@ -166,7 +166,9 @@ function makeEncoder(
       const id = word ?? model!.unk_token_id;
       if (id === undefined) {
         throw new RangeError(
-          `Cannot encode "${text}" as ${label} has no id for "${token}" and no unknown-word token`,
+          `Cannot encode ${
+            JSON.stringify(text)
+          } as ${label} has no id for "${token}" and no unknown-word token`,
         );
       }
       return id;

@@ -16,6 +16,10 @@ const WORDS: readonly string[] = [
 ];
 const SPECIAL = 4;
 
+/** That of models/tiny. */
+const TEMPLATE =
+  "<bos>{% for message in messages %}{{ message.content }} {% endfor %}";
+
 /** Sizes of the model. */
 export const SMALL = {
   layers: 4,
@@ -26,7 +30,7 @@ export const SMALL = {
 } as const;
 
 /**
- * Writes config.json, preprocessor_config.json, tokenizer.json and weights.
+ * Writes all files of a model's folder.
  *
  * @param layers how many of its decoder layers there are, the first ones
  */
@@ -42,7 +46,13 @@ export async function writeSmallModel(
   );
   config.text_config.num_hidden_layers = layers;
   await write("config.json", config);
-  await write("preprocessor_config.json", preprocessor);
+  await write("preprocessor_config.json", {
+    ...preprocessor,
+    size: { shortest_edge: SMALL.imageSize },
+    crop_size: SMALL.imageSize,
+  });
+  await write("generation_config.json", { eos_token_id: 2 });
+  await Deno.writeTextFile(`${directory}/chat_template.jinja`, TEMPLATE);
   await write("tokenizer.json", {
     added_tokens: WORDS.slice(0, SPECIAL).map((content, id) => ({
       id,

@@ -46,7 +46,7 @@ Deno.test("loadCheckpoint() reads a folder with one file of weights", async () =
   await load({ ...SMALL, "model.safetensors": A }, async (loaded) => {
     const { config, preprocessor, tokenizer, weights } = await loaded();
     assertEquals(config, { model_type: "llava" });
-    assertEquals(preprocessor, { size: 96 });
+    assertEquals(preprocessor?.json, { size: 96 });
     assertEquals(tokenizer, "{}");
     assertEquals(await weights.read("a"), Float32Array.of(1, 2));
   });
@@ -78,19 +78,58 @@ Deno.test("loadCheckpoint() finds tensors across shards", async () => {
   });
 });
 
+Deno.test("loadCheckpoint() reads the files that a folder may have", async () => {
+  const { "preprocessor_config.json": _, ...few } = SMALL;
+  await load({ ...few, "model.safetensors": A }, async (loaded) => {
+    const { generation, preprocessor } = await loaded();
+    assertEquals([generation, preprocessor], [{}, null]);
+  });
+  const whole = {
+    ...SMALL,
+    "model.safetensors": A,
+    "generation_config.json": '{"eos_token_id": 2}',
+    "processor_config.json": '{"processor_class": "LlavaProcessor"}',
+  };
+  await load(whole, async (loaded, directory) => {
+    const { generation, preprocessor } = await loaded();
+    assertEquals(generation, { eos_token_id: 2 });
+    const path = `${directory}/preprocessor_config.json`;
+    assertEquals(preprocessor, { path, json: { size: 96 } });
+  });
+});
+
+Deno.test("loadCheckpoint() prefers the image processor that transformers 5 nests", async () => {
+  const files = {
+    ...SMALL,
+    "model.safetensors": A,
+    "processor_config.json": JSON.stringify({
+      processor_class: "InternVLProcessor",
+      image_processor: { size: 48 },
+      image_seq_length: 4,
+    }),
+  };
+  await load(files, async (loaded, directory) => {
+    assertEquals((await loaded()).preprocessor, {
+      path: `${directory}/processor_config.json`,
+      json: { processor_class: "InternVLProcessor", size: 48 },
+    });
+  });
+});
+
 Deno.test("loadCheckpoint() names the file that is missing", async () => {
   const whole = { ...SMALL, "model.safetensors": A };
-  for (const missing of Object.keys(SMALL)) {
+  const messages = {
+    "config.json": "Cannot read DIR/config.json as there is no such file",
+    "tokenizer.json":
+      "Cannot load DIR as it has no tokenizer.json: AutoTokenizer.from_pretrained(…).save_pretrained(…) of transformers writes one",
+  } as const;
+  for (const [missing, message] of Object.entries(messages)) {
     const { [missing]: _, ...files } = whole as Record<
       string,
       string | Uint8Array
     >;
     await load(files, async (loaded, directory) => {
-      await assertRejects(
-        loaded,
-        Error,
-        `Cannot read ${directory}/${missing} as there is no such file`,
-      );
+      await assertRejects(loaded, Error, message.replace("DIR", directory));
     });
   }
   await load(SMALL, async (loaded, directory) => {

@@ -94,7 +94,7 @@ for (const [name, { tokenizer, rows }] of Object.entries(record.internvl2)) {
   Deno.test(`conversationTemplate() writes ${name} as InternVL2 does`, () => {
     checkRows(conversationTemplate(name), rows, {
       kind: tokenizer as Kind,
-      format: imageFormats.internvl_chat,
+      format: imageFormats.internvl2,
     });
   });
 }
@@ -141,7 +141,7 @@ Deno.test("a user who writes special tokens gets their letters", () => {
   const message: Message = { ...QUESTION, content: special.join("") };
   const pieces = conversationTemplate("Hermes-2").render([message]);
   const { ids, instruction } = encodePrompt(tokenizer, pieces, {
-    format: imageFormats.internvl_chat,
+    format: imageFormats.internvl2,
     visionTokens: 2,
   });
   const found = special.map((token) =>
@@ -172,7 +172,7 @@ Deno.test("encodePrompt() does not begin a prompt twice", () => {
   const tokenizer = smallTokenizer("internlm2");
   const { ids } = encodePrompt(tokenizer, [
     { text: "<s>a<image>b", special: true },
-  ], { format: imageFormats.internvl_chat, visionTokens: 1 });
+  ], { format: imageFormats.internvl2, visionTokens: 1 });
   assertEquals(ids.filter((id) => id === tokenizer.begin[0]).length, 1);
 });
 

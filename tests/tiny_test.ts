@@ -10,22 +10,21 @@ import {
   loadVisionLanguageModel,
   nextTokenLogits,
   openSafetensors,
-  parseModelConfig,
-  parseNormalization,
   runDecoder,
   splitPrompt,
 } from "../core/mod.ts";
 import { makeQuestions, VOCABULARY } from "../eval/questions.ts";
 import { SCENE_SIZE } from "../eval/scenes.ts";
-import { loadCheckpoint, openFile, parseTokenizer } from "../io/mod.ts";
+import { openFile, openModelDirectory } from "../io/mod.ts";
 import { assertClose } from "./_compare.ts";
 import { F32_TOLERANCES } from "./_tolerance.ts";
 
 const pathTo = (file: string): string =>
   new URL(file, import.meta.url).pathname;
 
-const checkpoint = await loadCheckpoint(pathTo("../models/tiny"));
-const tokenizer = parseTokenizer(checkpoint.tokenizer);
+const { source, tokenizer } = await openModelDirectory(
+  pathTo("../models/tiny"),
+);
 const fixture: { prompts: number[][]; answers: number[] } = JSON.parse(
   await Deno.readTextFile(pathTo("fixtures/tiny_logits.json")),
 );
@@ -51,13 +50,8 @@ Deno.test("models/tiny gives the logits and answers it gives in transformers", a
   const expected = await file.read("logits");
 
   const backend = createReferenceBackend();
-  const config = parseModelConfig(checkpoint.config);
-  const model = await loadVisionLanguageModel(backend, {
-    config,
-    normalization: parseNormalization(checkpoint.preprocessor),
-    tensors: checkpoint.weights,
-    label: "models/tiny",
-  });
+  const { config } = source;
+  const model = await loadVisionLanguageModel(backend, source);
   const schedule = fullSchedule(config.decoder.layers, config.visionTokens);
   const V = config.decoder.vocabulary;
   let question = 0;

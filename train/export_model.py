@@ -1,9 +1,10 @@
 """Saves a checkpoint of train.py as models/tiny, in the Hugging Face layout.
 
 Writes config.json, generation_config.json, model.safetensors (float16),
-preprocessor_config.json, tokenizer.json and tokenizer_config.json, then loads
-the directory with transformers and compares logits: the files are right only if
-the class they are made for gives the same answers as model.py.
+preprocessor_config.json, tokenizer.json, tokenizer_config.json and
+chat_template.jinja, then loads the directory with transformers and compares
+logits: the files are right only if the class they are made for gives the same
+answers as model.py.
 
 Run:      python train/export_model.py
 Versions: Python 3.11, torch 2.15.0, transformers 5.23.0, tokenizers 0.23.3,
@@ -102,6 +103,10 @@ def write_tokenizer(directory: Path, vocabulary: list[str]) -> None:
             "clean_up_tokenization_spaces": False,
             **{f"{name}_token": token for name, token in names.items()},
         },
+    )
+    # Words only, as in training; an image is "<image>" in front of the question.
+    (directory / "chat_template.jinja").write_text(
+        "<bos>{% for message in messages %}{{ message.content }} {% endfor %}"
     )
 
 

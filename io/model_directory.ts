@@ -1,0 +1,164 @@
+// A model's folder, checked and ready to use: what its files say about
+// pictures, prompts and answers, whichever family the model is of.
+
+import type { Family, ModelConfig } from "../core/config.ts";
+import { parseModelConfig } from "../core/families.ts";
+import { Fields } from "../core/fields.ts";
+import type { ModelSource } from "../core/model.ts";
+import {
+  type ImageProcessor,
+  parseImageProcessor,
+  parseInternVlProcessor,
+} from "../core/preprocess.ts";
+import { conversationTemplate, llavaTemplate } from "./conversations.ts";
+import { type JsonFile, loadCheckpoint } from "./hf.ts";
+import { type ImageFormat, imageFormats } from "./prompts.ts";
+import { type ChatTemplate, readChatTemplate } from "./templates.ts";
+import { parseTokenizer, type Tokenizer } from "./tokenizer.ts";
+
+/** What a model's folder holds, the weights yet to be read. */
+export interface ModelDirectory {
+  /** What `loadVisionLanguageModel` takes. */
+  readonly source: ModelSource;
+  /** What is done to pictures of any size. */
+  readonly processor: ImageProcessor;
+  /** Text to token ids and back. */
+  readonly tokenizer: Tokenizer;
+  /** How the model wants conversations written. */
+  readonly template: ChatTemplate;
+  /** How it wants images written in them. */
+  readonly format: ImageFormat;
+  /** Tokens that end an answer. */
+  readonly stopTokens: readonly number[];
+  /** The longest answer that generation_config.json asks for, if it does. */
+  readonly maxTokens: number | null;
+}
+
+/** No answer is longer. */
+const MAX_TOKENS = 2 ** 20;
+
+/**
+ * Opens a model's folder: reads and checks all of it but the weights, of which
+ * it reads the names and shapes.
+ *
+ * @param directory The folder.
+ * @returns What it holds.
+ * @throws {Error} If a file is missing or cannot be read.
+ * @throws {SyntaxError} If a file is not what its name says.
+ * @throws {TypeError} If a file has another structure.
+ * @throws {RangeError} If a field is wrong, or asks for something that this
+ *   implementation lacks.
+ */
+export async function openModelDirectory(
+  directory: string,
+): Promise<ModelDirectory> {
+  const checkpoint = await loadCheckpoint(directory);
+  const configFile = {
+    path: `${directory}/config.json`,
+    json: checkpoint.config,
+  };
+  const config = parseModelConfig(configFile.json, configFile.path);
+  const processor = config.family === "internvl2"
+    ? parseInternVlProcessor(configFile.json, configFile.path)
+    : readProcessor(checkpoint.preprocessor, directory);
+  const tokenizer = parseTokenizer(
+    checkpoint.tokenizer,
+    `${directory}/tokenizer.json`,
+  );
+  const format = imageFormats[config.family];
+  const template = await TEMPLATES[config.family](directory, configFile);
+  const generation = new Fields(
+    checkpoint.generation,
+    `${directory}/generation_config.json`,
+  );
+  return {
+    source: {
+      config,
+      normalization: processor.normalization,
+      tensors: checkpoint.weights,
+      label: directory,
+    },
+    processor,
+    tokenizer,
+    template,
+    format,
+    stopTokens: [
+      ...new Set([
+        ...template.stop.map((token) => idOf(tokenizer, token, directory)),
+        ...parseStopTokens(generation, config),
+      ]),
+    ],
+    maxTokens: generation.has("max_new_tokens")
+      ? generation.integer("max_new_tokens", undefined, 1, MAX_TOKENS)
+      : null,
+  };
+}
+
+function readProcessor(
+  preprocessor: JsonFile | null,
+  directory: string,
+): ImageProcessor {
+  if (preprocessor === null) {
+    throw new Error(
+      `Cannot load ${directory} as it has neither preprocessor_config.json nor an "image_processor" in processor_config.json`,
+    );
+  }
+  return parseImageProcessor(preprocessor.json, preprocessor.path);
+}
+
+/** Where each family keeps the template of its conversations. */
+const TEMPLATES: Readonly<
+  Record<
+    Family,
+    (directory: string, config: JsonFile) => Promise<ChatTemplate>
+  >
+> = {
+  llava: async (directory) =>
+    await readChatTemplate(directory, imageFormats.llava.marker) ??
+      llavaTemplate,
+  // The original code never uses the one in tokenizer_config.json.
+  internvl2: (_, { json, path }) => {
+    const name = new Fields(json, path).get("template");
+    return Promise.resolve(conversationTemplate(String(name)));
+  },
+  internvl: async (directory) => {
+    const { marker } = imageFormats.internvl;
+    const template = await readChatTemplate(directory, marker);
+    if (template !== null) return template;
+    throw new Error(
+      `Cannot load ${directory} as it has no chat template: neither chat_template.jinja, nor chat_template.json, nor "chat_template" in tokenizer_config.json`,
+    );
+  },
+};
+
+function idOf(tokenizer: Tokenizer, token: string, directory: string): number {
+  const id = tokenizer.tokenId(token);
+  if (id === undefined) {
+    throw new RangeError(
+      `Cannot load ${directory} as its tokenizer must have the token ${token}, which ends answers`,
+    );
+  }
+  return id;
+}
+
+/** `eos_token_id`: one id, a list of them, or none. */
+function parseStopTokens(
+  generation: Fields,
+  { decoder: { vocabulary } }: ModelConfig,
+): number[] {
+  const value = generation.get("eos_token_id") ?? [];
+  const ids: unknown[] = Array.isArray(value) ? value : [value];
+  return ids.map((id) => {
+    if (
+      typeof id !== "number" || !Number.isInteger(id) || id < 0 ||
+      id >= vocabulary
+    ) {
+      throw generation.error(
+        "eos_token_id",
+        `must be integers in [0, ${vocabulary - 1}]`,
+        value,
+      );
+    }
+    return id;
+  });
+}
