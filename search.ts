@@ -14,7 +14,7 @@
 import { compareRuns, printComparison, type Run } from "./cli/compare.ts";
 import { openEvaluators, searchBatchSize } from "./cli/evaluators.ts";
 import { runGSearch } from "./cli/gsearch.ts";
-import { loadModel, loadQuestions } from "./cli/load.ts";
+import { loadModel } from "./cli/load.ts";
 import {
   parseOptions,
   type SearchOptions,
@@ -22,8 +22,10 @@ import {
   USAGE,
 } from "./cli/options.ts";
 import { createStatusLine } from "./cli/progress.ts";
+import { loadQuestionSets } from "./cli/questions.ts";
 import { prepareDirectory, toJson, writeSchedule } from "./cli/results.ts";
 import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
+import { chooseMetric, printWords, speechLimits } from "./cli/words.ts";
 import {
   fastvSchedule,
   fullSchedule,
@@ -31,6 +33,7 @@ import {
   type Ranking,
   type Schedule,
 } from "./core/mod.ts";
+import { visionTokensOf } from "./eval/mod.ts";
 import { formatSchedule, formatSeconds } from "./report/mod.ts";
 import { checkEpsilon, type Evaluate } from "./search/mod.ts";
 
@@ -70,17 +73,13 @@ async function search(
     weightType: given.weights,
   });
   const { name, model } = loaded;
-  const { visionTokens, decoder: { layers } } = model.config;
+  const { layers } = model.config.decoder;
   const options = settleOptions(given, layers);
-  const calibration = await loadQuestions(
-    loaded,
-    options.calibration,
-    "calibration",
-    options.seed,
-  );
+  const { calibration, heldout } = await loadQuestionSets(loaded, options);
   checkEpsilon(options.criterion, calibration.samples.length);
-  // Always the same questions, so that results of different seeds compare.
-  const heldout = await loadQuestions(loaded, options.heldout, "heldout", 0);
+  const metric = chooseMetric(options.metric, heldout);
+  const images = [...calibration.images, ...heldout.images];
+  const visionTokens = visionTokensOf({ images }, model.config);
   await prepareDirectory(options.out);
   printHeader(loaded, calibration, heldout);
   await printAnswers(loaded, heldout);
@@ -94,6 +93,7 @@ async function search(
       pool.createEvaluator(heldout, {
         ranking,
         cache: false,
+        ...metric && { speech: speechLimits(loaded) },
         onProgress: (done, total) =>
           status.show(`${done} of ${total} held-out questions`),
       });
@@ -113,17 +113,14 @@ async function search(
     }
   }
 
-  const full = await judge(
-    "full model",
-    fullSchedule(layers, visionTokens),
-    options.ranking,
-  );
+  const all = fullSchedule(layers, visionTokens);
+  const full = await judge("full model", all, options.ranking);
   printKinds(heldout, full.evaluation);
   await printTau(loaded, calibration, signal);
 
   const { schedule, trials } = await runGSearch(
     name,
-    model.config,
+    all,
     pool.createEvaluator(calibration, {
       ranking: options.ranking,
       batchSize: searchBatchSize(loaded),
@@ -152,6 +149,7 @@ async function search(
   }
   const runs = await compareRuns(model, heldout, contenders, signal);
   printComparison(runs);
+  if (metric) printWords(metric, runs, heldout, loaded);
 
   const outcome = {
     model: name,

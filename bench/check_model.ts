@@ -7,7 +7,8 @@
  */
 // deno-lint-ignore-file no-console
 
-import { loadModel, loadQuestions } from "../cli/load.ts";
+import { loadModel } from "../cli/load.ts";
+import { loadQuestions } from "../cli/questions.ts";
 import { createStatusLine } from "../cli/progress.ts";
 import { printKinds, printTau } from "../cli/show.ts";
 import { fullSchedule } from "../core/mod.ts";

@@ -15,7 +15,8 @@
 import { cpus } from "node:os";
 import process from "node:process";
 import { parseArgs } from "@std/cli/parse-args";
-import { loadModel, loadQuestions } from "../cli/load.ts";
+import { loadModel } from "../cli/load.ts";
+import { loadQuestions } from "../cli/questions.ts";
 import {
   embedPrompts,
   embedTiles,

@@ -25,7 +25,8 @@ import {
   type Evaluation,
   kvCacheBytes,
 } from "../search/mod.ts";
-import { modelShape, type QuestionSet } from "./load.ts";
+import { modelShape } from "./load.ts";
+import type { QuestionSet } from "./questions.ts";
 
 /** A way to run the model, and what came of it on the held-out questions. */
 export interface Run {

@@ -3,7 +3,7 @@
  */
 // deno-lint-ignore-file no-console
 
-import { fullSchedule, type ModelConfig } from "../core/mod.ts";
+import type { Schedule } from "../core/mod.ts";
 import { formatSeconds } from "../report/mod.ts";
 import {
   type Criterion,
@@ -22,17 +22,17 @@ import { createStatusLine } from "./progress.ts";
  * search.jsonl and taking up the trials that are there already.
  *
  * @param name what the log calls the model
+ * @param all the schedule that removes nothing
  * @param evaluate runs it on the calibration questions
  * @throws the signal's reason, after printing what is known
  */
 export async function runGSearch(
   name: string,
-  config: ModelConfig,
+  all: Schedule,
   evaluate: Evaluate,
   { out, criterion, firstLayer, ranking }: SettledOptions,
   signal: AbortSignal,
 ): Promise<GSearchResult> {
-  const { visionTokens, decoder: { layers } } = config;
   const status = createStatusLine();
   console.log(
     `\nG-Search from layer ${firstLayer}, ranking by ${ranking}, criterion ${criterion.kind}, epsilon ${criterion.epsilon} ${
@@ -40,7 +40,7 @@ export async function runGSearch(
     }`,
   );
   status.show("full model on the calibration questions");
-  const full = await evaluate(fullSchedule(layers, visionTokens), { signal });
+  const full = await evaluate(all, { signal });
   status.clear();
 
   const path = `${out}/search.jsonl`;
@@ -58,8 +58,8 @@ export async function runGSearch(
   }
 
   const search = gSearch(evaluate, {
-    layers,
-    visionTokens,
+    layers: all.keep.length,
+    visionTokens: all.visionTokens,
     firstLayer,
     criterion,
     full,

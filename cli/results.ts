@@ -44,7 +44,8 @@ export async function prepareDirectory(out: string): Promise<void> {
 /** Writes the schedule and how it came about; the same search, the same file. */
 export async function writeSchedule(
   { model, full, reduced }: SearchOutcome,
-  { criterion, firstLayer, ranking, calibration, seed, out }: SettledOptions,
+  { criterion, firstLayer, ranking, calibration, data, seed, out }:
+    SettledOptions,
 ): Promise<void> {
   const { visionTokens, keep } = reduced.schedule;
   const file = {
@@ -55,7 +56,11 @@ export async function writeSchedule(
     meanKeepingRate: meanKeepingRate(reduced.schedule),
     ranking,
     positions: "original",
-    search: { method: "G-Search", criterion, firstLayer, calibration, seed },
+    search: {
+      ...{ method: "G-Search", criterion, firstLayer },
+      ...data.files.length > 0 && { data },
+      ...{ calibration, seed },
+    },
     heldout: {
       samples: full.evaluation.total,
       fullAccuracy: full.accuracy,

@@ -10,9 +10,12 @@
 
 import {
   askPrefixes,
+  type Context,
   type DecoderState,
   type Indices,
   predictNextToken,
+  prefill,
+  type Prompt,
   type ReductionOptions,
   runDecoder,
   scaleSchedule,
@@ -25,6 +28,7 @@ import type { SampleResult } from "../search/evaluate.ts";
 import { type Batch, type BatchSet, forcedPrompt } from "./batches.ts";
 import { createImageStore } from "./images.ts";
 import { scoreAnswer } from "./metrics.ts";
+import { speakAnswers, type SpeechLimits } from "./spoken.ts";
 
 /** How batches are run. */
 export interface BatchOptions extends ReductionOptions {
@@ -33,6 +37,11 @@ export interface BatchOptions extends ReductionOptions {
    * change. Costs B·S·D floats per sample; worth it in a search. Default true.
    */
   readonly cache?: boolean;
+  /**
+   * Where to end what the model says by itself, if it is to be heard as well:
+   * `said` of the results. Costs another run from layer 0 on.
+   */
+  readonly speech?: SpeechLimits;
 }
 
 /** How one batch is run. */
@@ -79,6 +88,24 @@ export function createBatchRunner(
   const cached = new Map<Batch, EnteringState>();
   const last = model.decoder.layers.length - 1;
 
+  /** Computes something of the batch from where it enters a layer unreduced. */
+  function ask<T>(
+    batch: Batch,
+    { prompts, depth, reduction }: {
+      readonly prompts: readonly Prompt[];
+      readonly depth: number;
+      readonly reduction: ReductionOptions;
+    },
+    compute: (state: DecoderState) => T,
+  ): T {
+    const places = batch.map(({ image }) => image);
+    const prefixes = store.prefixes(places, prompts, depth);
+    const samples = batch.map(({ number }) => number);
+    return backend.scope(() =>
+      compute(askPrefixes(model, prefixes, prompts, { ...reduction, samples }))
+    );
+  }
+
   /** The batch as it enters layer `to`. */
   function enter(
     batch: Batch,
@@ -91,21 +118,11 @@ export function createBatchRunner(
       ? Math.min(to, unreducedLayers(schedule))
       : 0;
     const prompts = batch.map(forcedPrompt);
-    const prefixes = store.prefixes(
-      batch.map(({ image }) => image),
-      prompts,
-      depth,
-    );
-    const state = backend.scope(() =>
-      runDecoder(
-        model,
-        askPrefixes(model, prefixes, prompts, {
-          ...reduction,
-          samples: batch.map(({ number }) => number),
-        }),
-        schedule,
-        { ...reduction, from: depth, to },
-      )
+    const state = ask(
+      batch,
+      { prompts, depth, reduction },
+      (asked) =>
+        runDecoder(model, asked, schedule, { ...reduction, from: depth, to }),
     );
     return { state, keep: schedule.keep.slice(0, to), reduction };
   }
@@ -156,7 +173,12 @@ export function createBatchRunner(
   /** Logits of each token of the samples' answers of A, shape [B, A, V]. */
   function computeLogits(
     batch: Batch,
-    { schedule, fixedLayers = 0, cache = true, ...reduction }: BatchRun,
+    schedule: Schedule,
+    { fixedLayers, cache, reduction }: {
+      readonly fixedLayers: number;
+      readonly cache: boolean;
+      readonly reduction: ReductionOptions;
+    },
   ): Tensor {
     // The last layer computes less than a state holds: it is always run.
     const fixed = Math.min(fixedLayers, last);
@@ -174,17 +196,41 @@ export function createBatchRunner(
     }
   }
 
-  return async (place, run) => {
+  /** Where the model begins to answer the batch's questions. */
+  function startAnswers(
+    batch: Batch,
+    schedule: Schedule,
+    reduction: ReductionOptions,
+  ): Context {
+    const prompts = batch.map(({ prompt }) => prompt);
+    return ask(
+      batch,
+      { prompts, depth: 0, reduction },
+      (asked) => prefill(model, asked, schedule, reduction),
+    );
+  }
+
+  return async (
+    place,
+    { schedule: given, fixedLayers = 0, cache = true, speech, ...reduction },
+  ) => {
     const batch = batches[place];
     const [{ image }] = batch;
     const N = images[image].length * model.config.visionTokens;
-    const schedule = scaleSchedule(run.schedule, N);
-    const logits = computeLogits(batch, { ...run, schedule });
+    const schedule = scaleSchedule(given, N);
+    const options = { fixedLayers, cache, reduction };
+    const logits = computeLogits(batch, schedule, options);
     const values = await backend.read(logits);
     backend.free([logits]);
+    const said = speech && await speakAnswers(
+      model,
+      startAnswers(batch, schedule, reduction),
+      speech,
+    );
     return batch.map(({ number, answer }, b) => ({
       index: number,
       ...scoreAnswer(values, b, model.config.decoder.vocabulary, answer),
+      ...said && { said: said[b] },
     }));
   };
 }

@@ -31,6 +31,7 @@ export * from "./metrics.ts";
 export * from "./pool.ts";
 export * from "./questions.ts";
 export * from "./scenes.ts";
+export * from "./spoken.ts";
 export * from "./statistics.ts";
 export * from "./task.ts";
 export * from "./timing.ts";

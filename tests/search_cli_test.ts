@@ -307,8 +307,8 @@ testIn(
         /^Cannot read data\/malformed.jsonl as line 2 is wrong: it is not JSON: .*$/,
       ],
       [
-        [...small, "--calibration=data/long.jsonl"],
-        /^Cannot use question 1 of data\/long.jsonl as its answer must be one known token: current answer is "word2 word3"$/,
+        [...small, "--data=data/blank.jsonl"],
+        /^Cannot use data\/heldout.jsonl as all its questions must have an image: 2 have none, with ids 1, 3$/,
       ],
       [
         [...small, "--calibration=data/unknown.jsonl"],
