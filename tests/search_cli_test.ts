@@ -237,6 +237,31 @@ testIn(
 );
 
 testIn(
+  "search.ts splits the file of a data set, and judges what the model says by itself",
+  async (place) => {
+    await writeQuestions(`${place}/data`, "many.jsonl", 40, 3);
+    const args = ["--model=model", "--criterion=loss", "--epsilon=0.5"];
+    const out = await succeed(place, [
+      ...args,
+      ...["--data=data/many.jsonl", "--calibration=10", "--device=reference"],
+    ]);
+    assertMatch(out, /^calibration  10 questions about 1 images$/m);
+    assertMatch(out, /^held-out     30 questions about 3 images$/m);
+    const [, table] = out.split("The same runs in the model's own words:");
+    assertMatch(table, /^ +same words +accuracy$/m);
+    assertMatch(table, /^G-Search +\d+\.\d % +\d+\.\d %$/m);
+    const { search } = JSON.parse(await read(place, "out/schedule.json"));
+    assertEquals(search.data.files, ["data/many.jsonl"]);
+
+    const silent = await succeed(place, [
+      ...args,
+      ...["--data=data/many.jsonl", "--metric=none", "--calibration=10"],
+    ]);
+    assertEquals(silent.includes("own words"), false);
+  },
+);
+
+testIn(
   "search.ts runs a model of two layers, which FastV cannot reduce",
   async (place) => {
     await writeSmallModel(`${place}/two`, 2);
@@ -268,7 +293,12 @@ testIn(
       JSON.stringify({ image, question: text, answer });
     await ask("unreadable.jsonl", question("image.png", "word1 ?", "word2"));
     await ask("gone.jsonl", question("gone.png", "word1 ?", "word2"));
-    await ask("long.jsonl", question("image0.png", "word1 ?", "word2 word3"));
+    await ask(
+      "many.jsonl",
+      ...["image0.png", "image1.png"].map((image) =>
+        question(image, "word1 ?", "word2 word3")
+      ),
+    );
     await ask("unknown.jsonl", question("image0.png", "word99 ?", "word2"));
     await ask(
       "malformed.jsonl",
@@ -292,7 +322,7 @@ testIn(
       ],
       [
         ["--model=model"],
-        /^Cannot ask model the questions of the embedded task as its images must have 96 pixels a side: current value is 16; use --calibration FILE and --heldout FILE$/,
+        /^Cannot ask model the questions of the embedded task as its images must have 96 pixels a side: current value is 16; use --data FILE$/,
       ],
       [
         [...small, "--heldout=data/gone.jsonl"],
@@ -307,8 +337,8 @@ testIn(
         /^Cannot read data\/malformed.jsonl as line 2 is wrong: it is not JSON: .*$/,
       ],
       [
-        [...small, "--data=data/blank.jsonl"],
-        /^Cannot use data\/heldout.jsonl as all its questions must have an image: 2 have none, with ids 1, 3$/,
+        [...small, "--data=data/many.jsonl"],
+        /^Cannot take questions from data\/calibration.jsonl as --data names the file of all$/,
       ],
       [
         [...small, "--calibration=data/unknown.jsonl"],
