@@ -25,7 +25,11 @@ import { createStatusLine } from "./cli/progress.ts";
 import { loadQuestionSets } from "./cli/questions.ts";
 import { prepareDirectory, toJson, writeSchedule } from "./cli/results.ts";
 import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
-import { chooseMetric, printWords, speechLimits } from "./cli/words.ts";
+import {
+  chooseMetric,
+  generationLimits,
+  printGenerated,
+} from "./cli/generated.ts";
 import {
   fastvSchedule,
   fullSchedule,
@@ -93,7 +97,7 @@ async function search(
       pool.createEvaluator(heldout, {
         ranking,
         cache: false,
-        ...metric && { speech: speechLimits(loaded) },
+        ...metric && { generate: generationLimits(loaded) },
         onProgress: (done, total) =>
           status.show(`${done} of ${total} held-out questions`),
       });
@@ -149,7 +153,7 @@ async function search(
   }
   const runs = await compareRuns(model, heldout, contenders, signal);
   printComparison(runs);
-  if (metric) printWords(metric, runs, heldout, loaded);
+  if (metric) printGenerated(metric, runs, heldout, loaded);
 
   const outcome = {
     model: name,

@@ -13,7 +13,7 @@ import {
 } from "../core/mod.ts";
 import type { Criterion } from "../search/mod.ts";
 import { DEVICE_CHOICES, type DeviceChoice } from "./device.ts";
-import { METRIC_CHOICES, type MetricChoice } from "./words.ts";
+import { METRIC_CHOICES, type MetricChoice } from "./generated.ts";
 
 /** Where questions come from: so many of the embedded task, or a file. */
 export type QuestionSource = { readonly count: number } | {
@@ -44,7 +44,7 @@ export interface SearchOptions {
   readonly calibration: QuestionSource;
   /** What the result is judged on. */
   readonly heldout: QuestionSource;
-  /** By what answers in words are judged there. */
+  /** How generated answers are judged there. */
   readonly metric: MetricChoice;
   /** When a schedule is as good as the full model. */
   readonly criterion: Criterion;
@@ -131,10 +131,10 @@ model, with random ranking at the same counts, and with FastV.
                        or of the embedded task; or a file of their own (default:
                        ${DEFAULT_COUNTS.calibration})
   --heldout N|FILE     questions to judge the result on (default: ${DEFAULT_COUNTS.heldout})
-  --metric NAME        how answers in the model's own words are judged on the
-                       latter: vqa, gqa, pope, choice, relaxed, anls, mme,
-                       exact, none, or auto: as the benchmark does, where
-                       answers have several tokens (default: auto)
+  --metric NAME        how generated answers to the latter are judged: vqa,
+                       gqa, pope, choice, relaxed, anls, mme, exact, none, or
+                       auto: as the benchmark does, where answers have several
+                       tokens (default: auto)
   --criterion KIND     when a schedule is as good as the full model (default:
                        bound)
                        accuracy  mean accuracy falls by at most epsilon points

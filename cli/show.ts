@@ -10,12 +10,12 @@ import {
   fullSchedule,
   prefill,
 } from "../core/mod.ts";
-import { accuracy, attentionByLayer, speakAnswers } from "../eval/mod.ts";
+import { accuracy, attentionByLayer, generateAnswers } from "../eval/mod.ts";
 import { formatBar, formatPercent, formatTable } from "../report/mod.ts";
 import { type Evaluation, neighbouringTau } from "../search/mod.ts";
 import type { LoadedModel } from "./load.ts";
 import type { QuestionSet } from "./questions.ts";
-import { speechLimits } from "./words.ts";
+import { generationLimits } from "./generated.ts";
 
 /** Device, model and question counts. */
 export function printHeader(
@@ -24,8 +24,14 @@ export function printHeader(
   heldout: QuestionSet,
 ): void {
   const { layers, width, heads } = config.decoder;
-  const describe = ({ samples, images }: QuestionSet): string =>
-    `${samples.length} questions about ${images.length} images`;
+  const describe = ({ samples, images }: QuestionSet): string => {
+    const most = images.reduce(
+      (most, tiles) => Math.max(most, tiles.length),
+      0,
+    );
+    const tiles = most > 1 ? ` of up to ${most} tiles` : "";
+    return `${samples.length} questions about ${images.length} images${tiles}`;
+  };
   console.log(`device       ${backend.name}`);
   console.log(
     `model        ${name}: ${config.visionTokens} vision tokens, ${layers} decoder layers of width ${width} with ${heads} heads`,
@@ -50,7 +56,11 @@ export async function printAnswers(
       const state = embedPrompts(model, vision, [prompt]);
       return prefill(model, state, fullSchedule(L, vision.shape[1]));
     });
-    const [ids] = await speakAnswers(model, context, speechLimits(loaded));
+    const [ids] = await generateAnswers(
+      model,
+      context,
+      generationLimits(loaded),
+    );
     const said = tokenizer.decode(ids, { skipSpecial: true }).trim();
     const mark = said === answer ? "right" : `the right answer is ${answer}`;
     const asked = question.replaceAll("\n", " ");

@@ -79,8 +79,9 @@ export interface Prompt {
   readonly after: readonly number[];
   /**
    * Tokens of an answer that the model is made to give (teacher forcing). They
-   * follow the instruction and rank no vision tokens, so that nothing before
-   * them differs from a run without them. Default none.
+   * follow the instruction and rank no vision tokens: what comes before them is
+   * as without them, but for frequencies where these depend on the length.
+   * Default none.
    */
   readonly forced?: readonly number[];
 }

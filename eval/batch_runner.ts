@@ -28,7 +28,7 @@ import type { SampleResult } from "../search/evaluate.ts";
 import { type Batch, type BatchSet, forcedPrompt } from "./batches.ts";
 import { createImageStore } from "./images.ts";
 import { scoreAnswer } from "./metrics.ts";
-import { speakAnswers, type SpeechLimits } from "./spoken.ts";
+import { generateAnswers, type GenerationLimits } from "./generated.ts";
 
 /** How batches are run. */
 export interface BatchOptions extends ReductionOptions {
@@ -38,10 +38,10 @@ export interface BatchOptions extends ReductionOptions {
    */
   readonly cache?: boolean;
   /**
-   * Where to end what the model says by itself, if it is to be heard as well:
-   * `said` of the results. Costs another run from layer 0 on.
+   * Has the model generate an answer to each sample as well, which costs
+   * another run from layer 0 on, and where these end. Default: it does not.
    */
-  readonly speech?: SpeechLimits;
+  readonly generate?: GenerationLimits;
 }
 
 /** How one batch is run. */
@@ -212,7 +212,7 @@ export function createBatchRunner(
 
   return async (
     place,
-    { schedule: given, fixedLayers = 0, cache = true, speech, ...reduction },
+    { schedule: given, fixedLayers = 0, cache = true, generate, ...reduction },
   ) => {
     const batch = batches[place];
     const [{ image }] = batch;
@@ -222,15 +222,15 @@ export function createBatchRunner(
     const logits = computeLogits(batch, schedule, options);
     const values = await backend.read(logits);
     backend.free([logits]);
-    const said = speech && await speakAnswers(
+    const generated = generate && await generateAnswers(
       model,
       startAnswers(batch, schedule, reduction),
-      speech,
+      generate,
     );
     return batch.map(({ number, answer }, b) => ({
       index: number,
       ...scoreAnswer(values, b, model.config.decoder.vocabulary, answer),
-      ...said && { said: said[b] },
+      ...generated && { generated: generated[b] },
     }));
   };
 }

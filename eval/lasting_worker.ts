@@ -146,16 +146,16 @@ export class LastingWorker implements Disposable {
 
   /** Reads a tensor for a thread that needs it. */
   async #sendTensor(thread: Thread, name: string): Promise<void> {
-    const send = (result: TensorResult): void => {
-      // A copy, as whoever gave a tensor may have kept it.
+    const send = (result: TensorResult, moved: ArrayBufferLike[]): void => {
       if (this.#thread === thread) {
-        post(thread, { kind: "tensor", name, ...result });
+        post(thread, { kind: "tensor", name, ...result }, moved);
       }
     };
     try {
-      send({ values: await this.#source.tensors.read(name) });
+      const values = await this.#source.tensors.read(name);
+      send({ values }, [values.buffer]);
     } catch (error) {
-      send({ error });
+      send({ error }, []);
     }
   }
 
@@ -190,6 +190,11 @@ export class LastingWorker implements Disposable {
   }
 }
 
-function post({ worker }: Thread, request: WorkerRequest): void {
-  worker.postMessage(request);
+/** Buffers that are moved leave this thread; all else is copied. */
+function post(
+  { worker }: Thread,
+  request: WorkerRequest,
+  moved: ArrayBufferLike[] = [],
+): void {
+  worker.postMessage(request, moved as ArrayBuffer[]);
 }

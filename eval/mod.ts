@@ -31,7 +31,7 @@ export * from "./metrics.ts";
 export * from "./pool.ts";
 export * from "./questions.ts";
 export * from "./scenes.ts";
-export * from "./spoken.ts";
+export * from "./generated.ts";
 export * from "./statistics.ts";
 export * from "./task.ts";
 export * from "./timing.ts";

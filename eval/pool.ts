@@ -3,9 +3,8 @@
  * sample set on one thread.
  *
  * What it costs: every worker holds the weights as its backend stores them,
- * once. They are read from the checkpoint when a worker needs them, one tensor
- * at a time, of which there are two copies in 32 bits for a moment; the pool
- * itself holds none.
+ * once, and while it loads them one tensor in 32 bits besides, which is read
+ * when the worker comes to it and moved there. The pool itself holds none.
  *
  * Results do not depend on the number of workers, to the last bit: batches are
  * made once for the whole set, and a worker gets whole batches, so that what is

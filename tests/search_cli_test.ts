@@ -237,7 +237,7 @@ testIn(
 );
 
 testIn(
-  "search.ts splits the file of a data set, and judges what the model says by itself",
+  "search.ts splits the file of a data set, and judges generated answers",
   async (place) => {
     await writeQuestions(`${place}/data`, "many.jsonl", 40, 3);
     const args = ["--model=model", "--criterion=loss", "--epsilon=0.5"];
@@ -245,9 +245,11 @@ testIn(
       ...args,
       ...["--data=data/many.jsonl", "--calibration=10", "--device=reference"],
     ]);
-    assertMatch(out, /^calibration  10 questions about 1 images$/m);
-    assertMatch(out, /^held-out     30 questions about 3 images$/m);
-    const [, table] = out.split("The same runs in the model's own words:");
+    assertMatch(out, /^calibration +10 questions about 1 images$/m);
+    assertMatch(out, /^held-out +30 questions about 3 images$/m);
+    const [, table] = out.split(
+      "The same runs by the answers that they generate:",
+    );
     assertMatch(table, /^ +same words +accuracy$/m);
     assertMatch(table, /^G-Search +\d+\.\d % +\d+\.\d %$/m);
     const { search } = JSON.parse(await read(place, "out/schedule.json"));
@@ -257,7 +259,7 @@ testIn(
       ...args,
       ...["--data=data/many.jsonl", "--metric=none", "--calibration=10"],
     ]);
-    assertEquals(silent.includes("own words"), false);
+    assertEquals(silent.includes("same words"), false);
   },
 );
 

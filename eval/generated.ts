@@ -1,6 +1,5 @@
 /**
- * What a model says by itself: answers generated greedily, for metrics that
- * compare words.
+ * Answers that a model generates by itself, for metrics that compare words.
  *
  * This module is browser compatible.
  */
@@ -14,7 +13,7 @@ import {
 } from "../core/mod.ts";
 
 /** Where an answer ends. */
-export interface SpeechLimits {
+export interface GenerationLimits {
   /** Tokens that end it, and are not part of it. */
   readonly stopTokens: readonly number[];
   /** The most tokens that it has. */
@@ -27,10 +26,10 @@ export interface SpeechLimits {
  * @param context where to begin; freed on the way
  * @returns token ids of each answer
  */
-export async function speakAnswers(
+export async function generateAnswers(
   model: VisionLanguageModel,
   context: Context,
-  { stopTokens, maxTokens }: SpeechLimits,
+  { stopTokens, maxTokens }: GenerationLimits,
 ): Promise<number[][]> {
   const { backend } = model;
   const [B, , V] = context.logits.shape;
@@ -46,7 +45,7 @@ export async function speakAnswers(
       if (!ended[b]) answers[b].push(id);
     }
     if (ended.every(Boolean) || length === maxTokens) break;
-    // Those that have ended go on unheard.
+    // Those that have ended go on, and what they add is dropped.
     const { context: longer } = backend.scope(() =>
       extend(model, context, next.map((id) => [id]))
     );

@@ -1,5 +1,5 @@
-// Answers in a model's own words, generated in batches and in workers, and the
-// benchmarks' measures of them.
+// Answers that a model generates, in batches and in workers, and the benchmarks'
+// measures of them.
 
 import {
   assert,
@@ -9,10 +9,10 @@ import {
 } from "@std/assert";
 import {
   chooseMetric,
-  METRIC_CHOICES,
+  type MetricChoice,
   type MetricName,
-  scoreWords,
-} from "../cli/words.ts";
+  scoreGenerated,
+} from "../cli/generated.ts";
 import {
   createReferenceBackend,
   embedPrompts,
@@ -63,7 +63,7 @@ async function sayAlone(
   return said;
 }
 
-Deno.test("createEvaluator() hears what the model says by itself, beside what it always gives", async () => {
+Deno.test("createEvaluator() generates answers, beside what it always gives", async () => {
   const whole = await Promise.all([0, 1, 2].map((i) => sayAlone(i, [])));
   // One of them stops in the middle, the others when and if they come to it.
   const stopTokens = [whole[1][2]];
@@ -71,16 +71,16 @@ Deno.test("createEvaluator() hears what the model says by itself, beside what it
     [0, 1, 2].map((i) => sayAlone(i, stopTokens)),
   );
   assert(expected[1].length < 3);
-  const speech = { stopTokens, maxTokens: 6 };
-  const evaluate = createEvaluator(model, set, { speech });
+  const limits = { stopTokens, maxTokens: 6 };
+  const evaluate = createEvaluator(model, set, { generate: limits });
   const silent = createEvaluator(model, set);
   const { samples } = await evaluate(schedule);
   assertEquals(
-    samples.map(({ index, said }) => ({ index, said })),
-    expected.map((said, index) => ({ index, said })),
+    samples.map(({ index, generated }) => ({ index, generated })),
+    expected.map((generated, index) => ({ index, generated })),
   );
   assertEquals(
-    samples.map(({ said: _, ...result }) => result),
+    samples.map(({ generated: _, ...result }) => result),
     (await silent(schedule)).samples,
   );
   // Nothing of it is kept.
@@ -89,14 +89,14 @@ Deno.test("createEvaluator() hears what the model says by itself, beside what it
   assertEquals(tracking.live(), before);
 
   using pool = createEvaluatorPool(source, 2, { device: "reference" });
-  const inPool = pool.createEvaluator(set, { speech });
+  const inPool = pool.createEvaluator(set, { generate: limits });
   assertEquals((await inPool(schedule)).samples, samples);
 });
 
 const tokenizer: Pick<Tokenizer, "decode"> = {
   decode: ([index]) => ANSWERS[index],
 };
-/** What was said, by "token". */
+/** Texts of "tokens". */
 let ANSWERS: string[] = [];
 
 function score(
@@ -105,11 +105,11 @@ function score(
   questions: Partial<Question>[],
 ): number {
   ANSWERS = answers;
-  return scoreWords(metric, {
+  return scoreGenerated(metric, {
     // In any order.
     samples: answers.map((_, index) => ({
       index,
-      said: [index],
+      generated: [index],
       correct: false,
       loss: 0,
     })).reverse(),
@@ -120,7 +120,7 @@ function score(
   });
 }
 
-Deno.test("scoreWords() measures as each benchmark does", () => {
+Deno.test("scoreGenerated() measures as each benchmark does", () => {
   const people = ["yes", "yes", "no", ...Array(7).fill("maybe")];
   assertAlmostEquals(
     score("vqa", [" Maybe.", "no"], [{ answers: people }, { answers: people }]),
@@ -182,12 +182,14 @@ Deno.test("scoreWords() measures as each benchmark does", () => {
 
 Deno.test("chooseMetric() takes the benchmark's where answers have several tokens", () => {
   const choose = (
-    choice: typeof METRIC_CHOICES[number],
+    choice: MetricChoice,
     format: "gqa" | "jsonl" | null,
     answer: number[],
+    choices?: string[],
   ) => {
     const question: Question = {
       ...{ id: "1", image: "a", question: "?", answers: ["x"] },
+      ...choices && { choices },
     };
     const dataset = format && { format, questions: [question] };
     const [{ prompt }] = set.samples;
@@ -205,4 +207,6 @@ Deno.test("chooseMetric() takes the benchmark's where answers have several token
   assertEquals(choose("vqa", "gqa", [5]), "vqa");
   assertThrows(() => choose("vqa", null, [5]), RangeError, "from a file");
   assertThrows(() => choose("choice", "gqa", [5]), RangeError, "have choices");
+  assertThrows(() => choose("mme", "gqa", [5]), RangeError, "2 answers");
+  assertEquals(choose("auto", "jsonl", [5, 6], ["a", "b"]), "choice");
 });

@@ -1,5 +1,5 @@
 /**
- * How good the answers are that a model says by itself, as the benchmark of the
+ * How good the answers are that a model generates, as the benchmark of the
  * questions measures it.
  */
 // deno-lint-ignore-file no-console
@@ -8,15 +8,15 @@ import {
   accuracy,
   anls,
   choiceLetter,
+  type GenerationLimits,
   gqaCorrect,
   mmeScores,
   popeScores,
   popeYesNo,
   relaxedCorrect,
-  type SpeechLimits,
   vqaAccuracy,
 } from "../eval/mod.ts";
-import type { DatasetFormat, Question, Tokenizer } from "../io/mod.ts";
+import type { Dataset, DatasetFormat, Question, Tokenizer } from "../io/mod.ts";
 import { formatPercent, formatTable } from "../report/mod.ts";
 import type { Evaluation } from "../search/mod.ts";
 import type { LoadedModel } from "./load.ts";
@@ -34,7 +34,7 @@ export type MetricName =
   | "exact";
 
 /** An answer in words, and what was asked. */
-interface Spoken {
+interface GeneratedAnswer {
   readonly answer: string;
   readonly question: Question;
 }
@@ -44,7 +44,7 @@ interface Metric {
   /** What tables call it. */
   readonly title: string;
   /** Of all answers together, in [0, 1]; of MME in [0, 200]. */
-  readonly score: (answers: readonly Spoken[]) => number;
+  readonly score: (answers: readonly GeneratedAnswer[]) => number;
 }
 
 const METRICS: Readonly<Record<MetricName, Metric>> = {
@@ -59,8 +59,8 @@ const METRICS: Readonly<Record<MetricName, Metric>> = {
   ),
   pope: {
     title: "POPE F1",
-    score: (spoken) =>
-      popeScores(spoken.map(({ answer, question }) => ({
+    score: (answers) =>
+      popeScores(answers.map(({ answer, question }) => ({
         answer,
         label: popeYesNo(question.answers[0]),
       }))).f1,
@@ -78,8 +78,8 @@ const METRICS: Readonly<Record<MetricName, Metric>> = {
   anls: mean("ANLS", (answer, { answers }) => anls(answer, answers)),
   mme: {
     title: "MME score",
-    score: (spoken) =>
-      mmeScores(spoken.map(({ answer, question }) => ({
+    score: (answers) =>
+      mmeScores(answers.map(({ answer, question }) => ({
         answer,
         image: String(question.image),
         label: popeYesNo(question.answers[0]),
@@ -119,11 +119,11 @@ function mean(
 ): Metric {
   return {
     title,
-    score: (spoken) =>
-      spoken.reduce(
+    score: (answers) =>
+      answers.reduce(
         (sum, { answer, question }) => sum + Number(score(answer, question)),
         0,
-      ) / spoken.length,
+      ) / answers.length,
   };
 }
 
@@ -139,40 +139,49 @@ export function chooseMetric(
   { dataset, samples }: QuestionSet,
 ): MetricName | null {
   if (choice === "none") return null;
-  const isSingle = samples.every(({ answer }) => answer.length === 1);
   if (choice === "auto") {
-    return dataset === null || isSingle ? null : METRIC_OF[dataset.format];
+    const isSingle = samples.every(({ answer }) => answer.length === 1);
+    if (dataset === null || isSingle) return null;
   }
   if (dataset === null) {
     throw new RangeError(
       `Cannot use --metric ${choice} as the questions must be from a file`,
     );
   }
-  if (
-    choice === "choice" && dataset.questions.some(({ choices }) => !choices)
-  ) {
+  const metric = choice === "auto" ? metricOf(dataset) : choice;
+  const { questions } = dataset;
+  if (metric === "choice" && questions.some(({ choices }) => !choices)) {
     throw new RangeError(
       "Cannot use --metric choice as all questions must have choices",
     );
   }
-  return choice;
+  // What a metric lacks is found now, and not after the search.
+  METRICS[metric].score(
+    questions.map((question) => ({ answer: question.answers[0], question })),
+  );
+  return metric;
 }
 
-/** Longer answers than benchmarks ask for. */
+function metricOf({ format, questions }: Dataset): MetricName {
+  const isChoice = questions.every(({ choices }) => choices !== undefined);
+  return isChoice ? "choice" : METRIC_OF[format];
+}
+
+/** More than the answers of benchmarks have. */
 const MAX_TOKENS = 32;
 
 /** Where a model's answers end. */
-export function speechLimits(
+export function generationLimits(
   { stopTokens, maxTokens }: LoadedModel,
-): SpeechLimits {
+): GenerationLimits {
   return {
     stopTokens,
     maxTokens: Math.min(maxTokens ?? MAX_TOKENS, MAX_TOKENS),
   };
 }
 
-/** The score of what was said in an evaluation of a set from a file. */
-export function scoreWords(
+/** The score of the answers generated in an evaluation of a set from a file. */
+export function scoreGenerated(
   metric: MetricName,
   { samples }: Evaluation,
   { dataset, tokenizer }: {
@@ -180,11 +189,11 @@ export function scoreWords(
     readonly tokenizer: Tokenizer;
   },
 ): number {
-  const spoken = samples.map(({ index, said }) => ({
-    answer: tokenizer.decode(said!, { skipSpecial: true }).trim(),
+  const answers = samples.map(({ index, generated }) => ({
+    answer: tokenizer.decode(generated!, { skipSpecial: true }).trim(),
     question: dataset.questions[index],
   }));
-  return METRICS[metric].score(spoken);
+  return METRICS[metric].score(answers);
 }
 
 /** A run on held-out questions. */
@@ -193,8 +202,8 @@ interface NamedRun {
   readonly evaluation: Evaluation;
 }
 
-/** The table of all runs: what the model says, beside forced answers. */
-export function printWords(
+/** The table of all runs: generated answers, beside forced ones. */
+export function printGenerated(
   metric: MetricName,
   runs: readonly NamedRun[],
   { dataset }: QuestionSet,
@@ -202,12 +211,14 @@ export function printWords(
 ): void {
   const format = (score: number): string =>
     metric === "mme" ? score.toFixed(1) : formatPercent(score);
-  console.log("\nThe same runs in the model's own words:");
+  console.log("\nThe same runs by the answers that they generate:");
   console.log(formatTable([
     ["", METRICS[metric].title, "accuracy"],
     ...runs.map(({ name, evaluation }) => [
       name,
-      format(scoreWords(metric, evaluation, { dataset: dataset!, tokenizer })),
+      format(
+        scoreGenerated(metric, evaluation, { dataset: dataset!, tokenizer }),
+      ),
       formatPercent(accuracy(evaluation.samples)),
     ]),
   ]));
