@@ -116,7 +116,7 @@ export class LastingWorker implements Disposable {
           whenFree(data.lock, watch.signal, () => onDeath("its thread ended"));
           break;
         case "read":
-          this.#sendTensor(thread, data.name);
+          this.#sendTensor(thread, data);
           break;
         default:
           this.#settle(data);
@@ -145,14 +145,17 @@ export class LastingWorker implements Disposable {
   }
 
   /** Reads a tensor for a thread that needs it. */
-  async #sendTensor(thread: Thread, name: string): Promise<void> {
+  async #sendTensor(
+    thread: Thread,
+    { number, args }: Extract<WorkerReply, { kind: "read" }>,
+  ): Promise<void> {
     const send = (result: TensorResult, moved: ArrayBufferLike[]): void => {
       if (this.#thread === thread) {
-        post(thread, { kind: "tensor", name, ...result }, moved);
+        post(thread, { kind: "tensor", number, ...result }, moved);
       }
     };
     try {
-      const values = await this.#source.tensors.read(name);
+      const values = await this.#source.tensors.read(...args);
       send({ values }, [values.buffer]);
     } catch (error) {
       send({ error }, []);

@@ -34,7 +34,8 @@ export type TensorResult =
 /** What became of a tensor that the worker asked for. */
 export type TensorMessage = TensorResult & {
   readonly kind: "tensor";
-  readonly name: string;
+  /** Which time of asking this answers. */
+  readonly number: number;
 };
 
 /** The worker's share of a sample set. */
@@ -67,8 +68,12 @@ export type WorkerRequest =
 export type WorkerReply =
   /** Once: it holds this lock, as long as it lives. */
   | { readonly kind: "alive"; readonly lock: string }
-  /** It needs a tensor of the checkpoint. */
-  | { readonly kind: "read"; readonly name: string }
+  /** It needs what `TensorStore.read` gives, for the so-manieth time. */
+  | {
+    readonly kind: "read";
+    readonly number: number;
+    readonly args: Parameters<TensorStore["read"]>;
+  }
   /** The batch was run. */
   | { readonly kind: "results"; readonly results: readonly SampleResult[] }
   /** The batch could not be run, and never can. */

@@ -7,6 +7,7 @@
 
 import {
   loadVisionLanguageModel,
+  type TensorStore,
   type VisionLanguageModel,
 } from "../core/mod.ts";
 import { createBatchRunner, type RunBatch } from "./batch_runner.ts";
@@ -29,8 +30,9 @@ const scope = globalThis as unknown as {
 };
 
 let model: Promise<VisionLanguageModel>;
-/** Of tensors that were asked for, who takes the answer. */
-const waiting = new Map<string, (message: TensorMessage) => void>();
+/** Who takes each answer from the checkpoint, by the number of the question. */
+const readers = new Map<number, (message: TensorMessage) => void>();
+let reads = 0;
 /** By the number of the set. */
 const runners = new Map<number, Promise<RunBatch>>();
 
@@ -42,7 +44,9 @@ scope.onmessage = ({ data }) => {
       model.catch(() => {});
       break;
     case "tensor":
-      waiting.get(data.name)!(data);
+      readers.get(data.number)!(data);
+      // What was read is not to be held here.
+      readers.delete(data.number);
       break;
     case "add":
       add(data);
@@ -70,15 +74,17 @@ async function load(
   });
 }
 
-/** Asks the pool for a tensor. */
-function read(name: string): Promise<Float32Array> {
+/** Has the pool read the checkpoint. */
+function read(
+  ...args: Parameters<TensorStore["read"]>
+): Promise<Float32Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Float32Array>();
-  waiting.set(name, (message) => {
-    waiting.delete(name);
+  const number = reads++;
+  readers.set(number, (message) => {
     if ("error" in message) reject(message.error);
     else resolve(message.values);
   });
-  scope.postMessage({ kind: "read", name });
+  scope.postMessage({ kind: "read", number, args });
   return promise;
 }
 
