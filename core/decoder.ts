@@ -106,7 +106,7 @@ export function decoderLayerAnswer(
   return { leaving, past };
 }
 
-/** Tokens that an answer's are read off at: one, and those of a forced answer. */
+/** The last instruction token, and those of a forced answer: an answer's rows. */
 export function answerRows(
   { hidden, forced = 0 }: Pick<DecoderState, "hidden" | "forced">,
 ): Span {

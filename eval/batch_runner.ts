@@ -12,10 +12,10 @@ import {
   askPrefixes,
   type Context,
   type DecoderState,
+  embedPrompts,
   type Indices,
   predictNextToken,
   prefill,
-  type Prompt,
   type ReductionOptions,
   runDecoder,
   scaleSchedule,
@@ -88,24 +88,6 @@ export function createBatchRunner(
   const cached = new Map<Batch, EnteringState>();
   const last = model.decoder.layers.length - 1;
 
-  /** Computes something of the batch from where it enters a layer unreduced. */
-  function ask<T>(
-    batch: Batch,
-    { prompts, depth, reduction }: {
-      readonly prompts: readonly Prompt[];
-      readonly depth: number;
-      readonly reduction: ReductionOptions;
-    },
-    compute: (state: DecoderState) => T,
-  ): T {
-    const places = batch.map(({ image }) => image);
-    const prefixes = store.prefixes(places, prompts, depth);
-    const samples = batch.map(({ number }) => number);
-    return backend.scope(() =>
-      compute(askPrefixes(model, prefixes, prompts, { ...reduction, samples }))
-    );
-  }
-
   /** The batch as it enters layer `to`. */
   function enter(
     batch: Batch,
@@ -118,11 +100,17 @@ export function createBatchRunner(
       ? Math.min(to, unreducedLayers(schedule))
       : 0;
     const prompts = batch.map(forcedPrompt);
-    const state = ask(
-      batch,
-      { prompts, depth, reduction },
-      (asked) =>
-        runDecoder(model, asked, schedule, { ...reduction, from: depth, to }),
+    const prefixes = store.prefixes(imagesOf(batch), prompts, depth);
+    const state = backend.scope(() =>
+      runDecoder(
+        model,
+        askPrefixes(model, prefixes, prompts, {
+          ...reduction,
+          samples: batch.map(({ number }) => number),
+        }),
+        schedule,
+        { ...reduction, from: depth, to },
+      )
     );
     return { state, keep: schedule.keep.slice(0, to), reduction };
   }
@@ -203,11 +191,17 @@ export function createBatchRunner(
     reduction: ReductionOptions,
   ): Context {
     const prompts = batch.map(({ prompt }) => prompt);
-    return ask(
-      batch,
-      { prompts, depth: 0, reduction },
-      (asked) => prefill(model, asked, schedule, reduction),
-    );
+    const numbers = batch.map(({ number }) => number);
+    const visionTokens = store.visionTokens(imagesOf(batch));
+    return backend.scope(() => {
+      const state = embedPrompts(
+        model,
+        backend.concat(visionTokens, 0),
+        prompts,
+        reduction.ranking === "random" ? numbers : undefined,
+      );
+      return prefill(model, state, schedule, reduction);
+    });
   }
 
   return async (
@@ -233,6 +227,10 @@ export function createBatchRunner(
       ...generated && { generated: generated[b] },
     }));
   };
+}
+
+function imagesOf(batch: Batch): number[] {
+  return batch.map(({ image }) => image);
 }
 
 /** Layers before the first that reduces. */

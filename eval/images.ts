@@ -27,6 +27,12 @@ const MOST_BYTES = 2 ** 28;
 /** Images, and what was computed of them. */
 export interface ImageStore {
   /**
+   * Vision tokens, shape [1, N, D] each, to be used before the next call.
+   *
+   * @param images by their places in the store
+   */
+  visionTokens(images: readonly number[]): Tensor[];
+  /**
    * System and vision tokens as they enter layer `depth`, to be used before the
    * next call.
    *
@@ -82,6 +88,10 @@ export function createImageStore(
   }
 
   return {
+    visionTokens(places) {
+      visionTokens.trim(MOST_BYTES);
+      return places.map(visionTokensOf);
+    },
     prefixes(places, prompts, depth) {
       // Not later, for what is asked for now must stay.
       visionTokens.trim(MOST_BYTES);
