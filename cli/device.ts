@@ -33,8 +33,6 @@ export interface ChosenDevice {
 
 /** What a backend is to hold, and how to get a GPU for it. */
 export interface OpenOptions extends WeightOptions {
-  /** Bytes that the machine has; by default those it says. */
-  readonly freeBytes?: number;
   /** Asks for a GPU. */
   readonly request?: () => Promise<GPUDevice>;
 }
@@ -50,11 +48,7 @@ export interface OpenOptions extends WeightOptions {
 export async function openDevice(
   choice: DeviceChoice,
   bytes: number,
-  {
-    weightType = "f32",
-    freeBytes = freeMemory(),
-    request = requestGpuQuietly,
-  }: OpenOptions = {},
+  { weightType = "f32", request = requestGpuQuietly }: OpenOptions = {},
 ): Promise<ChosenDevice> {
   const onGpu = async (gpu: GPUDevice): Promise<ChosenDevice> => ({
     device: "webgpu",
@@ -63,7 +57,7 @@ export async function openDevice(
   });
   const onCore = (device: Device): ChosenDevice => ({
     device,
-    available: device === "cpu" ? cpuRoom(freeBytes) : freeBytes,
+    available: device === "cpu" ? cpuRoom(freeMemory()) : freeMemory(),
     backend: createBackend(device, { weightType }),
   });
   switch (choice) {

@@ -30,6 +30,7 @@ import {
   type MemoryPlan,
   planMemory,
 } from "./memory_plan.ts";
+import { announcePlan } from "./progress.ts";
 
 /** A model, what its folder says, and what to call it. */
 export interface LoadedModel extends ModelDirectory {
@@ -58,19 +59,11 @@ export interface LoadedModel extends ModelDirectory {
   encodeQuestion(question: string, tiles: number): EncodedPrompt;
 }
 
-/** How to load a model. */
-export interface LoadOptions extends WeightOptions {
-  /**
-   * Called before weights are read with the memory that the model will take, and
-   * the bytes that there are.
-   */
-  readonly onPlan?: (plan: MemoryPlan, available: number) => void;
-}
-
 const EMBEDDED = new URL("../models/tiny", import.meta.url);
 
 /**
- * Loads a Hugging Face directory, or the embedded model for null.
+ * Loads a Hugging Face directory, or the embedded model for null. Tells what
+ * memory it will take before its weights are read.
  *
  * @throws {RangeError} the model cannot fit into memory; the message says what
  *   would
@@ -78,7 +71,7 @@ const EMBEDDED = new URL("../models/tiny", import.meta.url);
 export async function loadModel(
   directory: string | null,
   choice: DeviceChoice = "cpu",
-  { weightType = "f32", onPlan = () => {} }: LoadOptions = {},
+  { weightType = "f32" }: WeightOptions = {},
 ): Promise<LoadedModel> {
   const path = directory ?? decodeURIComponent(EMBEDDED.pathname);
   const opened = await openModelDirectory(path);
@@ -91,7 +84,7 @@ export async function loadModel(
   });
   const room = { device, available, onCpu: cpuRoom(freeMemory()) };
   checkRoom(path, config, { weightType, framing, room });
-  onPlan(plan, available);
+  announcePlan(plan, room);
   return {
     ...opened,
     name: directory ?? "models/tiny",

@@ -113,7 +113,8 @@ function promptBytes(
 ): { cache: number; activations: number } {
   const S = tiles * visionTokens + TEXT_TOKENS;
   const patches = Math.floor(vision.imageSize / vision.patchSize) ** 2;
-  const perToken = (D: number, M: number): number => FLOAT * (6 * D + 2 * M);
+  // All that a layer makes lives until the layer ends.
+  const perToken = (D: number, M: number): number => FLOAT * (10 * D + 2 * M);
   return {
     cache: FLOAT * S * decoder.layers * 2 * decoder.kvHeads *
       decoder.headWidth,
@@ -130,19 +131,6 @@ function mostTiles(framing: Framing): number {
   return maxTiles > 1 && thumbnail ? maxTiles + 1 : maxTiles;
 }
 
-/** A plan in one line. */
-export function formatPlan(
-  { total, ...parts }: MemoryPlan,
-  available: number,
-): string {
-  const each = Object.entries(parts).map(([name, bytes]) =>
-    `${name === "cache" ? "KV cache" : name} ${formatBytes(bytes)}`
-  );
-  return `${formatBytes(total)} (${each.join(", ")}) of ${
-    formatBytes(available)
-  } available`;
-}
-
 /** A number of bytes, such as "1.24 GB". */
 export function formatBytes(bytes: number): string {
   return `${formatCount(bytes)}B`;
@@ -156,6 +144,20 @@ export interface MemoryRoom {
   readonly available: number;
   /** Bytes that one copy could have on the CPU backend. */
   readonly onCpu: number;
+}
+
+/** A plan in one line, beside what there is. */
+export function formatPlan(
+  { total, ...parts }: MemoryPlan,
+  { device, available }: MemoryRoom,
+): string {
+  const each = Object.entries(parts).map(([name, bytes]) =>
+    `${name === "cache" ? "KV cache" : name} ${formatBytes(bytes)}`
+  );
+  // A GPU tells no more than that there is what was asked for.
+  return `${formatBytes(total)} (${each.join(", ")}) of ${
+    device === "webgpu" ? "at least " : ""
+  }${formatBytes(available)} available on ${device}`;
 }
 
 /** What 32-bit addresses of WebAssembly reach. */

@@ -14,6 +14,7 @@ import {
 import type { Criterion } from "../search/mod.ts";
 import { DEVICE_CHOICES, type DeviceChoice } from "./device.ts";
 import { METRIC_CHOICES, type MetricChoice } from "./generated.ts";
+import { integer, number, oneOf, text } from "./values.ts";
 
 /** Where questions come from: so many of the embedded task, or a file. */
 export type QuestionSource = { readonly count: number } | {
@@ -247,7 +248,8 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
   };
 }
 
-function noSuchOption(arg: string): never {
+/** Refuses an option that there is not. */
+export function noSuchOption(arg: string): never {
   throw new RangeError(
     `Cannot use ${arg} as there is no such option: see --help`,
   );
@@ -262,48 +264,4 @@ function questions(
   return Number.isNaN(Number(value))
     ? { file: value }
     : { count: integer(name, value, 1, " or a file") };
-}
-
-function text(name: string, value: string): string {
-  if (value === "") throw wrong(name, "a name", value);
-  return value;
-}
-
-function number(name: string, value: string): number {
-  const x = value.trim() === "" ? NaN : Number(value);
-  if (!(x >= 0 && x < Infinity)) throw wrong(name, "a number >= 0", value);
-  return x;
-}
-
-function integer(
-  name: string,
-  value: string,
-  least: number,
-  alternative: string = "",
-): number {
-  const x = Number(value);
-  if (
-    value.trim() === "" || !Number.isSafeInteger(x) || x < least || x >= 2 ** 31
-  ) {
-    throw wrong(name, `an integer >= ${least}${alternative}`, value);
-  }
-  return x;
-}
-
-function oneOf<T extends string>(
-  name: string,
-  value: string,
-  words: readonly T[],
-): T {
-  const word = words.find((word) => word === value);
-  if (word === undefined) {
-    throw wrong(name, `one of ${words.join(", ")}`, value);
-  }
-  return word;
-}
-
-function wrong(name: string, requirement: string, value: string): RangeError {
-  return new RangeError(
-    `Cannot use --${name} as it must be ${requirement}: current value is "${value}"`,
-  );
 }

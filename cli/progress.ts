@@ -1,7 +1,19 @@
 /**
- * A status line that overwrites itself on a terminal and stays silent
- * elsewhere, so that logs hold results only.
+ * What is told while work goes on: a status line that overwrites itself on a
+ * terminal and stays silent elsewhere, so that logs hold results only, and what
+ * memory a large model takes.
  */
+
+import { formatPlan, type MemoryPlan, type MemoryRoom } from "./memory_plan.ts";
+
+/** Smaller models are loaded before anybody could read what they take. */
+const LARGE = 1e9;
+
+/** Tells on standard error what memory a large model will take. */
+export function announcePlan(plan: MemoryPlan, room: MemoryRoom): void {
+  if (plan.total < LARGE) return;
+  write(`memory       ${formatPlan(plan, room)}\n`);
+}
 
 /** The status line, on standard error. */
 export interface StatusLine {
@@ -14,12 +26,13 @@ export interface StatusLine {
 /** A status line where standard error is a terminal, else nothing. */
 export function createStatusLine(): StatusLine {
   if (!Deno.stderr.isTerminal()) return { show: () => {}, clear: () => {} };
-  const write = (text: string): void => {
-    Deno.stderr.writeSync(new TextEncoder().encode(text));
-  };
   const CLEAR_LINE = "\r\x1b[2K";
   return {
     show: (text) => write(CLEAR_LINE + text),
     clear: () => write(CLEAR_LINE),
   };
+}
+
+function write(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(text));
 }

@@ -111,14 +111,19 @@ export function extend(
   });
 }
 
-/** What a context holds, to be freed when it is not needed any more. */
+/**
+ * What a context holds, each once, to be freed when it is not needed any more:
+ * layers that keep the same tokens share their position ids.
+ */
 export function contextTensors(
   { logits, past }: Context,
 ): (Tensor | Indices)[] {
-  return [
-    logits,
-    ...past.flatMap(({ keys, values, positions }) => [keys, values, positions]),
-  ];
+  const ofLayers = past.flatMap(({ keys, values, positions }) => [
+    keys,
+    values,
+    positions,
+  ]);
+  return [...new Set([logits, ...ofLayers])];
 }
 
 /** How text is generated. */

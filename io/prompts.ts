@@ -5,6 +5,7 @@ import type { Span } from "../core/backend.ts";
 import type { Family } from "../core/config.ts";
 import { type Prompt, splitPrompt } from "../core/model.ts";
 import type { TextPiece } from "./added_tokens.ts";
+import type { ChatTemplate, Message } from "./templates.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** How a family of models writes an image in its prompts. */
@@ -106,6 +107,37 @@ export function encodePrompt(
     vision,
     instruction: { start: vision.start + visionTokens, length: after.length },
   };
+}
+
+/**
+ * Encodes what follows an answer in a conversation: its end, and the next
+ * question. With the prompt before and the ids of the answer it is the whole
+ * conversation's.
+ *
+ * @param tokenizer The model's.
+ * @param template How it wants conversations written.
+ * @param messages The conversation, ending with an answer that is not empty and
+ *   the question after it.
+ * @returns The ids.
+ * @throws {RangeError} If the template does not allow the conversation.
+ */
+export function encodeTurn(
+  tokenizer: Tokenizer,
+  template: ChatTemplate,
+  messages: readonly Message[],
+): number[] {
+  const pieces = template.render(messages);
+  // What is said stands in the pieces that are not special.
+  const question = pieces.findLastIndex(({ special }) => !special);
+  const answer = pieces.findLastIndex(
+    ({ special }, i) => !special && i < question,
+  );
+  const whole = tokenizer.encode(pieces);
+  // Encoded in its place: some tokenizers begin a text with a space.
+  const known = tokenizer.encode(pieces.slice(0, answer + 1));
+  let same = 0;
+  while (same < known.length && known[same] === whole[same]) same++;
+  return whole.slice(same);
 }
 
 function checkImages(

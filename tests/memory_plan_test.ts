@@ -216,7 +216,7 @@ Deno.test("checkRoom() names the weights that would fit, or WebGPU", () => {
   assertThrows(
     onCpu("InternVL2-2B", "f32", 64e9),
     RangeError,
-    "Cannot load InternVL2-2B as it takes 10.1 GB with f32 weights: 4.29 GB are available on cpu, all that WebAssembly can have; use --weights int8",
+    "Cannot load InternVL2-2B as it takes 10.2 GB with f32 weights: 4.29 GB are available on cpu, all that WebAssembly can have; use --weights int8",
   );
   assertThrows(
     onCpu("InternVL2-1B", "f16", 1.5e9),
@@ -226,7 +226,7 @@ Deno.test("checkRoom() names the weights that would fit, or WebGPU", () => {
   assertThrows(
     onCpu("LLaVA-1.5-7B", "f32", 64e9),
     RangeError,
-    "use --device webgpu, where it takes 15.7 GB with --weights f16 and 5.80 GB with --weights int4",
+    "use --device webgpu, where it takes 15.8 GB with --weights f16 and 5.88 GB with --weights int4",
   );
 });
 
@@ -259,8 +259,15 @@ Deno.test("formatPlan() lists the parts", () => {
     ...{ vision: 1e6, projector: 2e6, decoder: 3e9, embeddings: 4e6 },
     ...{ cache: 5e6, activations: 6e3, total: 3.01e9 },
   };
+  const parts =
+    "3.01 GB (vision 1.00 MB, projector 2.00 MB, decoder 3.00 GB, embeddings 4.00 MB, KV cache 5.00 MB, activations 6.00 kB)";
   assertEquals(
-    formatPlan(plan, 8e9),
-    "3.01 GB (vision 1.00 MB, projector 2.00 MB, decoder 3.00 GB, embeddings 4.00 MB, KV cache 5.00 MB, activations 6.00 kB) of 8.00 GB available",
+    formatPlan(plan, { device: "cpu", available: 4e9, onCpu: 4e9 }),
+    `${parts} of 4.00 GB available on cpu`,
+  );
+  // A GPU only says whether there is what was asked for.
+  assertEquals(
+    formatPlan(plan, { device: "webgpu", available: 3.01e9, onCpu: 4e9 }),
+    `${parts} of at least 3.01 GB available on webgpu`,
   );
 });

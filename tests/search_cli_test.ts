@@ -4,9 +4,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { USAGE } from "../cli/options.ts";
 import type { Trial } from "../search/mod.ts";
+import { finished, program, testsIn } from "./_cli.ts";
 import { writeQuestions, writeSmallModel } from "./_small_model.ts";
 
-const SEARCH = new URL("../search.ts", import.meta.url).pathname;
+const { command, run, succeed } = program("search.ts");
 const DATA = [
   "--calibration=data/calibration.jsonl",
   "--heldout=data/heldout.jsonl",
@@ -21,72 +22,7 @@ async function makeWorkplace(): Promise<string> {
   return place;
 }
 
-/** Runs a test in a workplace of its own. */
-function testIn(
-  name: string,
-  body: (place: string, t: Deno.TestContext) => Promise<void>,
-  ignore = false,
-): void {
-  Deno.test({
-    name,
-    ignore,
-    async fn(t) {
-      const place = await makeWorkplace();
-      try {
-        await body(place, t);
-      } finally {
-        await Deno.remove(place, { recursive: true });
-      }
-    },
-  });
-}
-
-function command(
-  place: string,
-  args: readonly string[],
-  permissions: readonly string[] = ["-A"],
-): Deno.Command {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...permissions, SEARCH, ...args],
-    cwd: place,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  });
-}
-
-/** What a finished process left. */
-interface Finished {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function finished(
-  { code, stdout, stderr }: Deno.CommandOutput,
-): Finished {
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: text(stdout), err: text(stderr) };
-}
-
-async function run(
-  place: string,
-  args: readonly string[],
-  permissions?: readonly string[],
-): Promise<Finished> {
-  return finished(await command(place, args, permissions).output());
-}
-
-async function succeed(
-  place: string,
-  args: readonly string[],
-  permissions?: readonly string[],
-): Promise<string> {
-  const { code, out, err } = await run(place, args, permissions);
-  assertEquals({ code, err }, { code: 0, err: "" });
-  return out;
-}
+const testIn = testsIn(makeWorkplace);
 
 const read = (place: string, file: string): Promise<string> =>
   Deno.readTextFile(`${place}/${file}`);
@@ -103,7 +39,7 @@ testIn(
       ...["--model=model", ...DATA, "--seed=3", "--json"],
       ...["--criterion=loss", "--first-layer=1"],
     ];
-    const out = await succeed(place, args, permissions);
+    const out = await succeed(place, args, { permissions });
     const result = JSON.parse(out.trimEnd().split("\n").at(-1)!);
     assertEquals(Object.keys(result), [
       "model",

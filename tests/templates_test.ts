@@ -5,6 +5,7 @@ import {
   type ChatTemplate,
   conversationTemplate,
   encodePrompt,
+  encodeTurn,
   type ImageFormat,
   imageFormats,
   llavaTemplate,
@@ -174,6 +175,48 @@ Deno.test("encodePrompt() does not begin a prompt twice", () => {
     { text: "<s>a<image>b", special: true },
   ], { format: imageFormats.internvl2, visionTokens: 1 });
   assertEquals(ids.filter((id) => id === tokenizer.begin[0]).length, 1);
+});
+
+Deno.test("encodeTurn() goes on where the answer ended", () => {
+  const { llava, internvl } = record.processors;
+  const cases: [ChatTemplate, Kind, ImageFormat][] = [
+    [llavaTemplate, "llama", imageFormats.llava],
+    [parseChatTemplate(llava.template), "metaspace", imageFormats.llava],
+    [conversationTemplate("Hermes-2"), "qwen2", imageFormats.internvl2],
+    [
+      conversationTemplate("internlm2-chat"),
+      "internlm2",
+      imageFormats.internvl2,
+    ],
+    [conversationTemplate("phi3-chat"), "phi3", imageFormats.internvl2],
+    [parseChatTemplate(internvl.template), "qwen2", imageFormats.internvl],
+  ];
+  const messages: Message[] = [
+    QUESTION,
+    { role: "assistant", content: "a red circle" },
+    { role: "user", content: "and how many people?" },
+    { role: "assistant", content: "12" },
+    { role: "user", content: "where?" },
+  ];
+  for (const [template, kind, format] of cases) {
+    const tokenizer = smallTokenizer(kind);
+    const encode = (messages: readonly Message[]): readonly number[] =>
+      encodePrompt(tokenizer, template.render(messages), {
+        format,
+        visionTokens: 3,
+      }).ids;
+    for (const length of [3, 5]) {
+      const turns = messages.slice(0, length);
+      const turn = encodeTurn(tokenizer, template, turns);
+      const whole = encode(turns);
+      assertEquals(turn, whole.slice(-turn.length), kind);
+      // Before the turn stand what was asked, and the answer.
+      const asked = encode(turns.slice(0, -2));
+      assertEquals(whole.slice(0, asked.length), asked, kind);
+      const answer = tokenizer.decode(whole.slice(asked.length, -turn.length));
+      assertEquals(answer.trim(), turns.at(-2)!.content, kind);
+    }
+  }
 });
 
 Deno.test("encodePrompt() refuses any number of images but one", () => {

@@ -1,0 +1,169 @@
+/**
+ * Asks a vision language model about an image, with all vision tokens or with
+ * those that a schedule keeps.
+ *
+ *     deno run -A ask.ts --help
+ *     deno run -A ask.ts --model DIR --image cat.jpg "What is it?"
+ *
+ * Needs no model: the embedded one answers questions about a scene of its task.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console
+
+import {
+  type AskOptions,
+  MAX_TOKENS,
+  parseAskOptions,
+  type PictureSource,
+  USAGE,
+} from "./cli/ask_options.ts";
+import {
+  answerToJson,
+  formatCost,
+  formatPatches,
+  layerToShow,
+  type ToldAnswer,
+} from "./cli/answers.ts";
+import { openConversation } from "./cli/conversation.ts";
+import { readQuestions } from "./cli/lines.ts";
+import { loadModel } from "./cli/load.ts";
+import { readSchedule, type ScheduleFile } from "./cli/schedule_file.ts";
+import {
+  createRandom,
+  fullSchedule,
+  type RgbImage,
+  scaleSchedule,
+} from "./core/mod.ts";
+import { drawScene, SCENE_SIZE, sceneRandom } from "./eval/mod.ts";
+import { decodeImage, readBytes } from "./io/mod.ts";
+import { formatSchedule } from "./report/mod.ts";
+
+/**
+ * Runs the command line.
+ *
+ * @param args as the user typed them
+ * @returns the exit code: 0 done, 2 wrong use or unreadable input, 130 Ctrl-C.
+ *   Reading a line may go on after Ctrl-C, so the caller is to exit with it
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const interrupt = Promise.withResolvers<"interrupted">();
+  const onInterrupt = (): void => interrupt.resolve("interrupted");
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  try {
+    const options = parseAskOptions(args);
+    if (options === null) {
+      console.log(USAGE);
+      return 0;
+    }
+    const end = await Promise.race([answerAll(options), interrupt.promise]);
+    if (end !== "interrupted") return 0;
+    console.error("Interrupted");
+    return 130;
+  } catch (error) {
+    console.error((error as Error).message);
+    return 2;
+  } finally {
+    Deno.removeSignalListener("SIGINT", onInterrupt);
+  }
+}
+
+async function answerAll(options: AskOptions): Promise<void> {
+  const picture = await openPicture(options.picture);
+  const loaded = await loadModel(options.model, options.device, {
+    weightType: options.weights,
+  });
+  const { layers } = loaded.model.config.decoder;
+  const tiles = loaded.imageTiles(picture);
+  const visionTokens = tiles.length * loaded.model.config.visionTokens;
+  const file = await scheduleOf(options, layers, visionTokens);
+  const schedule = scaleSchedule(file.schedule, visionTokens);
+  const layer = options.show === null
+    ? null
+    : layerToShow(options.show, schedule);
+  if (layer !== null && file.positions !== "original") {
+    throw new RangeError(
+      "Cannot draw patches as only original position ids tell which were kept: give --positions original",
+    );
+  }
+  const conversation = await openConversation(loaded, tiles, {
+    schedule,
+    ranking: file.ranking,
+    positions: file.positions,
+    maxTokens: options.maxTokens ?? loaded.maxTokens ?? MAX_TOKENS,
+    temperature: options.temperature,
+    topP: options.topP,
+    random: createRandom(options.seed).uniform,
+  });
+
+  let asked = 0;
+  for await (const question of questionsOf(options)) {
+    const ask = options.chat ? conversation.goOn : conversation.ask;
+    const answer = await ask(question, options.json ? () => {} : write);
+    const told: ToldAnswer = {
+      ...{ answer, schedule, vision: conversation.vision },
+      shown: layer === null ? null : { layer, kept: await answer.kept(layer) },
+    };
+    if (options.json) console.log(answerToJson(loaded, told));
+    else {
+      console.log("\n");
+      // It is the same for all questions.
+      if (asked === 0) console.log(formatSchedule(schedule));
+      console.log(formatCost(loaded, told) + "\n");
+      const { shown } = told;
+      if (shown) {
+        const colors = Deno.stdout.isTerminal() && !Deno.noColor;
+        const options = { shown, schedule, colors };
+        console.log(formatPatches(loaded, picture, options) + "\n");
+      }
+    }
+    asked++;
+  }
+  if (asked === 0) {
+    throw new RangeError(
+      "Cannot answer without a question: give it as the last argument, or one in each line of standard input",
+    );
+  }
+}
+
+async function openPicture(source: PictureSource): Promise<RgbImage> {
+  if ("file" in source) {
+    return await decodeImage(await readBytes(source.file), source.file);
+  }
+  const { pixels } = drawScene(sceneRandom("heldout", 0, source.scene));
+  return { width: SCENE_SIZE, height: SCENE_SIZE, data: pixels };
+}
+
+/** The schedule and how it is obeyed, the user's word first. */
+async function scheduleOf(
+  { schedule, ranking, positions }: AskOptions,
+  layers: number,
+  visionTokens: number,
+): Promise<ScheduleFile> {
+  const file: ScheduleFile = schedule === null
+    ? {
+      schedule: fullSchedule(layers, visionTokens),
+      ranking: "instruction",
+      positions: "original",
+    }
+    : await readSchedule(schedule, layers);
+  return {
+    schedule: file.schedule,
+    ranking: ranking ?? file.ranking,
+    positions: positions ?? file.positions,
+  };
+}
+
+/** The question of the command line, or those of standard input, or both. */
+async function* questionsOf(
+  { question, chat }: AskOptions,
+): AsyncGenerator<string, void, void> {
+  if (question !== null) yield question;
+  if (question === null || chat) yield* readQuestions();
+}
+
+function write(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

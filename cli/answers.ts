@@ -1,0 +1,125 @@
+/**
+ * What ask.ts prints besides the answer's words: what the answer took, and which
+ * patches were kept.
+ */
+
+import {
+  fullSchedule,
+  meanKeepingRate,
+  type RgbImage,
+  type Schedule,
+} from "../core/mod.ts";
+import { kvCacheBytes } from "../search/mod.ts";
+import type { Answer } from "./conversation.ts";
+import { type LoadedModel, modelShape } from "./load.ts";
+import { formatBytes } from "./memory_plan.ts";
+import { drawPatches, gridOf } from "./patches.ts";
+
+/** One question's answer, and all that is told of it. */
+export interface ToldAnswer {
+  /** What was said. */
+  readonly answer: Answer;
+  /** How many vision tokens each layer kept. */
+  readonly schedule: Schedule;
+  /** Milliseconds from pixels to vision tokens. */
+  readonly vision: number;
+  /** The kept vision tokens of one layer, where they are to be shown. */
+  readonly shown: {
+    readonly layer: number;
+    readonly kept: readonly number[];
+  } | null;
+}
+
+/** The layer to draw: the last one that keeps fewer tokens than that before. */
+export function layerToShow(
+  show: number | "last",
+  { visionTokens, keep }: Schedule,
+): number {
+  if (show === "last") {
+    const last = keep.findLastIndex((count, layer) =>
+      count < (layer === 0 ? visionTokens : keep[layer - 1])
+    );
+    return last === -1 ? keep.length - 1 : last;
+  }
+  if (show >= keep.length) {
+    throw new RangeError(
+      `Cannot use --show-layer as it must be below ${keep.length}, the model's decoder layers: current value is ${show}`,
+    );
+  }
+  return show;
+}
+
+/** One line: milliseconds, and bytes of the KV cache. */
+export function formatCost(
+  { model }: LoadedModel,
+  { answer, schedule, vision }: ToldAnswer,
+): string {
+  const { prefill, decode, cacheBytes } = answer;
+  const times = [
+    `vision ${formatTime(vision)}`,
+    `prefill ${formatTime(prefill)}`,
+    ...(decode === null ? [] : [`decode ${formatTime(decode)} per token`]),
+  ];
+  const saved = bytesSaved(modelShape(model.config), schedule);
+  const cache = `KV cache ${formatBytes(cacheBytes)}`;
+  return [
+    ...times,
+    saved === 0
+      ? cache
+      : `${cache} of ${formatBytes(cacheBytes + saved)} with all vision tokens`,
+  ].join(", ");
+}
+
+function formatTime(milliseconds: number): string {
+  return `${milliseconds.toFixed(1)} ms`;
+}
+
+/** Bytes of KV cache that a schedule saves, whatever the words. */
+function bytesSaved(
+  shape: ReturnType<typeof modelShape>,
+  schedule: Schedule,
+): number {
+  const of = (schedule: Schedule): number =>
+    kvCacheBytes(shape, schedule, { textTokens: 0, bytesPerElement: 4 });
+  return of(fullSchedule(shape.layers, schedule.visionTokens)) - of(schedule);
+}
+
+/** The picture with the patches that are kept, and a line above it. */
+export function formatPatches(
+  { model, processor, imageTiles }: LoadedModel,
+  picture: RgbImage,
+  { shown, schedule, colors }: {
+    readonly shown: NonNullable<ToldAnswer["shown"]>;
+    readonly schedule: Schedule;
+    readonly colors: boolean;
+  },
+): string {
+  const { layer, kept } = shown;
+  const drawn = drawPatches(model.config, {
+    tiles: imageTiles(picture),
+    grid: gridOf(picture, processor.framing),
+    kept,
+  }, colors);
+  return `Layer ${layer} sees ${kept.length} of ${schedule.visionTokens} vision tokens:\n${drawn}`;
+}
+
+/** The object that `--json` prints for an answer. */
+export function answerToJson(
+  { name, model }: LoadedModel,
+  { answer, schedule, vision, shown }: ToldAnswer,
+): string {
+  const { question, text, tokens, prefill, decode, cacheBytes } = answer;
+  return JSON.stringify({
+    model: name,
+    device: model.backend.name,
+    question,
+    answer: text,
+    tokens,
+    visionTokens: schedule.visionTokens,
+    keep: schedule.keep,
+    meanKeepingRate: meanKeepingRate(schedule),
+    milliseconds: { vision, prefill, decodePerToken: decode },
+    kvCacheBytes: cacheBytes,
+    ...(shown ? { shown } : {}),
+  });
+}

@@ -1,0 +1,196 @@
+/**
+ * The command line of ask.ts: its options, their checks, and its help.
+ *
+ * This module touches neither files nor the terminal.
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import {
+  type PositionRule,
+  type Ranking,
+  RANKINGS,
+  WEIGHT_TYPES,
+  type WeightType,
+} from "../core/mod.ts";
+import { DEVICE_CHOICES, type DeviceChoice } from "./device.ts";
+import { noSuchOption } from "./options.ts";
+import { integer, number, oneOf, text, wrong } from "./values.ts";
+
+/** Which picture: a file, or a scene of the embedded task by its number. */
+export type PictureSource = { readonly file: string } | {
+  readonly scene: number;
+};
+
+/** What the user wants of ask.ts. */
+export interface AskOptions {
+  /** Directory of the model, or null for the embedded one. */
+  readonly model: string | null;
+  /** Where to run it. */
+  readonly device: DeviceChoice;
+  /** How the weights of its linear layers are stored. */
+  readonly weights: WeightType;
+  /** What is asked about. */
+  readonly picture: PictureSource;
+  /** The question; null where questions come line by line. */
+  readonly question: string | null;
+  /** Whether a question goes on from the one before. */
+  readonly chat: boolean;
+  /** A file that search.ts wrote; null to keep all vision tokens. */
+  readonly schedule: string | null;
+  /** How vision tokens are ranked; null as the schedule says. */
+  readonly ranking: Ranking | null;
+  /** Which position ids survivors have; null as the schedule says. */
+  readonly positions: PositionRule | null;
+  /** The longest answer; null as the model says. */
+  readonly maxTokens: number | null;
+  /** 0 always takes the likeliest token. */
+  readonly temperature: number;
+  /** Only the likeliest tokens whose probabilities reach this. */
+  readonly topP: number;
+  /** Of the random numbers where the temperature is above 0. */
+  readonly seed: number;
+  /** The layer whose tokens to draw, or "last": the last that drops some. */
+  readonly show: number | "last" | null;
+  /** Whether answers are JSON objects, one in each line. */
+  readonly json: boolean;
+}
+
+/** The longest answer where neither the user nor the model says it. */
+export const MAX_TOKENS = 256;
+
+/** What `--help` prints. */
+export const USAGE: string =
+  `tokensieve: ask a vision language model about an image
+
+Usage: deno run -A ask.ts [options] [QUESTION]
+
+Answers a question about an image, with all vision tokens or with those that a
+schedule keeps, and says what that took. Without QUESTION, each line of standard
+input is one.
+
+  --model DIR          Hugging Face directory of a LLaVA-1.5 or InternVL model
+                       (default: the embedded model, models/tiny)
+  --image FILE         JPEG, PNG, WebP or GIF image of any size
+  --scene N            a scene of the embedded model's task instead (default: 0
+                       where the model is the embedded one)
+  --schedule FILE      schedule.json from search.ts; for an image of another
+                       number of vision tokens its keeping rates count
+  --rank RULE          what vision tokens are ranked by: instruction, last, …;
+                       search.ts --help has all (default: as the schedule says)
+  --positions RULE     position ids of tokens that stay: original or reindexed
+                       (default: as the schedule says)
+  --chat               questions go on from one another; later ones see only the
+                       vision tokens that the first one kept
+  --show               draw the patches that stay in the last layer that drops
+                       some; all others are dots
+  --show-layer I       draw those of this layer; layers count from 0
+  --device NAME        cpu, webgpu, reference, or auto: webgpu where the GPU is
+                       hardware, else cpu (default: auto)
+  --weights TYPE       how the weights of linear layers are stored: f32, f16,
+                       int8 or int4 (default: f32)
+  --max-tokens N       the longest answer (default: as the model's
+                       generation_config.json says, or ${MAX_TOKENS})
+  --temperature X      0 takes the likeliest token always (default: 0)
+  --top-p X            only the likeliest tokens that together have this
+                       probability (default: 1)
+  --seed N             of the random numbers where X is above 0 (default: 0)
+  --json               one JSON object for each answer
+  --help               print this
+
+Exit codes: 0 done, 2 wrong use or unreadable input, 130 interrupted. Narrower
+permissions than -A:
+  --allow-read --allow-env --allow-sys --allow-ffi
+`;
+
+const STRINGS = [
+  "model",
+  "device",
+  "weights",
+  "image",
+  "scene",
+  "schedule",
+  "rank",
+  "positions",
+  "max-tokens",
+  "temperature",
+  "top-p",
+  "seed",
+  "show-layer",
+] as const;
+const FLAGS = ["chat", "show", "json", "help"] as const;
+
+/**
+ * Reads the command line.
+ *
+ * @returns the options, or null when help is wanted
+ * @throws {RangeError} an option is unknown or has an impossible value
+ */
+export function parseAskOptions(args: readonly string[]): AskOptions | null {
+  const values = parseArgs([...args], {
+    string: [...STRINGS, "_"],
+    boolean: FLAGS,
+    unknown: (arg: string, key?: string) =>
+      key === undefined || noSuchOption(arg),
+  });
+  if (values.help) return null;
+
+  const model = values.model === undefined ? null : text("model", values.model);
+  const optional = <T>(
+    value: string | undefined,
+    parse: (value: string) => T,
+  ): T | null => value === undefined ? null : parse(value);
+  return {
+    model,
+    device: oneOf("device", values.device ?? "auto", DEVICE_CHOICES),
+    weights: oneOf("weights", values.weights ?? "f32", WEIGHT_TYPES),
+    picture: picture(model, values),
+    // A question that was not quoted comes in words.
+    question: values._.join(" ").trim() || null,
+    chat: values.chat,
+    schedule: optional(values.schedule, (value) => text("schedule", value)),
+    ranking: optional(values.rank, (value) => oneOf("rank", value, RANKINGS)),
+    positions: optional(
+      values.positions,
+      (value) => oneOf("positions", value, ["original", "reindexed"]),
+    ),
+    maxTokens: optional(
+      values["max-tokens"],
+      (value) => integer("max-tokens", value, 1),
+    ),
+    temperature: number("temperature", values.temperature ?? "0"),
+    topP: probability(values["top-p"] ?? "1"),
+    seed: integer("seed", values.seed ?? "0", 0),
+    show: optional(
+      values["show-layer"],
+      (value) => integer("show-layer", value, 0),
+    ) ?? (values.show ? "last" : null),
+    json: values.json,
+  };
+}
+
+function picture(
+  model: string | null,
+  { image, scene }: {
+    readonly image?: string | undefined;
+    readonly scene?: string | undefined;
+  },
+): PictureSource {
+  if (image !== undefined && scene !== undefined) {
+    throw new RangeError(
+      "Cannot use --scene beside --image as a question is about one of them",
+    );
+  }
+  if (image !== undefined) return { file: text("image", image) };
+  if (scene === undefined && model !== null) {
+    throw new RangeError(
+      `Cannot ask ${model} without an image: give --image FILE`,
+    );
+  }
+  return { scene: integer("scene", scene ?? "0", 0) };
+}
+
+function probability(value: string): number {
+  const x = number("top-p", value);
+  if (x === 0 || x > 1) throw wrong("top-p", "in (0, 1]", value);
+  return x;
+}

@@ -1,0 +1,99 @@
+/**
+ * Which patches of an image stay, drawn in characters: one cell for each vision
+ * token. Functions from numbers to text; nothing is printed here.
+ */
+
+import {
+  chooseGrid,
+  type Framing,
+  type ModelConfig,
+  type RgbImage,
+  type TileGrid,
+} from "../core/mod.ts";
+
+/** An image with the vision tokens that a layer keeps of it. */
+export interface KeptPatches {
+  /** What the model sees, as `imageTiles` gives it. */
+  readonly tiles: readonly RgbImage[];
+  /** How the tiles lie. */
+  readonly grid: TileGrid;
+  /** Numbers of the vision tokens that stay, tile by tile. */
+  readonly kept: readonly number[];
+}
+
+/** How the tiles of a picture lie. */
+export function gridOf(picture: RgbImage, framing: Framing): TileGrid {
+  return framing.kind === "crop"
+    ? { columns: 1, rows: 1 }
+    : chooseGrid(picture, framing);
+}
+
+/**
+ * Draws the tiles as they lie in the picture, and the thumbnail below where
+ * there is one. Patches that stay have their colour, or a "#" without colours;
+ * the others are dots.
+ *
+ * @param colors whether to write ANSI escape codes of 24-bit colours
+ */
+export function drawPatches(
+  config: ModelConfig,
+  { tiles, grid, kept }: KeptPatches,
+  colors: boolean,
+): string {
+  const { vision: { imageSize, patchSize }, projector, visionTokens } = config;
+  const side = Math.floor(imageSize / patchSize) / projector.merge;
+  // Some models keep the class token, which comes first and has no place.
+  const first = visionTokens - side * side;
+  const stays = new Set(kept);
+  const cell = (tile: number, x: number, y: number): string => {
+    const token = tile * visionTokens + first + y * side + x;
+    if (!stays.has(token)) return colors ? "\x1b[90m··\x1b[0m" : ". ";
+    if (!colors) return "# ";
+    const [r, g, b] = meanColor(tiles[tile], x, y, imageSize / side);
+    return `\x1b[48;2;${r};${g};${b}m  \x1b[0m`;
+  };
+  const row = (tiles: readonly number[], y: number): string =>
+    tiles.flatMap((tile) =>
+      Array.from({ length: side }, (_, x) => cell(tile, x, y))
+    ).join("").trimEnd();
+  const block = (tiles: readonly number[]): string[] =>
+    Array.from({ length: side }, (_, y) => row(tiles, y));
+
+  const { columns, rows } = grid;
+  const lines: string[] = [];
+  for (let r = 0; r < rows; r++) {
+    lines.push(
+      ...block(Array.from({ length: columns }, (_, c) => r * columns + c)),
+    );
+  }
+  const thumbnail = columns * rows;
+  if (tiles.length > thumbnail) lines.push("", ...block([thumbnail]));
+  return lines.join("\n");
+}
+
+/** The mean colour of a square of `size` pixels, the (x, y)-th of an image. */
+function meanColor(
+  { width, data }: RgbImage,
+  x: number,
+  y: number,
+  size: number,
+): number[] {
+  const sums = [0, 0, 0];
+  let count = 0;
+  for (
+    let row = Math.floor(y * size);
+    row < Math.floor((y + 1) * size);
+    row++
+  ) {
+    for (
+      let column = Math.floor(x * size);
+      column < Math.floor((x + 1) * size);
+      column++
+    ) {
+      const at = (row * width + column) * 3;
+      for (let c = 0; c < 3; c++) sums[c] += data[at + c];
+      count++;
+    }
+  }
+  return sums.map((sum) => Math.round(sum / count));
+}

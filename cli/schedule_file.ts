@@ -1,0 +1,69 @@
+/**
+ * schedule.json as search.ts writes it, read again.
+ */
+
+import {
+  fromKeepCounts,
+  type PositionRule,
+  type Ranking,
+  RANKINGS,
+  type Schedule,
+} from "../core/mod.ts";
+import { Fields } from "../core/fields.ts";
+import { readJson } from "../io/mod.ts";
+
+/** What the first field of the file says. */
+const FORMAT = "tokensieve schedule 1";
+
+/** A schedule, and how it is to be obeyed. */
+export interface ScheduleFile {
+  /** How many vision tokens stay. */
+  readonly schedule: Schedule;
+  /** How they are ranked. */
+  readonly ranking: Ranking;
+  /** Which position ids survivors have. */
+  readonly positions: PositionRule;
+}
+
+const POSITIONS = { original: "original", reindexed: "reindexed" } as const;
+
+/**
+ * Reads a schedule for a model.
+ *
+ * @param layers decoder layers of the model
+ * @throws {Error} the file cannot be read
+ * @throws {SyntaxError} it is not JSON
+ * @throws {RangeError} it is not a schedule, or one for another depth
+ */
+export async function readSchedule(
+  path: string,
+  layers: number,
+): Promise<ScheduleFile> {
+  const fields = new Fields(await readJson(path), path);
+  fields.oneOf("format", { [FORMAT]: true });
+  const visionTokens = fields.integer("visionTokens", undefined);
+  const keep = fields.get("keep");
+  if (!Array.isArray(keep) || keep.length !== layers) {
+    throw fields.error(
+      "keep",
+      `must be ${layers} counts, one for each layer of the model`,
+      keep,
+    );
+  }
+  const rankings = Object.fromEntries(
+    RANKINGS.map((ranking) => [ranking, ranking]),
+  );
+  let schedule: Schedule;
+  try {
+    schedule = fromKeepCounts(keep, visionTokens);
+  } catch (error) {
+    throw new RangeError(`Cannot use ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return {
+    schedule,
+    ranking: fields.oneOf("ranking", rankings, "instruction"),
+    positions: fields.oneOf("positions", POSITIONS, "original"),
+  };
+}
