@@ -62,7 +62,7 @@ if (!split) {
 }
 const loaded = await loadModel(null);
 const { visionTokens, decoder: { layers } } = loaded.model.config;
-const { ranking, firstLayer } = settleOptions(
+const { ranking, positions, firstLayer } = settleOptions(
   args["first-layer"]
     ? { ...defaults, firstLayer: Number(args["first-layer"]) }
     : defaults,
@@ -84,6 +84,7 @@ const full: Run = {
   name: "full model",
   schedule: fullSchedule(layers, visionTokens),
   ranking,
+  positions,
   evaluation: await judge(fullSchedule(layers, visionTokens)),
 };
 console.log(
@@ -122,7 +123,7 @@ for (const criterion of args.criteria.split(",").map(parseCriterion)) {
     const [all, run] = await compareRuns(
       loaded.model,
       heldout,
-      [full, { name, schedule, ranking, evaluation }],
+      [full, { name, schedule, ranking, positions, evaluation }],
       new AbortController().signal,
     );
     printRow(

@@ -7,11 +7,12 @@
 import {
   createRandom,
   meanKeepingRate,
+  type PositionRule,
   type Ranking,
   type Schedule,
   type VisionLanguageModel,
 } from "../core/mod.ts";
-import { accuracy, timePrefill } from "../eval/mod.ts";
+import { accuracy, type SampleSet, timePrefill } from "../eval/mod.ts";
 import {
   formatCount,
   formatDifference,
@@ -26,13 +27,13 @@ import {
   kvCacheBytes,
 } from "../search/mod.ts";
 import { modelShape } from "./load.ts";
-import type { QuestionSet } from "./questions.ts";
 
 /** A way to run the model, and what came of it on the held-out questions. */
 export interface Run {
   readonly name: string;
   readonly schedule: Schedule;
   readonly ranking: Ranking;
+  readonly positions: PositionRule;
   readonly evaluation: Evaluation;
 }
 
@@ -59,26 +60,13 @@ const TIMED_SAMPLES = 16;
  */
 export async function compareRuns(
   model: VisionLanguageModel,
-  heldout: QuestionSet,
+  heldout: SampleSet,
   runs: readonly Run[],
   signal: AbortSignal,
 ): Promise<ComparedRun[]> {
   const shape = modelShape(model.config);
-  const lengths = heldout.samples.map(({ prompt: { before, after } }) =>
-    before.length + after.length
-  );
-  const textTokens = lengths.reduce((sum, length) => sum + length, 0) /
-    lengths.length;
-  const timed = {
-    images: heldout.images,
-    samples: heldout.samples.slice(0, TIMED_SAMPLES),
-  };
-  const times = await timePrefill(
-    model,
-    timed,
-    runs.map(({ schedule, ranking }) => ({ schedule, reduction: { ranking } })),
-    { now: () => performance.now(), signal },
-  );
+  const textTokens = meanTextTokens(heldout);
+  const times = await timeRuns(timePrefill, { model, heldout, runs, signal });
   return runs.map((run, i) => ({
     ...run,
     accuracy: accuracy(run.evaluation.samples),
@@ -93,6 +81,38 @@ export async function compareRuns(
     }),
     milliseconds: times[i],
   }));
+}
+
+/** Text tokens of a mean question. */
+export function meanTextTokens({ samples }: SampleSet): number {
+  const lengths = samples.map(({ prompt: { before, after } }) =>
+    before.length + after.length
+  );
+  return lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
+}
+
+/** What is timed. */
+export interface TimedRuns {
+  readonly model: VisionLanguageModel;
+  readonly heldout: SampleSet;
+  readonly runs: readonly Run[];
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds of each run on some of the held-out questions. */
+export function timeRuns(
+  time: typeof timePrefill,
+  { model, heldout: { images, samples }, runs, signal }: TimedRuns,
+): Promise<number[]> {
+  return time(
+    model,
+    { images, samples: samples.slice(0, TIMED_SAMPLES) },
+    runs.map(({ schedule, ranking, positions }) => ({
+      schedule,
+      reduction: { ranking, positions },
+    })),
+    { now: () => performance.now(), signal },
+  );
 }
 
 /** The table of all runs; costs as ratios of the first one's to each. */

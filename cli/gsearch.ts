@@ -3,63 +3,55 @@
  */
 // deno-lint-ignore-file no-console
 
-import type { Schedule } from "../core/mod.ts";
 import { formatSeconds } from "../report/mod.ts";
 import {
   type Criterion,
-  type Evaluate,
-  type Evaluation,
   gSearch,
   type GSearchResult,
   type Trial,
 } from "../search/mod.ts";
-import { openTrialLog } from "./log.ts";
-import type { SettledOptions } from "./options.ts";
+import { openTrialLog, runLogged, type SearchIdentity } from "./log.ts";
 import { createStatusLine } from "./progress.ts";
+import type { Setup } from "./setup.ts";
+
+/** What the trials of G-Search depend on. */
+interface GSearchIdentity extends SearchIdentity {
+  /** When a trial passes. */
+  readonly criterion: Criterion;
+}
 
 /**
  * Runs G-Search on calibration questions, appending every trial to
  * search.jsonl and taking up the trials that are there already.
  *
- * @param name what the log calls the model
- * @param all the schedule that removes nothing
- * @param evaluate runs it on the calibration questions
  * @throws the signal's reason, after printing what is known
  */
 export async function runGSearch(
-  name: string,
-  all: Schedule,
-  evaluate: Evaluate,
-  { out, criterion, firstLayer, ranking }: SettledOptions,
-  signal: AbortSignal,
+  { loaded, options, onCalibration, visionTokens, signal }: Setup,
 ): Promise<GSearchResult> {
-  const status = createStatusLine();
+  const { model: { config }, name } = loaded;
+  const { out, criterion, firstLayer, ranking, positions } = options;
+  const { evaluate, full, fullLoss } = onCalibration;
   console.log(
     `\nG-Search from layer ${firstLayer}, ranking by ${ranking}, criterion ${criterion.kind}, epsilon ${criterion.epsilon} ${
       unitOf(criterion)
     }`,
   );
-  status.show("full model on the calibration questions");
-  const full = await evaluate(all, { signal });
-  status.clear();
-
   const path = `${out}/search.jsonl`;
-  const log = await openTrialLog(path, {
-    model: name,
-    criterion,
-    firstLayer,
-    ranking,
-    samples: full.total,
-    fullLoss: sumOfLosses(full),
-  });
+  const identity: GSearchIdentity = {
+    ...{ model: name, criterion, firstLayer, ranking, positions },
+    ...{ samples: full.total, fullLoss },
+  };
+  const log = await openTrialLog<Trial>(path, identity);
   const trials: Trial[] = [...log.recorded];
   if (trials.length > 0) {
     console.log(`  goes on after trial ${trials.length} in ${path}`);
   }
 
+  const status = createStatusLine();
   const search = gSearch(evaluate, {
-    layers: all.keep.length,
-    visionTokens: all.visionTokens,
+    layers: config.decoder.layers,
+    visionTokens,
     firstLayer,
     criterion,
     full,
@@ -68,22 +60,18 @@ export async function runGSearch(
     signal,
   });
   try {
-    while (true) {
-      const step = await search.next();
+    const result = await runLogged(search, log, (trial) => {
       status.clear();
-      if (step.done) {
-        if (trials.length > 0) console.log(layerText(trials, criterion));
-        return step.value;
-      }
-      const trial = step.value;
       const before = trials.at(-1);
       if (before && before.layer !== trial.layer) {
         console.log(layerText(trials, criterion));
       }
-      await log.append(trial);
       trials.push(trial);
       status.show(statusText(trials));
-    }
+    });
+    status.clear();
+    if (trials.length > 0) console.log(layerText(trials, criterion));
+    return result;
   } catch (error) {
     status.clear();
     if (signal.aborted) {
@@ -127,9 +115,4 @@ function statusText(trials: readonly Trial[]): string {
 
 function unitOf({ kind }: Criterion): string {
   return kind === "loss" ? "nats" : "points";
-}
-
-/** In the order of the samples, so that it is the same to the last bit. */
-function sumOfLosses({ samples }: Evaluation): number {
-  return samples.reduce((sum, { loss }) => sum + loss, 0);
 }

@@ -1,6 +1,6 @@
 /**
- * search.jsonl: what was searched in the first line, one trial in each line
- * after it. What makes an interrupted search go on where it stood.
+ * search.jsonl and the like: what was searched in the first line, one trial in
+ * each line after it. What makes an interrupted search go on where it stood.
  */
 
 import {
@@ -9,18 +9,17 @@ import {
   readText,
   writeAtomically,
 } from "../io/mod.ts";
-import type { Criterion, Trial } from "../search/mod.ts";
 
-/** Everything that the trials depend on. */
+/** Everything that the trials depend on, whatever the search. */
 export interface SearchIdentity {
   /** The model's name. */
   readonly model: string;
-  /** When a trial passes. */
-  readonly criterion: Criterion;
   /** First layer that may be reduced. */
   readonly firstLayer: number;
   /** How vision tokens are ranked. */
   readonly ranking: string;
+  /** What becomes of the position ids of those that stay. */
+  readonly positions: string;
   /** Calibration questions. */
   readonly samples: number;
   /**
@@ -31,23 +30,24 @@ export interface SearchIdentity {
 }
 
 /** A log that is open for more trials. */
-export interface TrialLog {
+export interface TrialLog<T> {
   /** Trials of the interrupted run, none when it was another search. */
-  readonly recorded: readonly Trial[];
+  readonly recorded: readonly T[];
   /** Appends a trial. */
-  append(trial: Trial): Promise<void>;
+  append(trial: T): Promise<void>;
 }
 
 /**
  * Opens the log of a search. One that belongs to another search, or was cut
  * off in its first line, is begun anew; a last line that was cut off is dropped.
  *
+ * @param identity with whatever else the trials depend on
  * @throws {SyntaxError} a line in the middle is not JSON
  */
-export async function openTrialLog(
+export async function openTrialLog<T>(
   path: string,
   identity: SearchIdentity,
-): Promise<TrialLog> {
+): Promise<TrialLog<T>> {
   const head = JSON.stringify(identity);
   const [first, ...rest] = await isFile(path)
     ? (await readText(path)).split("\n")
@@ -55,14 +55,33 @@ export async function openTrialLog(
   // A complete line is followed by a newline, so the last piece is never one.
   const lines = first === head ? rest.slice(0, -1) : [];
   const recorded = lines.map((line, index) =>
-    parseTrial(line, `${path}, line ${index + 2}`)
+    parseTrial<T>(line, `${path}, line ${index + 2}`)
   );
   await writeAtomically(path, [head, ...lines, ""].join("\n"));
   return { recorded, append: (trial) => appendJsonLine(path, trial) };
 }
 
+/**
+ * Runs a search to its end. Each new trial is in the log before it is shown.
+ *
+ * @param show tells the user of it
+ * @returns the search's result
+ */
+export async function runLogged<T, R>(
+  search: AsyncGenerator<T, R, void>,
+  log: TrialLog<T>,
+  show: (trial: T) => void,
+): Promise<R> {
+  while (true) {
+    const step = await search.next();
+    if (step.done) return step.value;
+    await log.append(step.value);
+    show(step.value);
+  }
+}
+
 /** A trial's fields are checked by the search that takes it up. */
-function parseTrial(line: string, where: string): Trial {
+function parseTrial<T>(line: string, where: string): T {
   try {
     return JSON.parse(line);
   } catch (error) {

@@ -6,12 +6,20 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import {
+  type PositionRule,
   type Ranking,
   RANKINGS,
   WEIGHT_TYPES,
   type WeightType,
 } from "../core/mod.ts";
 import type { Criterion } from "../search/mod.ts";
+import {
+  type BudgetChoice,
+  parseBaselines,
+  parseBudgets,
+  type Rival,
+  RIVALS,
+} from "./budgets.ts";
 import { DEVICE_CHOICES, type DeviceChoice } from "./device.ts";
 import { METRIC_CHOICES, type MetricChoice } from "./generated.ts";
 import { integer, number, oneOf, text } from "./values.ts";
@@ -35,6 +43,8 @@ export interface DataOptions {
 export interface SearchOptions {
   /** Directory of the model, or null for the embedded one. */
   readonly model: string | null;
+  /** I: least cost without losing performance; II: best within a budget. */
+  readonly scenario: "1" | "2" | "both";
   /** Where to run it. */
   readonly device: DeviceChoice;
   /** How the weights of its linear layers are stored. */
@@ -53,6 +63,14 @@ export interface SearchOptions {
   readonly firstLayer: number | null;
   /** How vision tokens are ranked. */
   readonly ranking: Ranking;
+  /** What becomes of the position ids of those that stay. */
+  readonly positions: PositionRule;
+  /** What schedules may cost in Scenario II. */
+  readonly budgets: readonly BudgetChoice[];
+  /** Schedules that P-Sigmoid tries for each, and its refinement again. */
+  readonly evaluations: number;
+  /** What they are compared with. */
+  readonly baselines: readonly Rival[];
   /** Which calibration scenes are drawn. */
   readonly seed: number;
   /** Directory for results. */
@@ -65,6 +83,11 @@ export interface SearchOptions {
 export interface SettledOptions extends SearchOptions {
   /** First layer that may be reduced. */
   readonly firstLayer: number;
+  /**
+   * The same for Scenario II: P-Sigmoid searches from here on for it, as what
+   * a budget leaves no room for is known at once.
+   */
+  readonly leastFirstLayer: number;
 }
 
 /** The first layer that the paper reduces, as its FLOPs tell; from 0. */
@@ -87,7 +110,7 @@ export function settleOptions(
       `Cannot use --first-layer as it must be below ${layers}, the model's decoder layers: current value is ${firstLayer}`,
     );
   }
-  return { ...options, firstLayer };
+  return { ...options, firstLayer, leastFirstLayer: options.firstLayer ?? 1 };
 }
 
 /** ε where the user gives none. */
@@ -100,6 +123,9 @@ const EPSILON: Readonly<Record<Criterion["kind"], number>> = {
 const QUICK_EPSILON = { ...EPSILON, bound: 2.5 };
 const DEFAULT_COUNTS = { calibration: 640, heldout: 2000 };
 const QUICK_COUNTS = { calibration: 128, heldout: 200 };
+const DEFAULT_BUDGETS = "0.40,0.27,0.17";
+const DEFAULT_EVALUATIONS = 40;
+const QUICK_EVALUATIONS = 12;
 
 /** What `--help` prints. */
 export const USAGE: string =
@@ -107,10 +133,12 @@ export const USAGE: string =
 
 Usage: deno run -A search.ts [options]
 
-Finds a schedule (vision tokens kept per decoder layer) with G-Search on
-calibration questions, then compares it on held-out questions with the full
-model, with random ranking at the same counts, and with FastV.
+Finds a schedule (vision tokens kept per decoder layer) on calibration
+questions, and compares it on held-out questions: in Scenario I with G-Search,
+the least that is as good as the full model; in Scenario II with P-Sigmoid, the
+best within a budget, beside other methods at the same budget.
 
+  --scenario N         1, 2 or both (default: 1)
   --model DIR          Hugging Face directory of a LLaVA or InternVL model
                        (default: the embedded model, models/tiny)
   --device NAME        where to run it: cpu (WebAssembly SIMD, one worker per
@@ -147,7 +175,8 @@ model, with random ranking at the same counts, and with FastV.
                        ${EPSILON.accuracy} points for accuracy, ${EPSILON.loss} nats for loss)
   --first-layer I      first decoder layer that may be reduced; layers count
                        from 0, and layer 0 never is (default: 3, as in the
-                       paper, or the last layer of a model with fewer)
+                       paper, or the last layer of a model with fewer; for
+                       P-Sigmoid, which searches from there on for it, 1)
   --rank RULE          what vision tokens are ranked by (default: instruction)
                        instruction      attention of all instruction tokens
                        instruction_max  the same, of the largest head
@@ -158,8 +187,22 @@ model, with random ranking at the same counts, and with FastV.
                        next             of the last token, in the layer that
                                         reduces (PyramidDrop)
                        random, uniform  at random, evenly over the image
+  --positions RULE     position ids of the tokens that stay: original, or
+                       reindexed, without gaps (default: original)
+  --budget LIST        of Scenario II: mean keeping rates, flops:X as a share of
+                       the decoder's prefill FLOPs, kv:X of the KV cache
+                       (default: ${DEFAULT_BUDGETS})
+  --evaluations N      schedules that P-Sigmoid tries within each budget, and
+                       its refinement again (default: ${DEFAULT_EVALUATIONS})
+  --baselines LIST     what P-Sigmoid is compared with: all, none, or some of
+                       refined (single layers moved by tokens, no sigmoid),
+                       fastv, pyramiddrop, vtw, fitprune, sparsevlm, gsearch
+                       (rescaled; with --scenario both), constant, psigmoid
+                       (ranked at random and evenly) (default: all)
   --seed N             which calibration questions are drawn (default: 0)
-  --out DIR            where schedule.json and search.jsonl go (default: out)
+  --out DIR            where results go (default: out): schedule.json and
+                       search.jsonl, and of Scenario II schedule-B.json,
+                       psigmoid-B.jsonl and refine-B.jsonl for each budget B
   --quick              few questions, and a tolerance of ${QUICK_EPSILON.bound} points for
                        bound: a first look
   --json               print one JSON object as the last line
@@ -173,6 +216,7 @@ interrupted. Narrower permissions than -A:
 
 const STRINGS = [
   "model",
+  "scenario",
   "device",
   "weights",
   "data",
@@ -185,6 +229,10 @@ const STRINGS = [
   "epsilon",
   "first-layer",
   "rank",
+  "positions",
+  "budget",
+  "evaluations",
+  "baselines",
   "seed",
   "out",
 ] as const;
@@ -214,7 +262,13 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
     "loss",
     "bound",
   ]);
+  const scenario = oneOf("scenario", values.scenario ?? "1", [
+    "1",
+    "2",
+    "both",
+  ]);
   return {
+    scenario,
     model: values.model === undefined ? null : text("model", values.model),
     device: oneOf("device", values.device ?? "auto", DEVICE_CHOICES),
     weights: oneOf("weights", values.weights ?? "f32", WEIGHT_TYPES),
@@ -242,6 +296,20 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
       ? null
       : integer("first-layer", values["first-layer"], 1),
     ranking: oneOf("rank", values.rank ?? "instruction", RANKINGS),
+    positions: oneOf("positions", values.positions ?? "original", [
+      "original",
+      "reindexed",
+    ]),
+    budgets: parseBudgets("budget", values.budget ?? DEFAULT_BUDGETS),
+    evaluations: values.evaluations === undefined
+      ? (values.quick ? QUICK_EVALUATIONS : DEFAULT_EVALUATIONS)
+      : integer("evaluations", values.evaluations, 1),
+    baselines: parseBaselines(
+      "baselines",
+      values.baselines ?? "all",
+      // Without G-Search there is no schedule to be rescaled.
+      RIVALS.filter((rival) => rival !== "gsearch" || scenario === "both"),
+    ),
     seed: integer("seed", values.seed ?? "0", 0),
     out: text("out", values.out ?? "out"),
     json: values.json,

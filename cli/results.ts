@@ -4,24 +4,14 @@
 
 import { meanKeepingRate } from "../core/mod.ts";
 import { writeAtomically } from "../io/mod.ts";
+import { accuracy } from "../eval/mod.ts";
+import type { AccuracyDifference } from "../search/mod.ts";
+import { budgetJson } from "./budget_table.ts";
 import type { ComparedRun } from "./compare.ts";
-import type { SearchOptions, SettledOptions } from "./options.ts";
-
-/** A finished search. */
-export interface SearchOutcome {
-  /** The model's name. */
-  readonly model: string;
-  /** The backend's name. */
-  readonly device: string;
-  /** The full model on the held-out questions. */
-  readonly full: ComparedRun;
-  /** The schedule that was found, on the same questions. */
-  readonly reduced: ComparedRun;
-  /** How many schedules were tried. */
-  readonly trials: number;
-  /** Duration of the whole run. */
-  readonly seconds: number;
-}
+import type { SearchOptions } from "./options.ts";
+import type { Scenario1 } from "./scenario1.ts";
+import type { Scenario2 } from "./scenario2.ts";
+import type { Setup } from "./setup.ts";
 
 /**
  * Makes the directory for results, and sure that files can be written there
@@ -41,11 +31,31 @@ export async function prepareDirectory(out: string): Promise<void> {
   }
 }
 
+/** A schedule, and how it came about. */
+export interface FoundSchedule {
+  /** The model's name. */
+  readonly model: string;
+  /** The full model on the held-out questions. */
+  readonly full: ComparedRun;
+  /** The schedule that was found, on the same questions. */
+  readonly reduced: ComparedRun;
+  /** Of the two, in points. */
+  readonly difference: AccuracyDifference;
+  /** The method and what it was told. */
+  readonly search: { readonly method: string } & Record<string, unknown>;
+}
+
+/** What a search was asked, for the file. */
+export function questionsOf(
+  { data, calibration, seed }: SearchOptions,
+): Record<string, unknown> {
+  return { ...data.files.length > 0 && { data }, calibration, seed };
+}
+
 /** Writes the schedule and how it came about; the same search, the same file. */
 export async function writeSchedule(
-  { model, full, reduced }: SearchOutcome,
-  { criterion, firstLayer, ranking, calibration, data, seed, out }:
-    SettledOptions,
+  path: string,
+  { model, full, reduced, difference, search }: FoundSchedule,
 ): Promise<void> {
   const { visionTokens, keep } = reduced.schedule;
   const file = {
@@ -54,42 +64,53 @@ export async function writeSchedule(
     visionTokens,
     keep,
     meanKeepingRate: meanKeepingRate(reduced.schedule),
-    ranking,
-    positions: "original",
-    search: {
-      ...{ method: "G-Search", criterion, firstLayer },
-      ...data.files.length > 0 && { data },
-      ...{ calibration, seed },
-    },
+    ranking: reduced.ranking,
+    positions: reduced.positions,
+    search,
     heldout: {
       samples: full.evaluation.total,
       fullAccuracy: full.accuracy,
       accuracy: reduced.accuracy,
-      differenceInPoints: reduced.difference,
+      differenceInPoints: difference,
       decoderFlops: { full: full.flops, reduced: reduced.flops },
     },
   };
-  await writeAtomically(
-    `${out}/schedule.json`,
-    JSON.stringify(file, null, 2) + "\n",
-  );
+  await writeAtomically(path, JSON.stringify(file, null, 2) + "\n");
+}
+
+/** A finished run of search.ts. */
+export interface SearchOutcome {
+  readonly scenario1: Scenario1 | null;
+  readonly scenario2: Scenario2 | null;
+  /** Duration of the whole run. */
+  readonly seconds: number;
 }
 
 /** The object that `--json` prints; ratios are full / reduced. */
 export function toJson(
-  { model, device, full, reduced, trials, seconds }: SearchOutcome,
-  { seed }: SearchOptions,
+  { loaded: { name, model }, options: { seed }, full }: Setup,
+  { scenario1, scenario2, seconds }: SearchOutcome,
 ): string {
-  const samples = full.evaluation.total;
-  const { difference, low, high } = reduced.difference;
+  const { samples, total } = full.evaluation;
   return JSON.stringify({
-    model,
-    device,
+    model: name,
+    device: model.backend.name,
     seed,
-    full: { accuracy: full.accuracy, samples },
+    full: { accuracy: accuracy(samples), samples: total },
+    ...scenario1 && ofScenario1(scenario1),
+    ...scenario2 && { budgets: scenario2.budgets.map(budgetJson) },
+    seconds,
+  });
+}
+
+function ofScenario1(
+  { full, reduced, trials }: Scenario1,
+): Record<string, unknown> {
+  const { difference, low, high } = reduced.difference;
+  return {
     reduced: {
       accuracy: reduced.accuracy,
-      samples,
+      samples: reduced.evaluation.total,
       // of the paired difference from the full model, in points
       difference,
       interval: [low, high],
@@ -99,6 +120,5 @@ export function toJson(
     flopsRatio: full.flops / reduced.flops,
     timeRatio: full.milliseconds / reduced.milliseconds,
     trials,
-    seconds,
-  });
+  };
 }

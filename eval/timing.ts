@@ -1,14 +1,19 @@
 /**
- * Measured prefill time of the decoder. Schedules take turns, so that what
- * else the machine does hits all of them alike, and medians are reported.
+ * Measured time of the decoder: its prefill, and each token after it. Schedules
+ * take turns, so that what else the machine does hits all of them alike, and
+ * medians are reported.
  *
  * This module is browser compatible.
  */
 
 import {
+  contextTensors,
+  type DecoderState,
   embedPrompts,
   embedTiles,
+  extend,
   predictNextToken,
+  prefill,
   type ReductionOptions,
   scaleSchedule,
   type Schedule,
@@ -24,7 +29,7 @@ export interface TimedRun {
   readonly reduction: ReductionOptions;
 }
 
-/** Options of `timePrefill`. */
+/** How time is measured. */
 export interface TimingOptions {
   /** A clock in milliseconds, such as `() => performance.now()`. */
   readonly now: () => number;
@@ -47,17 +52,13 @@ export async function timePrefill(
   { now, repeats = 5, signal }: TimingOptions,
 ): Promise<number[]> {
   const { backend } = model;
-  const prompts = set.samples.map(({ prompt }) => prompt);
-  const visionTokens = set.samples.map(({ image }) =>
-    embedTiles(model, [set.images[image]])
-  );
+  const embedded = embedSamples(model, set);
   /** Prefills each sample by itself. */
-  async function prefill({ schedule, reduction }: TimedRun): Promise<void> {
-    for (const [i, prompt] of prompts.entries()) {
+  async function prefillAll({ schedule, reduction }: TimedRun): Promise<void> {
+    for (const enter of embedded.samples) {
       signal?.throwIfAborted();
       const logits = backend.scope(() => {
-        const numbers = reduction.ranking === "random" ? [i] : undefined;
-        const state = embedPrompts(model, visionTokens[i], [prompt], numbers);
+        const state = enter(reduction);
         const scaled = scaleSchedule(schedule, state.vision.length);
         return predictNextToken(model, state, scaled, reduction);
       });
@@ -67,15 +68,98 @@ export async function timePrefill(
   }
 
   // Not counted: warms up the compiler.
-  for (const run of runs) await prefill(run);
+  for (const run of runs) await prefillAll(run);
+  const times = await mediansInTurns(runs, repeats, async (run) => {
+    const start = now();
+    await prefillAll(run);
+    return (now() - start) / set.samples.length;
+  });
+  embedded.free();
+  return times;
+}
+
+/** Tokens that are decoded after each prefill. */
+const DECODED_TOKENS = 8;
+
+/**
+ * Times decoding: one token after the other, on the caches that a prefill under
+ * the schedule leaves. That prefill is not counted. Which tokens follow does not
+ * matter for time: it is the sample's answer each time.
+ *
+ * @returns median milliseconds per token (of two medians the larger), for each
+ *   run
+ */
+export async function timeDecode(
+  model: VisionLanguageModel,
+  set: SampleSet,
+  runs: readonly TimedRun[],
+  { now, repeats = 5, signal }: TimingOptions,
+): Promise<number[]> {
+  const { backend } = model;
+  const embedded = embedSamples(model, set);
+  /** Milliseconds per token. */
+  async function decode({ schedule, reduction }: TimedRun): Promise<number> {
+    let sum = 0;
+    for (const [i, enter] of embedded.samples.entries()) {
+      signal?.throwIfAborted();
+      let context = backend.scope(() => {
+        const state = enter(reduction);
+        const scaled = scaleSchedule(schedule, state.vision.length);
+        return prefill(model, state, scaled, reduction);
+      });
+      // Devices that only record do so until something is read.
+      await backend.read(context.logits);
+      const start = now();
+      for (let token = 0; token < DECODED_TOKENS; token++) {
+        const ids = [set.samples[i].answer.slice(0, 1)];
+        const longer = extend(model, context, ids).context;
+        backend.free(contextTensors(context));
+        context = longer;
+        await backend.read(context.logits);
+      }
+      sum += now() - start;
+      backend.free(contextTensors(context));
+    }
+    return sum / DECODED_TOKENS / set.samples.length;
+  }
+
+  for (const run of runs) await decode(run);
+  const times = await mediansInTurns(runs, repeats, decode);
+  embedded.free();
+  return times;
+}
+
+/** Samples whose vision tokens are there, each ready to enter layer 0. */
+interface EmbeddedSamples {
+  readonly samples: readonly ((reduction: ReductionOptions) => DecoderState)[];
+  readonly free: () => void;
+}
+
+function embedSamples(
+  model: VisionLanguageModel,
+  { images, samples }: SampleSet,
+): EmbeddedSamples {
+  const visionTokens = samples.map(({ image }) =>
+    embedTiles(model, [images[image]])
+  );
+  return {
+    samples: samples.map(({ prompt }, i) => ({ ranking }) => {
+      const numbers = ranking === "random" ? [i] : undefined;
+      return embedPrompts(model, visionTokens[i], [prompt], numbers);
+    }),
+    free: () => model.backend.free(visionTokens),
+  };
+}
+
+/** Measures all runs in turns, and returns the median of each. */
+async function mediansInTurns(
+  runs: readonly TimedRun[],
+  repeats: number,
+  measure: (run: TimedRun) => Promise<number>,
+): Promise<number[]> {
   const times: number[][] = runs.map(() => []);
   for (let repeat = 0; repeat < repeats; repeat++) {
-    for (const [i, run] of runs.entries()) {
-      const start = now();
-      await prefill(run);
-      times[i].push((now() - start) / prompts.length);
-    }
+    for (const [i, run] of runs.entries()) times[i].push(await measure(run));
   }
-  backend.free(visionTokens);
   return times.map((t) => t.sort((a, b) => a - b)[repeats >> 1]);
 }

@@ -9,6 +9,7 @@
 
 // This module is browser compatible.
 
+import type { Ranking } from "../core/ranking.ts";
 import type { Schedule } from "../core/schedule.ts";
 import {
   type Budget,
@@ -26,35 +27,34 @@ import {
 } from "./schedule_families.ts";
 import { type AttentionByRank, fitPruneFamily } from "./fitprune.ts";
 
+/** All methods, in the order of their results. */
+export const BASELINE_METHODS = [
+  "fastv",
+  "pyramiddrop",
+  "vtw",
+  "fitprune",
+  "sparsevlm",
+  "gsearch",
+  "constant",
+  "psigmoid",
+] as const;
+
 /**
- * By what vision tokens are ranked:
- * - `"instruction"`: attention from the instruction tokens, mean over heads (the
- *   paper's rule); `"instruction_max"`: largest of the heads;
- * - `"last"`: attention from the last token alone (FastV);
- * - `"raters"`: from the text tokens that attend to the image most (SparseVLM);
- * - `"self_cross"`: attention from the vision tokens × that from the instruction
- *   tokens (FitPrune);
- * - `"next"`: attention of the last token in the layer to come (PyramidDrop);
- * - `"random"`, and `"uniform"`: evenly over the image (controls).
+ * A method: five that were published, G-Search's schedule rescaled, and as
+ * controls a constant rate, and P-Sigmoid's counts without ranking by attention.
  */
-export type RankingRule =
-  | "instruction"
-  | "instruction_max"
-  | "last"
-  | "raters"
-  | "self_cross"
-  | "next"
-  | "random"
-  | "uniform";
+export type BaselineMethod = typeof BASELINE_METHODS[number];
 
 /** A method to compare with: what the decoder is to do. */
 export interface Contender {
   /** The method. */
+  readonly method: BaselineMethod;
+  /** What a table calls it, and which variant it is. */
   readonly name: string;
   /** Keep counts that meet the budget. */
   readonly schedule: Schedule;
   /** By what tokens are ranked. */
-  readonly ranking: RankingRule;
+  readonly ranking: Ranking;
   /** Whether survivors keep their position ids or are numbered anew. */
   readonly positions: "original" | "reindexed";
 }
@@ -62,6 +62,8 @@ export interface Contender {
 /** A method that cannot meet the budget. */
 export interface LeftOut {
   /** The method. */
+  readonly method: BaselineMethod;
+  /** What a table calls it, and which variant it is. */
   readonly name: string;
   /** What its least schedule costs, in the unit of the budget. */
   readonly leastCost: number;
@@ -77,6 +79,13 @@ export interface BaselineOptions extends FamilyShape {
   readonly gSearch?: Schedule;
   /** P-Sigmoid's schedule at this budget, to be ranked at random and evenly. */
   readonly pSigmoid?: Schedule;
+  /**
+   * By what the schedules rank that are no method of their own (G-Search's, a
+   * constant rate): what P-Sigmoid ranks by. Default "instruction".
+   */
+  readonly ranking?: Ranking;
+  /** What becomes of position ids there. Default "original". */
+  readonly positions?: Contender["positions"];
 }
 
 /** All methods at one budget. */
@@ -86,6 +95,9 @@ export interface Baselines {
   /** Those whose least schedule costs more. */
   readonly leftOut: readonly LeftOut[];
 }
+
+/** Rankings that do not look at the image. */
+const CONTROLS = ["random", "uniform"] as const;
 
 /** A method before its schedule is solved. */
 interface Method extends Omit<Contender, "schedule"> {
@@ -102,39 +114,41 @@ interface Method extends Omit<Contender, "schedule"> {
  * @throws {TypeError} If `attention` is not of the shape [L][N].
  */
 export function baselines(options: BaselineOptions): Baselines {
-  const { budget, pSigmoid } = options;
+  const { budget, pSigmoid, positions = "original" } = options;
   const contenders: Contender[] = [];
   const leftOut: LeftOut[] = [];
-  for (const { family, ...method } of methods(options)) {
+  for (const { family, ...rest } of allMethods(options)) {
     const leastCost = costOf(family.at(family.low), budget);
     if (leastCost > budget.limit) {
-      leftOut.push({ name: method.name, leastCost });
+      leftOut.push({ method: rest.method, name: rest.name, leastCost });
     } else {
       const { schedule } = solveBudget(family, budget);
-      contenders.push({ ...method, schedule });
+      contenders.push({ ...rest, schedule });
     }
   }
   if (pSigmoid !== undefined) {
-    for (const ranking of ["random", "uniform"] as const) {
+    for (const ranking of CONTROLS) {
       contenders.push({
+        method: "psigmoid",
         name: `P-Sigmoid, ${ranking}`,
         schedule: pSigmoid,
         ranking,
-        positions: "original",
+        positions,
       });
     }
   }
   return { contenders, leftOut };
 }
 
-function methods(options: BaselineOptions): Method[] {
+function allMethods(options: BaselineOptions): Method[] {
   const { attention, gSearch } = options;
+  const { ranking = "instruction", positions = "original" } = options;
   const { layers, visionTokens, firstLayer } = settleShape(options);
-  const positions = "original";
-  const constant = constantFamily(options);
+  const family = constantFamily(options);
   return [
     fastv(options),
     {
+      method: "pyramiddrop",
       name: "PyramidDrop",
       family: stagedFamily({
         layers,
@@ -146,20 +160,23 @@ function methods(options: BaselineOptions): Method[] {
     },
     {
       // Where all tokens go at once there is nothing to rank.
+      method: "vtw",
       name: "VTW",
       family: vtwFamily(layers, visionTokens),
       ranking: "instruction",
-      positions,
+      positions: "original",
     },
     ...attention === undefined ? [] : [
       {
+        method: "fitprune",
         name: "FitPrune",
         family: fitPruneFamily(attention),
         ranking: "self_cross",
-        positions,
+        positions: "original",
       } as const,
     ],
     {
+      method: "sparsevlm",
       name: "SparseVLM",
       family: stagedFamily({
         layers,
@@ -171,18 +188,19 @@ function methods(options: BaselineOptions): Method[] {
     },
     ...gSearch === undefined ? [] : [
       {
+        method: "gsearch",
         name: "G-Search, rescaled",
         family: rescaledFamily(gSearch, firstLayer),
-        ranking: "instruction",
+        ranking,
         positions,
       } as const,
     ],
-    ...(["instruction", "random", "uniform"] as const).map((ranking) => ({
-      name: ranking === "instruction"
-        ? "constant rate"
-        : `constant rate, ${ranking}`,
-      family: constant,
-      ranking,
+    { method: "constant", name: "constant rate", family, ranking, positions },
+    ...CONTROLS.map((control) => ({
+      method: "constant",
+      name: `constant rate, ${control}`,
+      family,
+      ranking: control,
       positions,
     } as const)),
   ];
@@ -194,6 +212,7 @@ function methods(options: BaselineOptions): Method[] {
  */
 function fastv({ budget, ...shape }: BaselineOptions): Method {
   const withK = (K: number): Method => ({
+    method: "fastv",
     name: `FastV K=${K}`,
     family: constantFamily({ ...shape, firstLayer: K }),
     ranking: "last",

@@ -89,4 +89,5 @@ export * from "./refine_run.ts";
 export * from "./sigmoid.ts";
 export * from "./statistics.ts";
 export type { TrialOptions } from "./trials.ts";
+export type { Ranking } from "../core/ranking.ts";
 export type { Schedule } from "../core/schedule.ts";

@@ -4,7 +4,11 @@ import {
   fromRates,
   meanKeepingRate,
 } from "../core/schedule.ts";
-import { type BaselineOptions, baselines } from "../search/baselines.ts";
+import {
+  BASELINE_METHODS,
+  type BaselineOptions,
+  baselines,
+} from "../search/baselines.ts";
 import { type Budget, costOf } from "../search/budget.ts";
 import { publishedModels } from "../search/cost.ts";
 import { gSearchRates } from "./_published.ts";
@@ -58,6 +62,36 @@ Deno.test("`baselines()` gives each method its own ranking and positions", () =>
     ],
   );
   assertEquals(leftOut, []);
+});
+
+Deno.test("`baselines()` ranks controls and rescaled schedules as told, and published methods by their own rule", () => {
+  const { contenders } = atRate(.4, {
+    gSearch,
+    pSigmoid: gSearch,
+    ranking: "raters",
+    positions: "reindexed",
+  });
+  const rules = new Map(
+    contenders.map(({ name, ranking, positions }) => [
+      name,
+      `${ranking}, ${positions}`,
+    ]),
+  );
+  assertEquals(rules.get("FastV K=2"), "last, original");
+  assertEquals(rules.get("G-Search, rescaled"), "raters, reindexed");
+  assertEquals(rules.get("constant rate"), "raters, reindexed");
+  assertEquals(rules.get("constant rate, uniform"), "uniform, reindexed");
+  assertEquals(rules.get("P-Sigmoid, random"), "random, reindexed");
+});
+
+Deno.test("`baselines()` knows every method, in the order of `BASELINE_METHODS`", () => {
+  const { contenders } = atRate(.4, {
+    attention: { cross: byRank, self: byRank },
+    gSearch,
+    pSigmoid: gSearch,
+  });
+  const methods = new Set(contenders.map(({ method }) => method));
+  assertEquals([...methods], [...BASELINE_METHODS]);
 });
 
 Deno.test("`baselines()` gives each method its published schedule when that is the budget", () => {
@@ -127,7 +161,9 @@ Deno.test("`baselines()` gives FastV K=1 when two full layers cost too much, and
   assertEquals(contenders[0].name, "FastV K=1");
   // 144 · 8 · .17 = 195.84: 51 tokens for 7 layers.
   assertEquals(contenders[0].schedule.keep, [144, 7, 7, 7, 7, 7, 7, 7]);
-  assertEquals(leftOut, [{ name: "PyramidDrop", leastCost: .25 }]);
+  assertEquals(leftOut, [
+    { method: "pyramiddrop", name: "PyramidDrop", leastCost: .25 },
+  ]);
 });
 
 Deno.test("`baselines()` leaves out all methods when one full layer costs too much", () => {

@@ -2,13 +2,14 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { openTrialLog, type SearchIdentity } from "../cli/log.ts";
-import type { Trial } from "../search/mod.ts";
+import type { Criterion, Trial } from "../search/mod.ts";
 
-const identity: SearchIdentity = {
+const identity: SearchIdentity & { criterion: Criterion } = {
   model: "m",
   criterion: { kind: "bound", epsilon: 0.5 },
   firstLayer: 1,
   ranking: "instruction",
+  positions: "original",
   samples: 24,
   fullLoss: 90.46716378941252,
 };
@@ -84,12 +85,13 @@ Deno.test("openTrialLog() begins anew when the first line was cut off", async ()
 });
 
 Deno.test("openTrialLog() begins anew when anything that the trials depend on differs", async () => {
-  const others: Partial<SearchIdentity>[] = [
+  const others: Partial<typeof identity>[] = [
     { model: "n" },
     { criterion: { kind: "loss", epsilon: 0.5 } },
     { criterion: { kind: "bound", epsilon: 0.6 } },
     { firstLayer: 2 },
     { ranking: "last" },
+    { positions: "reindexed" },
     { samples: 25 },
     { fullLoss: 90.46716378941 },
   ];

@@ -5,6 +5,7 @@ import {
   settleOptions,
   USAGE,
 } from "../cli/options.ts";
+import { RIVALS } from "../cli/budgets.ts";
 import { RANKINGS } from "../core/mod.ts";
 import { checkEpsilon } from "../search/mod.ts";
 
@@ -15,6 +16,7 @@ type Counts = SearchOptions & {
 };
 
 const DEFAULTS: Counts = {
+  scenario: "1",
   model: null,
   device: "auto",
   weights: "f32",
@@ -25,6 +27,10 @@ const DEFAULTS: Counts = {
   criterion: { kind: "bound", epsilon: 0.5 },
   firstLayer: null,
   ranking: "instruction",
+  positions: "original",
+  budgets: [.4, .27, .17].map((share) => ({ kind: "rate", share })),
+  evaluations: 40,
+  baselines: RIVALS.filter((rival) => rival !== "gsearch"),
   seed: 0,
   out: "out",
   json: false,
@@ -39,6 +45,7 @@ Deno.test("parseOptions() has a default for everything", () => {
 
 Deno.test("parseOptions() takes every option, in both spellings", () => {
   const expected: SearchOptions = {
+    scenario: "both",
     model: "some/model",
     device: "cpu",
     weights: "int4",
@@ -53,28 +60,36 @@ Deno.test("parseOptions() takes every option, in both spellings", () => {
     criterion: { kind: "accuracy", epsilon: 1.5 },
     firstLayer: 3,
     ranking: "last",
+    positions: "reindexed",
+    budgets: [{ kind: "rate", share: .3 }, { kind: "kv", share: .5 }],
+    evaluations: 8,
+    baselines: ["vtw", "gsearch"],
     seed: 7,
     out: "results/a",
     json: true,
   };
   const line =
-    "--model some/model --device cpu --weights int4 --calibration 64 --heldout held.jsonl " +
+    "--scenario both --model some/model --device cpu --weights int4 --calibration 64 --heldout held.jsonl " +
     "--data q.json --data a.json --images pictures --split test --metric vqa " +
-    "--criterion accuracy --epsilon 1.5 --first-layer 3 --rank last --seed 7 --out results/a --json";
+    "--criterion accuracy --epsilon 1.5 --first-layer 3 --rank last --positions reindexed " +
+    "--budget 0.30,kv:0.5 --evaluations 8 --baselines vtw,gsearch --seed 7 --out results/a --json";
   assertEquals(parse(line), expected);
   assertEquals(parse(line.replace(/(--[\w-]+) (?!--)/g, "$1=")), expected);
 });
 
 Deno.test("parseOptions() lets --quick ask less and tolerate what that can show", () => {
   const quick = parse("--quick")!;
-  const { calibration, heldout, criterion } = quick as Counts;
-  assertEquals(quick, { ...DEFAULTS, calibration, heldout, criterion });
+  const { calibration, heldout, criterion, evaluations } = quick as Counts;
+  const changed = { calibration, heldout, criterion, evaluations };
+  assertEquals(quick, { ...DEFAULTS, ...changed });
+  assert(evaluations < DEFAULTS.evaluations);
   assert(calibration.count < DEFAULTS.calibration.count);
   assert(heldout.count < DEFAULTS.heldout.count);
   checkEpsilon(criterion, calibration.count);
   checkEpsilon(DEFAULTS.criterion, DEFAULTS.calibration.count);
   // What is said explicitly goes before.
   assertEquals(parse("--quick --heldout 100")?.heldout, { count: 100 });
+  assertEquals(parse("--quick --evaluations 50")?.evaluations, 50);
   assertEquals(parse("--quick --epsilon 4")?.criterion.epsilon, 4);
   assertEquals(parse("--quick --criterion loss")?.criterion.epsilon, 0.01);
 });
@@ -88,6 +103,31 @@ Deno.test("settleOptions() reduces from the paper's layer on, or from the last o
   assertEquals(firstLayer("--first-layer 5", 8), 5);
   assertThrows(() => firstLayer("--first-layer 8", 8), RangeError, "below 8");
   assertThrows(() => firstLayer("", 1), RangeError, "below 1");
+});
+
+Deno.test("settleOptions() lets P-Sigmoid search from layer 1 on where nothing is said", () => {
+  const least = (line: string) =>
+    settleOptions(parse(line)!, 8).leastFirstLayer;
+  assertEquals(least(""), 1);
+  assertEquals(least("--first-layer 3"), 3);
+});
+
+Deno.test("parseOptions() reads budgets as shares of what the full model takes", () => {
+  const budgets = (list: string) => parse(`--budget ${list}`)?.budgets;
+  assertEquals(budgets("0.5"), [{ kind: "rate", share: .5 }]);
+  assertEquals(budgets("flops:.25,0.40,kv:0.999"), [
+    { kind: "flops", share: .25 },
+    { kind: "rate", share: .4 },
+    { kind: "kv", share: .999 },
+  ]);
+});
+
+Deno.test("parseOptions() reads baselines, G-Search's only where it is run", () => {
+  const names = (line: string) => parse(`--baselines ${line}`)?.baselines;
+  assertEquals(names("all --scenario both"), RIVALS);
+  assertEquals(names("none"), []);
+  assertEquals(names("refined,fastv --scenario 2"), ["refined", "fastv"]);
+  assertThrows(() => names("gsearch --scenario 2"), RangeError, "gsearch");
 });
 
 Deno.test("parseOptions() gives the criterion loss a tolerance in nats", () => {
@@ -155,6 +195,28 @@ Deno.test("parseOptions() names each impossible value and what it must be", () =
       "--rank first",
       `Cannot use --rank as it must be one of instruction, instruction_max, last, raters, self_cross, next, random, uniform: current value is "first"`,
     ],
+    [
+      "--scenario II",
+      `Cannot use --scenario as it must be one of 1, 2, both: current value is "II"`,
+    ],
+    [
+      "--positions new",
+      `Cannot use --positions as it must be one of original, reindexed: current value is "new"`,
+    ],
+    [
+      "--evaluations 0",
+      `Cannot use --evaluations as it must be an integer >= 1: current value is "0"`,
+    ],
+    ...["0", "1", "-0.3", "0.3,", "rate:0.3", "flops:", "1.2.3", ""].map((
+      value,
+    ): [string, string] => [
+      `--budget=${value}`,
+      `Cannot use --budget as it must be shares between 0 and 1, such as 0.27, flops:0.5 or kv:0.4, with commas between: current value is "${value}"`,
+    ]),
+    [
+      "--baselines vtw,fast",
+      `Cannot use --baselines as it must be all, none or some of refined, fastv, pyramiddrop, vtw, fitprune, sparsevlm, constant, psigmoid: current value is "vtw,fast"`,
+    ],
     ...["-0.1", "many", "", "Infinity", "NaN"].map((value): [
       string,
       string,
@@ -204,6 +266,7 @@ Deno.test("the usage names every option and fits into 80 columns", () => {
   for (
     const option of [
       "model",
+      "scenario",
       "device",
       "weights",
       "calibration",
@@ -212,6 +275,10 @@ Deno.test("the usage names every option and fits into 80 columns", () => {
       "epsilon",
       "first-layer",
       "rank",
+      "positions",
+      "budget",
+      "evaluations",
+      "baselines",
       "seed",
       "out",
       "quick",
@@ -223,6 +290,9 @@ Deno.test("the usage names every option and fits into 80 columns", () => {
   }
   for (const ranking of RANKINGS) {
     assert(new RegExp(`^ {23}.*\\b${ranking}\\b`, "m").test(USAGE), ranking);
+  }
+  for (const rival of RIVALS) {
+    assert(new RegExp(`^ {23}.*\\b${rival}\\b`, "m").test(USAGE), rival);
   }
   for (const line of USAGE.split("\n")) {
     assertEquals(line.slice(80), "", line);

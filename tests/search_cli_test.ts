@@ -1,35 +1,20 @@
-// The program search.ts as a user meets it: a process with files around it, on
-// a model small enough to search in a second.
+// The program search.ts as a user meets it.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { USAGE } from "../cli/options.ts";
 import type { Trial } from "../search/mod.ts";
-import { finished, program, testsIn } from "./_cli.ts";
+import {
+  DATA,
+  exists,
+  interrupt,
+  read,
+  run,
+  succeed,
+  testIn,
+  trialsIn,
+  writeGeneration,
+} from "./_search_cli.ts";
 import { writeQuestions, writeSmallModel } from "./_small_model.ts";
-
-const { command, run, succeed } = program("search.ts");
-const DATA = [
-  "--calibration=data/calibration.jsonl",
-  "--heldout=data/heldout.jsonl",
-];
-
-/** A folder with a model and questions, to run the program in. */
-async function makeWorkplace(): Promise<string> {
-  const place = await Deno.makeTempDir();
-  await writeSmallModel(`${place}/model`);
-  await writeQuestions(`${place}/data`, "calibration.jsonl", 24, 1);
-  await writeQuestions(`${place}/data`, "heldout.jsonl", 24, 2);
-  return place;
-}
-
-const testIn = testsIn(makeWorkplace);
-
-const read = (place: string, file: string): Promise<string> =>
-  Deno.readTextFile(`${place}/${file}`);
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
-}
 
 testIn(
   "search.ts finds a schedule with the permissions that --help names, and tells it to programs",
@@ -143,23 +128,13 @@ testIn(
       "--epsilon=100",
       "--first-layer=1",
     ];
-    const child = command(place, args).spawn();
-    const output = child.output();
     const log = `${place}/out/search.jsonl`;
-    const trialsIn = async (): Promise<number> =>
-      await exists(log)
-        ? (await Deno.readTextFile(log)).split("\n").length - 2
-        : 0;
-    while (await trialsIn() < 1) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    child.kill("SIGINT");
-    const { code, out, err } = finished(await output);
+    const { code, out, err } = await interrupt(place, args, log);
     assertEquals(
       { code, err },
       { code: 130, err: "Interrupted: the same command goes on from here\n" },
     );
-    const trials = await trialsIn();
+    const trials = await trialsIn(log);
     assert(trials < 5, "too late to interrupt");
     assert(out.includes(`stopped after trial ${trials}; best so far`), out);
     assertEquals(await exists(`${place}/out/schedule.json`), false);
@@ -176,6 +151,7 @@ testIn(
   "search.ts splits the file of a data set, and judges generated answers",
   async (place) => {
     await writeQuestions(`${place}/data`, "many.jsonl", 40, 3);
+    await writeGeneration(place, { eos_token_id: 2 });
     const args = ["--model=model", "--criterion=loss", "--epsilon=0.5"];
     const out = await succeed(place, [
       ...args,

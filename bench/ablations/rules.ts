@@ -1,0 +1,98 @@
+/** Which tokens stay, and what becomes of their positions, at fixed counts. */
+
+import { RANKINGS, type Schedule } from "../../core/mod.ts";
+import { baselines } from "../../search/mod.ts";
+import {
+  formatAccuracy,
+  formatAgainst,
+  type Lab,
+  scheduleCells,
+  shapeOf,
+} from "./lab.ts";
+import { printTable, printText } from "./page.ts";
+
+/** Mean keeping rate of the schedules that are compared. */
+const RATE = .27;
+
+/** P-Sigmoid's and FastV's counts at that rate. */
+async function schedulesOf(
+  lab: Lab,
+): Promise<{ pSigmoid: Schedule; fastv: Schedule; pyramid: Schedule }> {
+  const { contenders } = baselines({
+    ...shapeOf(lab.setup),
+    firstLayer: 1,
+    budget: { kind: "rate", limit: RATE },
+  });
+  const of = (wanted: string): Schedule =>
+    contenders.find(({ method }) => method === wanted)!.schedule;
+  return {
+    pSigmoid: await lab.pSigmoid(RATE),
+    fastv: of("fastv"),
+    pyramid: of("pyramiddrop"),
+  };
+}
+
+/** Prints what each ranking rule is worth. */
+export async function compareRankings(lab: Lab): Promise<void> {
+  const { judge } = lab.setup;
+  const { pSigmoid, fastv } = await schedulesOf(lab);
+  printText(
+    `The same keep counts at mean keeping rate ${RATE}, P-Sigmoid's (${
+      pSigmoid.keep.join(" ")
+    }) and FastV's (${
+      fastv.keep.join(" ")
+    }), with vision tokens ranked by each rule.`,
+    "The difference is from the rule `instruction`, the paper's, in points.",
+  );
+  const rows: string[][] = [];
+  for (const ranking of RANKINGS) {
+    const row: string[] = [ranking];
+    for (const schedule of [pSigmoid, fastv]) {
+      const run = await judge(ranking, schedule, { ...lab.own, ranking });
+      const own = await judge("own", schedule, lab.own);
+      const difference = ranking === lab.own.ranking
+        ? ""
+        : formatAgainst(run, own);
+      row.push(formatAccuracy(run), difference);
+    }
+    rows.push(row);
+  }
+  printTable([
+    ["ranking", "P-Sigmoid's counts", "difference", "FastV's", "difference"],
+    ...rows,
+  ]);
+}
+
+/** Prints what numbering survivors anew costs. */
+export async function comparePositions(lab: Lab): Promise<void> {
+  const { judge } = lab.setup;
+  const { pSigmoid, fastv, pyramid } = await schedulesOf(lab);
+  printText(
+    `Tokens that stay keep their position ids, or are numbered anew without gaps: the schedules of three methods at mean keeping rate ${RATE}, and G-Search's.`,
+    "The difference is of the second from the first, in points.",
+  );
+  const cases = [
+    ["P-Sigmoid", pSigmoid, "instruction"],
+    ["FastV", fastv, "last"],
+    ["PyramidDrop", pyramid, "next"],
+    ["G-Search", (await lab.gSearch()).schedule, "instruction"],
+  ] as const;
+  const rows: string[][] = [];
+  for (const [name, schedule, ranking] of cases) {
+    const [original, reindexed] = [
+      await judge(name, schedule, { ranking, positions: "original" }),
+      await judge(name, schedule, { ranking, positions: "reindexed" }),
+    ];
+    rows.push([
+      name,
+      scheduleCells(schedule)[0],
+      formatAccuracy(original),
+      formatAccuracy(reindexed),
+      formatAgainst(reindexed, original),
+    ]);
+  }
+  printTable([
+    ["method", "keeping", "original", "re-indexed", "difference"],
+    ...rows,
+  ]);
+}

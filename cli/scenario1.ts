@@ -1,0 +1,73 @@
+/**
+ * Scenario I (paper section 3): the least schedule that G-Search finds to be as
+ * good as the full model, beside controls at the same counts and FastV.
+ */
+// deno-lint-ignore-file no-console
+
+import { fastvSchedule, meanKeepingRate } from "../core/mod.ts";
+import { formatSchedule } from "../report/mod.ts";
+import { type ComparedRun, compareRuns, printComparison } from "./compare.ts";
+import { printGenerated } from "./generated.ts";
+import { runGSearch } from "./gsearch.ts";
+import { questionsOf, writeSchedule } from "./results.ts";
+import type { Setup } from "./setup.ts";
+
+/** What Scenario I found. */
+export interface Scenario1 {
+  /** The full model on the held-out questions. */
+  readonly full: ComparedRun;
+  /** The schedule that was found, on the same questions. */
+  readonly reduced: ComparedRun;
+  /** How many schedules were tried. */
+  readonly trials: number;
+  /** Names of the files that were written. */
+  readonly files: readonly string[];
+}
+
+/** Runs it, prints what comes of it, and writes schedule.json. */
+export async function runScenario1(setup: Setup): Promise<Scenario1> {
+  const { loaded, options, heldout, visionTokens, metric, judge, signal } =
+    setup;
+  const { model, name } = loaded;
+  const { layers } = model.config.decoder;
+  const { ranking, positions, criterion, firstLayer } = options;
+  const { schedule, trials } = await runGSearch(setup);
+  console.log(
+    `\nSchedule, mean keeping rate ${meanKeepingRate(schedule).toFixed(3)}:`,
+  );
+  console.log(formatSchedule(schedule));
+
+  const random = { ranking: "random", positions } as const;
+  const contenders = [
+    setup.full,
+    await judge("G-Search", schedule, { ranking, positions }),
+    await judge("  ranked at random", schedule, random),
+  ];
+  const layer = 2;
+  // A model of two layers has none that FastV would reduce.
+  if (layer < layers) {
+    const fastv = fastvSchedule({ layers, visionTokens, layer, keepRate: 0.5 });
+    const last = { ranking: "last", positions: "original" } as const;
+    contenders.push(
+      await judge("FastV K=2 R=50 %", fastv, last),
+      await judge("  ranked at random", fastv, { ...last, ranking: "random" }),
+    );
+  }
+  const runs = await compareRuns(model, heldout, contenders, signal);
+  printComparison(runs);
+  if (metric) printGenerated(metric, runs, heldout, loaded);
+
+  const [full, reduced] = runs;
+  await writeSchedule(`${options.out}/schedule.json`, {
+    model: name,
+    full,
+    reduced,
+    difference: reduced.difference,
+    search: {
+      ...{ method: "G-Search", criterion, firstLayer },
+      ...questionsOf(options),
+    },
+  });
+  const files = ["schedule.json", "search.jsonl"];
+  return { full, reduced, trials: trials.length, files };
+}

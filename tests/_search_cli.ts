@@ -1,0 +1,80 @@
+// The program search.ts as a user meets it: a process with files around it, on
+// a model small enough to search in a second.
+
+import {
+  type Finished,
+  finished,
+  type Program,
+  program,
+  testsIn,
+} from "./_cli.ts";
+import { writeQuestions, writeSmallModel } from "./_small_model.ts";
+
+const SEARCH = program("search.ts");
+
+/** Options for the questions of a workplace. */
+export const DATA: readonly string[] = [
+  "--calibration=data/calibration.jsonl",
+  "--heldout=data/heldout.jsonl",
+];
+
+/** A folder with a model and questions, to run the program in. */
+async function makeWorkplace(): Promise<string> {
+  const place = await Deno.makeTempDir();
+  await writeSmallModel(`${place}/model`);
+  // As models/tiny: an answer is one word, which even this model gets right
+  // now and then.
+  await writeGeneration(place, { eos_token_id: 2, max_new_tokens: 1 });
+  await writeQuestions(`${place}/data`, "calibration.jsonl", 24, 1);
+  await writeQuestions(`${place}/data`, "heldout.jsonl", 24, 2);
+  return place;
+}
+
+/** Writes what the workplace's model is to generate. */
+export async function writeGeneration(
+  place: string,
+  generation: Readonly<Record<string, number>>,
+): Promise<void> {
+  const file = `${place}/model/generation_config.json`;
+  await Deno.writeTextFile(file, JSON.stringify(generation));
+}
+
+/** Runs a test in a workplace of its own. */
+export const testIn: ReturnType<typeof testsIn> = testsIn(makeWorkplace);
+
+/** Runs search.ts to its end. */
+export const run: Program["run"] = SEARCH.run;
+
+/** The same, gives its output, and expects no error. */
+export const succeed: Program["succeed"] = SEARCH.succeed;
+
+/** The text of a file there. */
+export const read = (place: string, file: string): Promise<string> =>
+  Deno.readTextFile(`${place}/${file}`);
+
+/** Whether there is such a file. */
+export async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+/** How many whole lines of trials a log holds, without its first line. */
+export async function trialsIn(log: string): Promise<number> {
+  return await exists(log)
+    ? (await Deno.readTextFile(log)).split("\n").length - 2
+    : 0;
+}
+
+/** Runs the program until the first trial is in a log, then presses Ctrl-C. */
+export async function interrupt(
+  place: string,
+  args: readonly string[],
+  log: string,
+): Promise<Finished> {
+  const child = SEARCH.command(place, args).spawn();
+  const output = child.output();
+  while (await trialsIn(log) < 1) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  child.kill("SIGINT");
+  return finished(await output);
+}
