@@ -12,19 +12,22 @@
 // deno-lint-ignore-file no-console
 
 import { openEvaluators } from "./cli/evaluators.ts";
-import { loadModel, loadQuestions } from "./cli/load.ts";
+import { chooseMetric, generationLimits } from "./cli/generated.ts";
+import { loadModel } from "./cli/load.ts";
 import {
   parseOptions,
   type SearchOptions,
   settleOptions,
   USAGE,
 } from "./cli/options.ts";
+import { loadQuestionSets } from "./cli/questions.ts";
 import { prepareDirectory, toJson } from "./cli/results.ts";
 import { runScenario1 } from "./cli/scenario1.ts";
 import { runScenario2 } from "./cli/scenario2.ts";
 import { createJudge, openCalibration, type Setup } from "./cli/setup.ts";
 import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
 import { fullSchedule } from "./core/mod.ts";
+import { visionTokensOf } from "./eval/mod.ts";
 import { formatSeconds } from "./report/mod.ts";
 import { checkEpsilon } from "./search/mod.ts";
 
@@ -63,25 +66,25 @@ async function search(
   const loaded = await loadModel(given.model, given.device, {
     weightType: given.weights,
   });
-  const { visionTokens, decoder: { layers } } = loaded.model.config;
+  const { config } = loaded.model;
+  const { layers } = config.decoder;
   const options = settleOptions(given, layers);
-  const calibration = await loadQuestions(
-    loaded,
-    options.calibration,
-    "calibration",
-    options.seed,
-  );
+  const { calibration, heldout } = await loadQuestionSets(loaded, options);
   if (options.scenario !== "2") {
     checkEpsilon(options.criterion, calibration.samples.length);
   }
-  // Always the same questions, so that results of different seeds compare.
-  const heldout = await loadQuestions(loaded, options.heldout, "heldout", 0);
+  const metric = chooseMetric(options.metric, heldout);
+  const images = [...calibration.images, ...heldout.images];
+  const visionTokens = visionTokensOf({ images }, config);
   await prepareDirectory(options.out);
   printHeader(loaded, calibration, heldout);
   await printAnswers(loaded, heldout);
 
-  using pool = await openEvaluators(loaded);
-  const judge = createJudge(pool, heldout, signal);
+  using pool = openEvaluators(loaded);
+  const judge = createJudge(pool, heldout, {
+    signal,
+    ...metric && { generate: generationLimits(loaded) },
+  });
   const full = await judge("full model", fullSchedule(layers, visionTokens), {
     ranking: options.ranking,
     positions: options.positions,
@@ -89,7 +92,9 @@ async function search(
   printKinds(heldout, full.evaluation);
   await printTau(loaded, calibration, signal);
 
-  const loadedSetup = { loaded, options, calibration, heldout, signal };
+  const loadedSetup = {
+    ...{ loaded, options, calibration, heldout, visionTokens, metric, signal },
+  };
   const setup: Setup = {
     ...loadedSetup,
     onCalibration: await openCalibration(pool, loadedSetup),

@@ -7,7 +7,8 @@
  */
 // deno-lint-ignore-file no-console
 
-import { loadModel, loadQuestions } from "../cli/load.ts";
+import { loadModel } from "../cli/load.ts";
+import { loadQuestions } from "../cli/questions.ts";
 import { createStatusLine } from "../cli/progress.ts";
 import { printKinds, printTau } from "../cli/show.ts";
 import { fullSchedule } from "../core/mod.ts";
@@ -18,7 +19,7 @@ import { wilsonInterval } from "../search/mod.ts";
 const count = Number(Deno.args[0] ?? 2000);
 const loaded = await loadModel(null);
 const heldout = await loadQuestions(loaded, { count }, "heldout", 0);
-using pool = await createEvaluatorPool(
+using pool = createEvaluatorPool(
   loaded.source,
   navigator.hardwareConcurrency,
 );

@@ -13,7 +13,8 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { compareRuns, type Run } from "../cli/compare.ts";
-import { loadModel, loadQuestions } from "../cli/load.ts";
+import { loadModel } from "../cli/load.ts";
+import { loadQuestions } from "../cli/questions.ts";
 import {
   parseOptions,
   type SearchOptions,
@@ -67,7 +68,7 @@ const { ranking, positions, firstLayer } = settleOptions(
     : defaults,
   layers,
 );
-using pool = await createEvaluatorPool(
+using pool = createEvaluatorPool(
   loaded.source,
   navigator.hardwareConcurrency,
 );

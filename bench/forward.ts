@@ -15,18 +15,18 @@
 import { cpus } from "node:os";
 import process from "node:process";
 import { parseArgs } from "@std/cli/parse-args";
-import { loadModel, loadQuestions } from "../cli/load.ts";
+import { loadModel } from "../cli/load.ts";
+import { loadQuestions } from "../cli/questions.ts";
 import {
-  embedImages,
   embedPrompts,
+  embedTiles,
   fullSchedule,
   nextTokenLogits,
   type Prompt,
-  type RgbImage,
   runDecoder,
   type Tensor,
 } from "../core/mod.ts";
-import type { Device } from "../eval/mod.ts";
+import type { Device, SampleSet } from "../eval/mod.ts";
 import { formatTable } from "../report/mod.ts";
 import { assertClose } from "../tests/_compare.ts";
 import { F32_TOLERANCES } from "../tests/_tolerance.ts";
@@ -65,7 +65,7 @@ interface Contestant {
 
 /** What goes into the model: prompts of one length, an image each. */
 interface Input {
-  readonly images: readonly RgbImage[];
+  readonly images: SampleSet["images"];
   readonly prompts: readonly Prompt[];
 }
 
@@ -101,7 +101,7 @@ async function createOurs(
     return backend.scope(() => {
       const state = embedPrompts(
         model,
-        visionTokens ?? embedImages(model, images.slice(0, batch)),
+        visionTokens ?? embedTiles(model, images.slice(0, batch)),
         prompts.slice(0, batch),
       );
       return nextTokenLogits(model, runDecoder(model, state, schedule));
@@ -111,7 +111,7 @@ async function createOurs(
   return {
     name: backend.name,
     async measure({ batch, vision, passes }) {
-      const before = embedImages(model, images.slice(0, batch));
+      const before = embedTiles(model, images.slice(0, batch));
       let logits: Float32Array = new Float32Array();
       const start = process.cpuUsage();
       for (let pass = 0; pass < passes; pass++) {
@@ -139,7 +139,7 @@ async function createTorch(
       ...Array(config.visionTokens).fill(config.imageToken),
       ...after,
     ]),
-    images: images.map(({ data }) => new Uint8Array(data).toBase64()),
+    images: images.map(([{ data }]) => new Uint8Array(data).toBase64()),
   });
   return {
     name,

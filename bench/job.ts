@@ -12,7 +12,8 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { loadModel, loadQuestions } from "../cli/load.ts";
+import { loadModel } from "../cli/load.ts";
+import { loadQuestions } from "../cli/questions.ts";
 import {
   parseOptions,
   type SearchOptions,

@@ -58,19 +58,22 @@ export function budgetTitle({ kind, share }: BudgetChoice): string {
  * A budget for a certain model. FLOPs are those of the decoder: no schedule
  * changes what comes before it.
  *
- * @param textTokens of a mean question
+ * @param tokens of a mean question, and of the image with most tiles
  */
 export function settleBudget(
   { kind, share }: BudgetChoice,
   config: ModelConfig,
-  textTokens: number,
+  { textTokens, visionTokens }: {
+    readonly textTokens: number;
+    readonly visionTokens: number;
+  },
 ): Budget {
   if (kind === "rate") return { kind, limit: share };
   const model = { ...modelShape(config), visionFlops: 0 };
   const budget: Budget = kind === "flops"
     ? { kind, limit: 0, model, textTokens }
     : { kind, limit: 0, model, textTokens, bytesPerElement: 4 };
-  const full = fullSchedule(config.decoder.layers, config.visionTokens);
+  const full = fullSchedule(config.decoder.layers, visionTokens);
   return { ...budget, limit: share * costOf(full, budget) };
 }
 

@@ -54,7 +54,10 @@ export interface ComparedRun extends Run {
 /** Held-out samples that are timed. */
 const TIMED_SAMPLES = 16;
 
-/** Adds costs, measured time and paired differences from the first run. */
+/**
+ * Adds costs, of the image with most tiles, measured time and paired differences
+ * from the first run.
+ */
 export async function compareRuns(
   model: VisionLanguageModel,
   heldout: SampleSet,

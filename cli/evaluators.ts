@@ -16,9 +16,9 @@ import { copiesThatFit } from "./memory_plan.ts";
  * as there is memory for, since each has the weights; on a GPU in this process,
  * for one evaluator keeps all of it busy.
  */
-export async function openEvaluators(
+export function openEvaluators(
   { model, source, device, weightType, plan }: LoadedModel,
-): Promise<Evaluators> {
+): Evaluators {
   if (device === "webgpu") return createEvaluators(model);
   const workers = copiesThatFit(plan.total, {
     freeBytes: freeMemory(),
@@ -26,7 +26,7 @@ export async function openEvaluators(
   });
   return workers === 0
     ? createEvaluators(model)
-    : await createEvaluatorPool(source, workers, { device, weightType });
+    : createEvaluatorPool(source, workers, { device, weightType });
 }
 
 /**

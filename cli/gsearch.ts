@@ -27,7 +27,7 @@ interface GSearchIdentity extends SearchIdentity {
  * @throws the signal's reason, after printing what is known
  */
 export async function runGSearch(
-  { loaded, options, onCalibration, signal }: Setup,
+  { loaded, options, onCalibration, visionTokens, signal }: Setup,
 ): Promise<GSearchResult> {
   const { model: { config }, name } = loaded;
   const { out, criterion, firstLayer, ranking, positions } = options;
@@ -51,7 +51,7 @@ export async function runGSearch(
   const status = createStatusLine();
   const search = gSearch(evaluate, {
     layers: config.decoder.layers,
-    visionTokens: config.visionTokens,
+    visionTokens,
     firstLayer,
     criterion,
     full,

@@ -1,5 +1,5 @@
 /**
- * From the names on a command line to a model and its questions.
+ * From the name of a model's folder to the model.
  */
 
 import {
@@ -12,20 +12,10 @@ import {
   type WeightType,
 } from "../core/mod.ts";
 import {
-  makeSceneSet,
-  type SampleSet,
-  SCENE_SIZE,
-  type Split,
-} from "../eval/mod.ts";
-import {
-  decodeImage,
   type EncodedPrompt,
   encodePrompt,
   type ModelDirectory,
   openModelDirectory,
-  readBytes,
-  readDataset,
-  type Tokenizer,
 } from "../io/mod.ts";
 import { type ModelShape, visionFlops } from "../search/mod.ts";
 import {
@@ -40,7 +30,6 @@ import {
   type MemoryPlan,
   planMemory,
 } from "./memory_plan.ts";
-import type { QuestionSource } from "./options.ts";
 import { announcePlan } from "./progress.ts";
 
 /** A model, what its folder says, and what to call it. */
@@ -68,17 +57,6 @@ export interface LoadedModel extends ModelDirectory {
    * @param tiles of the image, each of which has the model's N vision tokens
    */
   encodeQuestion(question: string, tiles: number): EncodedPrompt;
-}
-
-/** Questions to run a model on, with the kind of each for tables. */
-export interface QuestionSet extends SampleSet {
-  /** "exist", "color", …; "all" for questions from a file. */
-  readonly kinds: readonly string[];
-  /** The questions and right answers in words. */
-  readonly texts: readonly {
-    readonly question: string;
-    readonly answer: string;
-  }[];
 }
 
 const EMBEDDED = new URL("../models/tiny", import.meta.url);
@@ -138,113 +116,6 @@ function checkSize(
       `Cannot use ${path} as its image processor must make pictures of ${imageSize} x ${imageSize} pixels: current size is ${width} x ${height}`,
     );
   }
-}
-
-/** Questions of the embedded task, or from a file. */
-export async function loadQuestions(
-  loaded: LoadedModel,
-  source: QuestionSource,
-  split: Split,
-  seed: number,
-): Promise<QuestionSet> {
-  return "file" in source
-    ? await loadQuestionFile(loaded, source.file)
-    : drawQuestions(loaded, source.count, split, seed);
-}
-
-function drawQuestions(
-  { name, model: { config }, tokenizer }: LoadedModel,
-  count: number,
-  split: Split,
-  seed: number,
-): QuestionSet {
-  if (config.vision.imageSize !== SCENE_SIZE) {
-    throw new RangeError(
-      `Cannot ask ${name} the questions of the embedded task as its images must have ${SCENE_SIZE} pixels a side: current value is ${config.vision.imageSize}; use --calibration FILE and --heldout FILE`,
-    );
-  }
-  const set = makeSceneSet(tokenizer, imageTokenId(config, tokenizer), {
-    split,
-    seed,
-    count,
-  });
-  return {
-    ...set,
-    kinds: set.questions.map(({ kind }) => kind),
-    texts: set.questions.map(({ words, answer }) => ({
-      question: words.join(" "),
-      answer,
-    })),
-  };
-}
-
-async function loadQuestionFile(
-  { tokenizer, imageTiles, encodeQuestion }: LoadedModel,
-  file: string,
-): Promise<QuestionSet> {
-  const { questions } = await readDataset([file]);
-  const texts = questions.map(({ question, answers: [answer] }) => ({
-    question,
-    answer,
-  }));
-  const files = [...new Set(questions.map(({ image }) => image))];
-  const images: RgbImage[] = [];
-  for (const source of files) {
-    const label = typeof source === "string" ? source : `an image of ${file}`;
-    const image = await decodeImage(await bytesOfImage(source, file), label);
-    const tiles = imageTiles(image);
-    if (tiles.length > 1) {
-      throw new RangeError(
-        `Cannot use ${label} as images of several tiles are not evaluated yet: current number is ${tiles.length}`,
-      );
-    }
-    images.push(tiles[0]);
-  }
-  const samples = questions.map(({ image, question }, index) => {
-    const { answer } = texts[index];
-    const { before, after } = encodeQuestion(question, 1);
-    const ids = tokenizer.encode(answer);
-    if (ids.length !== 1 || ids[0] === tokenizer.tokenId("<unk>")) {
-      throw new RangeError(
-        `Cannot use question ${
-          index + 1
-        } of ${file} as its answer must be one known token: current answer is "${answer}"`,
-      );
-    }
-    return {
-      image: files.indexOf(image),
-      prompt: { before, after },
-      answer: ids[0],
-    };
-  });
-  return { images, samples, texts, kinds: texts.map(() => "all") };
-}
-
-async function bytesOfImage(
-  source: string | Uint8Array | null,
-  file: string,
-): Promise<Uint8Array> {
-  if (source === null) {
-    throw new RangeError(
-      `Cannot use ${file} as all its questions must have an image`,
-    );
-  }
-  return typeof source === "string" ? await readBytes(source) : source;
-}
-
-/** The id of the token that stands for one vision token. */
-function imageTokenId(
-  { imageToken }: ModelConfig,
-  tokenizer: Tokenizer,
-): number {
-  if (typeof imageToken === "number") return imageToken;
-  const id = tokenizer.tokenId(imageToken);
-  if (id === undefined) {
-    throw new RangeError(
-      `Cannot use the model as its tokenizer has no token "${imageToken}"`,
-    );
-  }
-  return id;
 }
 
 /** What the cost formulas need to know of a model, of an image of one tile. */

@@ -21,12 +21,23 @@ import {
   RIVALS,
 } from "./budgets.ts";
 import { DEVICE_CHOICES, type DeviceChoice } from "./device.ts";
+import { METRIC_CHOICES, type MetricChoice } from "./generated.ts";
 import { integer, number, oneOf, text } from "./values.ts";
 
 /** Where questions come from: so many of the embedded task, or a file. */
 export type QuestionSource = { readonly count: number } | {
   readonly file: string;
 };
+
+/** One data set for both, and how to read question files. */
+export interface DataOptions {
+  /** The files of one data set; none where there are two sources. */
+  readonly files: readonly string[];
+  /** The folder that image paths are relative to; null for the file's own. */
+  readonly images: string | null;
+  /** Which part of ScienceQA; null for all. */
+  readonly split: string | null;
+}
 
 /** What the user wants of search.ts. */
 export interface SearchOptions {
@@ -38,10 +49,14 @@ export interface SearchOptions {
   readonly device: DeviceChoice;
   /** How the weights of its linear layers are stored. */
   readonly weights: WeightType;
+  /** Where questions come from, if not from two sources. */
+  readonly data: DataOptions;
   /** What the search looks at. */
   readonly calibration: QuestionSource;
   /** What the result is judged on. */
   readonly heldout: QuestionSource;
+  /** How generated answers are judged there. */
+  readonly metric: MetricChoice;
   /** When a schedule is as good as the full model. */
   readonly criterion: Criterion;
   /** First layer that may be reduced; null for the model's default. */
@@ -124,8 +139,8 @@ the least that is as good as the full model; in Scenario II with P-Sigmoid, the
 best within a budget, beside other methods at the same budget.
 
   --scenario N         1, 2 or both (default: 1)
-  --model DIR          Hugging Face directory of a LLaVA model (default: the
-                       embedded model, models/tiny)
+  --model DIR          Hugging Face directory of a LLaVA or InternVL model
+                       (default: the embedded model, models/tiny)
   --device NAME        where to run it: cpu (WebAssembly SIMD, one worker per
                        core), webgpu, reference (plain loops, slow: what every
                        operation means), or auto: webgpu where the GPU is
@@ -134,10 +149,21 @@ best within a budget, beside other methods at the same budget.
                        are, f16, int8 (a scale for each output) or int4 (a
                        scale for 64 inputs); computed with in 32 bits in all
                        cases (default: f32)
-  --calibration N|FILE questions to search with: so many of the embedded task,
-                       or a .jsonl file of {"image", "question", "answer"}
-                       (default: ${DEFAULT_COUNTS.calibration})
+  --data FILE          questions about images: VQAv2 (once for the questions and
+                       once for the annotations), TextVQA, GQA, POPE, ScienceQA,
+                       AI2D, MMBench, ChartQA, DocVQA, MME, or a .jsonl file of
+                       {"image", "question", "answer"}
+  --images DIR         where their images are (default: beside the file)
+  --split NAME         which part of ScienceQA (default: all)
+  --calibration N|FILE questions to search with: so many of --data, at most
+                       half of them and about other images than those held out,
+                       or of the embedded task; or a file of their own (default:
+                       ${DEFAULT_COUNTS.calibration})
   --heldout N|FILE     questions to judge the result on (default: ${DEFAULT_COUNTS.heldout})
+  --metric NAME        how generated answers to the latter are judged: vqa,
+                       gqa, pope, choice, relaxed, anls, mme, exact, none, or
+                       auto: as the benchmark does, where answers have several
+                       tokens (default: auto)
   --criterion KIND     when a schedule is as good as the full model (default:
                        bound)
                        accuracy  mean accuracy falls by at most epsilon points
@@ -193,8 +219,12 @@ const STRINGS = [
   "scenario",
   "device",
   "weights",
+  "data",
+  "images",
+  "split",
   "calibration",
   "heldout",
+  "metric",
   "criterion",
   "epsilon",
   "first-layer",
@@ -206,6 +236,7 @@ const STRINGS = [
   "seed",
   "out",
 ] as const;
+const COLLECTED = ["data"] as const;
 const FLAGS = ["quick", "json", "help"] as const;
 
 /**
@@ -218,6 +249,7 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
   const values = parseArgs([...args], {
     string: STRINGS,
     boolean: FLAGS,
+    collect: COLLECTED,
     unknown: noSuchOption,
   });
   // What follows a lone "--" is not reported as unknown.
@@ -240,12 +272,20 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
     model: values.model === undefined ? null : text("model", values.model),
     device: oneOf("device", values.device ?? "auto", DEVICE_CHOICES),
     weights: oneOf("weights", values.weights ?? "f32", WEIGHT_TYPES),
+    data: {
+      files: values.data.map((file: string) => text("data", file)),
+      images: values.images === undefined
+        ? null
+        : text("images", values.images),
+      split: values.split === undefined ? null : text("split", values.split),
+    },
     calibration: questions(
       "calibration",
       values.calibration,
       counts.calibration,
     ),
     heldout: questions("heldout", values.heldout, counts.heldout),
+    metric: oneOf("metric", values.metric ?? "auto", METRIC_CHOICES),
     criterion: {
       kind,
       epsilon: values.epsilon === undefined

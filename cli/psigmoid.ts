@@ -63,8 +63,8 @@ export async function runPSigmoid(
   setup: Setup,
   { budget, label, warmStart }: BudgetSearch,
 ): Promise<PSigmoidResult> {
-  const { onCalibration: { evaluateAnew }, options } = setup;
-  const { visionTokens, decoder: { layers } } = setup.loaded.model.config;
+  const { onCalibration: { evaluateAnew }, options, visionTokens } = setup;
+  const { layers } = setup.loaded.model.config.decoder;
   const { leastFirstLayer: firstLayer, evaluations, seed } = options;
   const lastFirstLayer = layers - 1;
   const path = `${options.out}/psigmoid-${label}.jsonl`;

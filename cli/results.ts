@@ -8,6 +8,7 @@ import { accuracy } from "../eval/mod.ts";
 import type { AccuracyDifference } from "../search/mod.ts";
 import { budgetJson } from "./budget_table.ts";
 import type { ComparedRun } from "./compare.ts";
+import type { SearchOptions } from "./options.ts";
 import type { Scenario1 } from "./scenario1.ts";
 import type { Scenario2 } from "./scenario2.ts";
 import type { Setup } from "./setup.ts";
@@ -42,6 +43,13 @@ export interface FoundSchedule {
   readonly difference: AccuracyDifference;
   /** The method and what it was told. */
   readonly search: { readonly method: string } & Record<string, unknown>;
+}
+
+/** What a search was asked, for the file. */
+export function questionsOf(
+  { data, calibration, seed }: SearchOptions,
+): Record<string, unknown> {
+  return { ...data.files.length > 0 && { data }, calibration, seed };
 }
 
 /** Writes the schedule and how it came about; the same search, the same file. */

@@ -7,8 +7,9 @@
 import { fastvSchedule, meanKeepingRate } from "../core/mod.ts";
 import { formatSchedule } from "../report/mod.ts";
 import { type ComparedRun, compareRuns, printComparison } from "./compare.ts";
+import { printGenerated } from "./generated.ts";
 import { runGSearch } from "./gsearch.ts";
-import { writeSchedule } from "./results.ts";
+import { questionsOf, writeSchedule } from "./results.ts";
 import type { Setup } from "./setup.ts";
 
 /** What Scenario I found. */
@@ -25,8 +26,10 @@ export interface Scenario1 {
 
 /** Runs it, prints what comes of it, and writes schedule.json. */
 export async function runScenario1(setup: Setup): Promise<Scenario1> {
-  const { loaded: { model, name }, options, heldout, judge, signal } = setup;
-  const { visionTokens, decoder: { layers } } = model.config;
+  const { loaded, options, heldout, visionTokens, metric, judge, signal } =
+    setup;
+  const { model, name } = loaded;
+  const { layers } = model.config.decoder;
   const { ranking, positions, criterion, firstLayer } = options;
   const { schedule, trials } = await runGSearch(setup);
   console.log(
@@ -52,15 +55,18 @@ export async function runScenario1(setup: Setup): Promise<Scenario1> {
   }
   const runs = await compareRuns(model, heldout, contenders, signal);
   printComparison(runs);
+  if (metric) printGenerated(metric, runs, heldout, loaded);
 
   const [full, reduced] = runs;
-  const { calibration, seed } = options;
   await writeSchedule(`${options.out}/schedule.json`, {
     model: name,
     full,
     reduced,
     difference: reduced.difference,
-    search: { method: "G-Search", criterion, firstLayer, calibration, seed },
+    search: {
+      ...{ method: "G-Search", criterion, firstLayer },
+      ...questionsOf(options),
+    },
   });
   const files = ["schedule.json", "search.jsonl"];
   return { full, reduced, trials: trials.length, files };

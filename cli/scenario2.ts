@@ -31,9 +31,10 @@ import {
   settleBudget,
 } from "./budgets.ts";
 import { compareRuns, meanTextTokens, type Run, timeRuns } from "./compare.ts";
+import { printGenerated } from "./generated.ts";
 import { createStatusLine } from "./progress.ts";
 import { type BudgetSearch, runPSigmoid, runRefine } from "./psigmoid.ts";
-import { writeSchedule } from "./results.ts";
+import { questionsOf, writeSchedule } from "./results.ts";
 import type { Setup } from "./setup.ts";
 
 /** What Scenario II found. */
@@ -54,14 +55,17 @@ export async function runScenario2(
   setup: Setup,
   gSearch: Schedule | null,
 ): Promise<Scenario2> {
-  const { loaded, options, calibration } = setup;
+  const { loaded, options, calibration, visionTokens } = setup;
   const attention = await measure(setup);
   const textTokens = meanTextTokens(calibration);
   const known: Known = { gSearch, attention };
   const budgets: BudgetOutcome[] = [];
   const files: string[] = [];
   for (const choice of options.budgets) {
-    const budget = settleBudget(choice, loaded.model.config, textTokens);
+    const budget = settleBudget(choice, loaded.model.config, {
+      textTokens,
+      visionTokens,
+    });
     const outcome = await searchBudget(setup, choice, { ...known, budget });
     budgets.push(outcome);
     if (outcome.runs.length > 0) {
@@ -160,13 +164,19 @@ async function searchBudget(
     refined: refined?.schedule ?? null,
   });
   printBudget(outcome);
+  if (setup.metric) {
+    printGenerated(setup.metric, outcome.runs, setup.heldout, setup.loaded);
+  }
   await writeFound(setup, search, found, outcome);
   return outcome;
 }
 
 /** What the least schedule costs that P-Sigmoid may try. */
-function leastCost({ loaded, options }: Setup, budget: Budget): number {
-  const { visionTokens, decoder: { layers } } = loaded.model.config;
+function leastCost(
+  { loaded, options, visionTokens }: Setup,
+  budget: Budget,
+): number {
+  const { layers } = loaded.model.config.decoder;
   const firstLayer = options.leastFirstLayer;
   const { at, low } = constantFamily({ layers, visionTokens, firstLayer });
   return costOf(at(low), budget);
@@ -195,12 +205,12 @@ export interface Comparison extends Known {
  * the full model last.
  */
 export async function compareAtBudget(
-  { loaded, options, heldout, judge, full, signal }: Setup,
+  { loaded, options, heldout, visionTokens, judge, full, signal }: Setup,
   choice: BudgetChoice,
   { budget, found, refined, gSearch, attention }: Comparison,
 ): Promise<BudgetOutcome> {
   const { model } = loaded;
-  const { visionTokens, decoder: { layers } } = model.config;
+  const { layers } = model.config.decoder;
   const { ranking, positions, leastFirstLayer: firstLayer } = options;
   const own = { ranking, positions };
   const { contenders, leftOut } = baselines({
@@ -237,7 +247,7 @@ async function writeFound(
   { k, a, b, firstLayer }: PSigmoidResult,
   { runs }: BudgetOutcome,
 ): Promise<void> {
-  const { evaluations, calibration, seed, out } = options;
+  const { evaluations, out } = options;
   const full = runs.at(-1)!;
   const { difference, low, high } = full.difference;
   await writeSchedule(`${out}/schedule-${label}.json`, {
@@ -248,7 +258,7 @@ async function writeFound(
     difference: { difference: -difference, low: -high, high: -low },
     search: {
       ...{ method: "P-Sigmoid", budget, k, a, b, firstLayer },
-      ...{ evaluations, calibration, seed },
+      ...{ evaluations, ...questionsOf(options) },
     },
   });
 }

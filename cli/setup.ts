@@ -8,13 +8,15 @@ import {
   type ReductionOptions,
   type Schedule,
 } from "../core/mod.ts";
-import type { Evaluators } from "../eval/mod.ts";
+import type { Evaluators, GenerationLimits } from "../eval/mod.ts";
 import type { Evaluate, Evaluation } from "../search/mod.ts";
 import type { Run } from "./compare.ts";
 import { searchBatchSize } from "./evaluators.ts";
-import type { LoadedModel, QuestionSet } from "./load.ts";
+import type { MetricName } from "./generated.ts";
+import type { LoadedModel } from "./load.ts";
 import type { SettledOptions } from "./options.ts";
 import { createStatusLine } from "./progress.ts";
+import type { QuestionSet } from "./questions.ts";
 
 /** What a search starts from. */
 export interface Setup {
@@ -22,6 +24,10 @@ export interface Setup {
   readonly options: SettledOptions;
   readonly calibration: QuestionSet;
   readonly heldout: QuestionSet;
+  /** N that schedules are stated for: that of the image with most tiles. */
+  readonly visionTokens: number;
+  /** How generated answers to held-out questions are judged; null if not. */
+  readonly metric: MetricName | null;
   /** What searches ask. */
   readonly onCalibration: Calibration;
   /** Judges results on held-out questions. */
@@ -39,11 +45,19 @@ export type Judge = (
   reduction: Required<ReductionOptions>,
 ) => Promise<Run>;
 
+/** How questions are judged. */
+export interface JudgeOptions {
+  /** Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** Where generated answers end, if there are to be any. */
+  readonly generate?: GenerationLimits;
+}
+
 /** Makes a judge, which shows how far it is. */
 export function createJudge(
   pool: Evaluators,
   heldout: QuestionSet,
-  signal: AbortSignal,
+  { signal, generate }: JudgeOptions,
 ): Judge {
   const status = createStatusLine();
   /** By ranking and position rule; made when first needed. */
@@ -54,6 +68,7 @@ export function createJudge(
       pool.createEvaluator(heldout, {
         ...reduction,
         cache: false,
+        ...generate && { generate },
         onProgress: (done, total) =>
           status.show(`${done} of ${total} held-out questions`),
       });
@@ -82,9 +97,9 @@ export interface Calibration {
 /** Prepares calibration questions, and asks them the full model. */
 export async function openCalibration(
   pool: Evaluators,
-  { loaded, options, calibration, signal }: Omit<
+  { loaded, options, calibration, visionTokens, signal }: Omit<
     Setup,
-    "onCalibration" | "judge" | "full" | "heldout"
+    "onCalibration" | "judge" | "full" | "heldout" | "metric"
   >,
 ): Promise<Calibration> {
   const { ranking, positions } = options;
@@ -95,7 +110,7 @@ export async function openCalibration(
     ...rules,
     cache: false,
   });
-  const { visionTokens, decoder: { layers } } = loaded.model.config;
+  const { layers } = loaded.model.config.decoder;
   const status = createStatusLine();
   status.show("full model on the calibration questions");
   try {

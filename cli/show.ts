@@ -5,16 +5,17 @@
 // deno-lint-ignore-file no-console
 
 import {
-  embedImages,
   embedPrompts,
+  embedTiles,
   fullSchedule,
-  nextTokenLogits,
-  runDecoder,
+  prefill,
 } from "../core/mod.ts";
-import { accuracy, argmax, attentionByLayer } from "../eval/mod.ts";
+import { accuracy, attentionByLayer, generateAnswers } from "../eval/mod.ts";
 import { formatBar, formatPercent, formatTable } from "../report/mod.ts";
 import { type Evaluation, neighbouringTau } from "../search/mod.ts";
-import type { LoadedModel, QuestionSet } from "./load.ts";
+import type { LoadedModel } from "./load.ts";
+import type { QuestionSet } from "./questions.ts";
+import { generationLimits } from "./generated.ts";
 
 /** Device, model and question counts. */
 export function printHeader(
@@ -23,8 +24,14 @@ export function printHeader(
   heldout: QuestionSet,
 ): void {
   const { layers, width, heads } = config.decoder;
-  const describe = ({ samples, images }: QuestionSet): string =>
-    `${samples.length} questions about ${images.length} images`;
+  const describe = ({ samples, images }: QuestionSet): string => {
+    const most = images.reduce(
+      (most, tiles) => Math.max(most, tiles.length),
+      0,
+    );
+    const tiles = most > 1 ? ` of up to ${most} tiles` : "";
+    return `${samples.length} questions about ${images.length} images${tiles}`;
+  };
   console.log(`device       ${backend.name}`);
   console.log(
     `model        ${name}: ${config.visionTokens} vision tokens, ${layers} decoder layers of width ${width} with ${heads} heads`,
@@ -35,29 +42,29 @@ export function printHeader(
 
 /** The model's answers to the first questions of a set. */
 export async function printAnswers(
-  { model, tokenizer }: LoadedModel,
+  loaded: LoadedModel,
   { images, samples, texts }: QuestionSet,
 ): Promise<void> {
-  const { backend, config: { decoder, visionTokens } } = model;
-  const schedule = fullSchedule(decoder.layers, visionTokens);
+  const { model, tokenizer } = loaded;
+  const { backend, decoder: { layers: { length: L } } } = model;
   console.log("\nThe full model answers:");
   for (let i = 0; i < Math.min(5, samples.length); i++) {
-    const { image, prompt, answer } = samples[i];
-    const logits = backend.scope(() => {
-      const vision = embedImages(model, [images[image]]);
+    const { image, prompt } = samples[i];
+    const { question, answer } = texts[i];
+    const context = backend.scope(() => {
+      const vision = embedTiles(model, [images[image]]);
       const state = embedPrompts(model, vision, [prompt]);
-      return nextTokenLogits(model, runDecoder(model, state, schedule));
+      return prefill(model, state, fullSchedule(L, vision.shape[1]));
     });
-    const said = argmax(await backend.read(logits));
-    backend.free([logits]);
-    const mark = said === answer
-      ? "right"
-      : `the right answer is ${texts[i].answer}`;
-    console.log(
-      `  image ${image}: ${texts[i].question} ${
-        tokenizer.decode([said])
-      } (${mark})`,
+    const [ids] = await generateAnswers(
+      model,
+      context,
+      generationLimits(loaded),
     );
+    const said = tokenizer.decode(ids, { skipSpecial: true }).trim();
+    const mark = said === answer ? "right" : `the right answer is ${answer}`;
+    const asked = question.replaceAll("\n", " ");
+    console.log(`  image ${image}: ${asked} ${said} (${mark})`);
   }
 }
 

@@ -84,13 +84,13 @@ export function decoderLayer(
 }
 
 /**
- * One decoder layer as far as its last token needs it, which is all that the
- * next word depends on after the last layer. Every token gives its key and
- * value; only the last one asks, and passes through the MLP.
+ * One decoder layer as far as the model's answer needs it after the last layer.
+ * Every token gives its key and value; only the last instruction token asks,
+ * and those of a forced answer after it, and pass through the MLP.
  *
- * @returns what leaves the layer at the last token, shape [B, 1, D]
+ * @returns what leaves the layer there, shape [B, 1 + forced, D]
  */
-export function decoderLayerLastToken(
+export function decoderLayerAnswer(
   backend: Backend,
   decoder: Decoder,
   index: number,
@@ -99,11 +99,19 @@ export function decoderLayerLastToken(
   reduction: ReductionOptions = {},
 ): LayerResult<Tensor> {
   const all = reduce(backend, decoder, index, state, keep, reduction);
-  const last = tokensFrom(backend, all, all.positions.shape[1] - 1);
+  const last = tokensFrom(backend, all, answerRows(all).start);
   const { hidden: leaving, past } = transform(backend, decoder, index, last, {
     seen: all,
   });
   return { leaving, past };
+}
+
+/** The last instruction token, and those of a forced answer: an answer's rows. */
+export function answerRows(
+  { hidden, forced = 0 }: Pick<DecoderState, "hidden" | "forced">,
+): Span {
+  const length = 1 + forced;
+  return { start: hidden.shape[1] - length, length };
 }
 
 /** Sort & Reduce in front of a layer, by whatever ranks the vision tokens. */
@@ -118,7 +126,7 @@ function reduce(
   if (ranking !== "next" || keep === state.vision.length) {
     return sortAndReduce(backend, state, keep, rule);
   }
-  const last = { start: state.hidden.shape[1] - 1, length: 1 };
+  const last = { start: answerRows(state).start, length: 1 };
   const scores = attentionReceived(backend, decoder, index, state, last);
   const reduced = sortAndReduce(backend, { ...state, scores }, keep, rule);
   return { ...reduced, scores: null };

@@ -44,7 +44,7 @@ export interface Context {
 /**
  * Runs a prompt under a schedule, and keeps what decoding needs.
  *
- * @param state a batch as it enters layer 0
+ * @param state a batch as it enters layer 0, without a forced answer
  * @throws {RangeError} the schedule does not fit the model, as for `runDecoder`
  */
 export function prefill(

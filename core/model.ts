@@ -77,6 +77,13 @@ export interface Prompt {
   readonly before: readonly number[];
   /** Instruction tokens: what stands after it. At least one. */
   readonly after: readonly number[];
+  /**
+   * Tokens of an answer that the model is made to give (teacher forcing). They
+   * follow the instruction and rank no vision tokens: what comes before them is
+   * as without them, but for frequencies where these depend on the length.
+   * Default none.
+   */
+  readonly forced?: readonly number[];
 }
 
 /**
@@ -105,7 +112,8 @@ export function splitPrompt(
  * Puts vision tokens between words: what enters decoder layer 0.
  *
  * @param visionTokens shape [B, N, D]
- * @param prompts B prompts with equally many tokens before and after the image
+ * @param prompts B prompts with equally many tokens before the image, after it,
+ *   and of a forced answer
  * @param randomRanking with the random ranking, a number for each sample
  */
 export function embedPrompts(
@@ -116,21 +124,30 @@ export function embedPrompts(
 ): DecoderState {
   const { backend } = model;
   const B = prompts.length;
-  const [{ before, after }] = prompts;
+  const [{ before, forced = [] }] = prompts;
   checkPrompts(model, prompts);
   const N = visionTokens.shape[1];
-  const length = before.length + N + after.length;
+  const words = prompts.map(wordsAfterImage);
+  const length = before.length + N + words[0].length;
   return backend.scope(() => ({
     hidden: backend.concat([
       embedWords(model, prompts.map(({ before }) => before)),
       visionTokens,
-      embedWords(model, prompts.map(({ after }) => after)),
+      embedWords(model, words),
     ], 1),
     positions: countUp(backend, B, length),
     vision: { start: before.length, length: N },
+    forced: forced.length,
     length,
     scores: randomRanking ? randomScores(backend, randomRanking, N) : null,
   }));
+}
+
+/** Instruction and forced tokens. */
+export function wordsAfterImage(
+  { after, forced = [] }: Prompt,
+): readonly number[] {
+  return [...after, ...forced];
 }
 
 /** B lists of T token ids → shape [B, T, D]. */
@@ -155,17 +172,16 @@ export function checkPrompts(
   { config: { decoder: { vocabulary } } }: VisionLanguageModel,
   prompts: readonly Prompt[],
 ): void {
-  const [first] = prompts;
-  for (const { before, after } of prompts) {
-    if (
-      before.length !== first.before.length ||
-      after.length !== first.after.length
-    ) {
+  const lengths = promptLengths(prompts[0]);
+  for (const prompt of prompts) {
+    if (promptLengths(prompt) !== lengths) {
       throw new TypeError(
-        `Cannot batch prompts as all must have ${first.before.length} + ${first.after.length} tokens: current prompt has ${before.length} + ${after.length}`,
+        `Cannot batch prompts as all must have ${lengths} tokens: current prompt has ${
+          promptLengths(prompt)
+        }`,
       );
     }
-    for (const id of [...before, ...after]) {
+    for (const id of [...prompt.before, ...wordsAfterImage(prompt)]) {
       if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
         throw new RangeError(
           `Cannot embed a token as its id must be an integer in [0, ${
@@ -175,4 +191,15 @@ export function checkPrompts(
       }
     }
   }
+}
+
+/**
+ * How many tokens a prompt has before the image, after it and, where there are
+ * any, of a forced answer, such as "3 + 5": prompts of the same can be batched.
+ */
+export function promptLengths(
+  { before, after, forced = [] }: Prompt,
+): string {
+  const parts = [before, after, ...forced.length > 0 ? [forced] : []];
+  return parts.map(({ length }) => length).join(" + ");
 }

@@ -16,6 +16,7 @@ import {
   embedWords,
   type Prompt,
   type VisionLanguageModel,
+  wordsAfterImage,
 } from "./model.ts";
 import {
   isByAttention,
@@ -118,7 +119,7 @@ export interface AskOptions {
  *
  * @param prefixes B of them, of equal length, at the same layer
  * @param prompts B prompts that begin with them, with equally many tokens after
- *   the image
+ *   the image and of a forced answer
  * @throws {TypeError} the prompts differ in length
  * @throws {RangeError} a token is not in the vocabulary
  */
@@ -131,12 +132,13 @@ export function askPrefixes(
   const { backend } = model;
   checkPrompts(model, prompts);
   const [{ vision, past, positions: { shape: [, P] } }] = prefixes;
+  const [{ forced: { length: forced } = [] }] = prompts;
   const depth = past.length;
   const join = (part: (prefix: Prefix) => Tensor): Tensor =>
     backend.concat(prefixes.map(part), 0);
 
   return backend.scope(() => {
-    let hidden = embedWords(model, prompts.map(({ after }) => after));
+    let hidden = embedWords(model, prompts.map(wordsAfterImage));
     const [B, T] = hidden.shape;
     const decoder = decoderForLength(backend, model.decoder, P + T);
     const positions = countUp(backend, B, P + T);
@@ -164,7 +166,7 @@ export function askPrefixes(
         return {
           hidden: left.hidden,
           scores: scoreByAttention(backend, ranking, {
-            ...{ q: left.q, k: left.past.keys, vision },
+            ...{ q: left.q, k: left.past.keys, vision, forced },
             headWidth: decoder.config.headWidth,
             causal: { queries: words, keys: positions },
           }),
@@ -175,6 +177,7 @@ export function askPrefixes(
       hidden: backend.concat([join(({ hidden }) => hidden), hidden], 1),
       positions,
       vision,
+      forced,
       length: P + T,
       scores,
     };

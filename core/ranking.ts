@@ -15,14 +15,14 @@ import type { DecoderState } from "./reduce.ts";
  * reduces, mean over heads but for `instruction_max`:
  * - `instruction`: from all tokens after the image, summed (the paper's rule);
  * - `instruction_max`: the same with the largest head for every two tokens;
- * - `last`: from the last token alone (FastV's rule);
+ * - `last`: from the last of them alone (FastV's rule);
  * - `raters`: from the instruction tokens that are about the image, summed
  *   (SparseVLM's rule, see `selectRaters`);
  * - `self_cross`: from all vision tokens, times that from all instruction
  *   tokens (FitPrune's rule).
  *
  * By attention in the layer that reduces, with all tokens that enter it:
- * - `next`: from the last token (PyramidDrop's rule).
+ * - `next`: from the last instruction token (PyramidDrop's rule).
  *
  * In one order for all layers:
  * - `random`: another one for every sample; the control that shows what ranking
@@ -86,7 +86,7 @@ export function startRanking(
 
 /** The tokens of a layer and how they attend to each other. */
 export interface LayerAttention
-  extends Pick<DecoderState, "vision" | "raters"> {
+  extends Pick<DecoderState, "vision" | "forced" | "raters"> {
   /** E. */
   readonly headWidth: number;
   /** Keys of all tokens, shape [B, S, K·E]. */
@@ -104,10 +104,10 @@ export interface LayerAttention
 export function scoreByAttention(
   backend: Backend,
   ranking: AttentionRanking,
-  { headWidth, k, q, causal, vision, raters }: LayerAttention,
+  { headWidth, k, q, causal, vision, forced = 0, raters }: LayerAttention,
 ): Tensor {
   const S = k.shape[1];
-  const instruction = spanAfter(vision, S);
+  const instruction = spanAfter(vision, S - forced);
   const receivedFrom = (
     { start, length }: Span,
     options: Pick<ScoreSpec, "heads" | "queryWeights"> = {},
@@ -125,7 +125,7 @@ export function scoreByAttention(
     case "instruction_max":
       return receivedFrom(instruction, { heads: "max" });
     case "last":
-      return receivedFrom({ start: S - 1, length: 1 });
+      return receivedFrom({ start: S - forced - 1, length: 1 });
     case "raters":
       return receivedFrom(instruction, { queryWeights: raters! });
     case "self_cross":
@@ -133,7 +133,7 @@ export function scoreByAttention(
   }
 }
 
-/** The rest of a sequence of S. */
+/** The rest of S tokens. */
 function spanAfter({ start, length }: Span, S: number): Span {
   return { start: start + length, length: S - start - length };
 }
@@ -150,10 +150,13 @@ function spanAfter({ start, length }: Span, S: number): Span {
  */
 export function selectRaters(
   backend: Backend,
-  { hidden, vision }: Pick<DecoderState, "hidden" | "vision">,
+  { hidden, vision, forced = 0 }: Pick<
+    DecoderState,
+    "hidden" | "vision" | "forced"
+  >,
 ): Tensor {
   const [, S, D] = hidden.shape;
-  const instruction = backend.sliceRows(hidden, spanAfter(vision, S));
+  const instruction = backend.sliceRows(hidden, spanAfter(vision, S - forced));
   // Makes up for the 1 / √D of attention, with D for its head width.
   const scale = backend.upload(new Float32Array(D).fill(Math.sqrt(D)), [D]);
   const seen = backend.multiply(backend.sliceRows(hidden, vision), scale);

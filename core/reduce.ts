@@ -26,6 +26,11 @@ export interface DecoderState {
   readonly positions: Indices;
   /** Where in the sequence the n vision tokens are, in every sample. */
   readonly vision: Span;
+  /**
+   * Tokens of a forced answer at the end of the sequence, which rank no vision
+   * tokens. Default 0.
+   */
+  readonly forced?: number;
   /** Tokens that the sequence had before any were removed. */
   readonly length: number;
   /**

@@ -6,8 +6,9 @@
 
 import type { Tensor } from "./backend.ts";
 import {
+  answerRows,
   decoderLayer,
-  decoderLayerLastToken,
+  decoderLayerAnswer,
   type KeyValues,
   type ReductionOptions,
 } from "./decoder.ts";
@@ -129,9 +130,10 @@ function checkSchedule(
 }
 
 /**
- * Runs the decoder to the logits of the next token, shape [B, 1, V]: what
- * `nextTokenLogits` gives after `runDecoder`, without computing in the last
- * layer what nothing reads.
+ * Runs the decoder to the logits of the next token, shape [B, 1, V]; after
+ * prompts with a forced answer of so many tokens, to those of each of them and
+ * of the one after, shape [B, forced + 1, V]. It is what `nextTokenLogits` gives
+ * after `runDecoder`, without computing in the last layer what nothing reads.
  *
  * @throws {RangeError} as `runDecoder`, or `from` is not a layer
  */
@@ -147,7 +149,7 @@ export function predictNextToken(
 
 /** What `runToNextToken` gives. */
 export interface NextToken {
-  /** Shape [B, 1, V]. */
+  /** Shape [B, 1, V], or [B, forced + 1, V]. */
   readonly logits: Tensor;
   /** Of every layer that ran, where that is wanted. */
   readonly past: readonly KeyValues[];
@@ -178,7 +180,7 @@ export function runToNextToken(
       ...reduction,
       ...{ from, to: last, scoredAtEnd: false, keepsPast },
     });
-    const { leaving, past } = decoderLayerLastToken(
+    const { leaving, past } = decoderLayerAnswer(
       backend,
       decoderForLength(backend, model.decoder, state.length),
       last,
@@ -194,17 +196,18 @@ export function runToNextToken(
 }
 
 /**
- * What follows the last token: logits of shape [B, 1, V].
+ * What follows the instruction, and each token of a forced answer: logits of
+ * shape [B, 1, V] or [B, forced + 1, V].
  *
  * @param state what left the last layer
  */
 export function nextTokenLogits(
   model: VisionLanguageModel,
-  { hidden }: DecoderState,
+  state: DecoderState,
 ): Tensor {
-  const last = { start: hidden.shape[1] - 1, length: 1 };
-  return model.backend.scope(() =>
-    headLogits(model, model.backend.sliceRows(hidden, last))
+  const { backend } = model;
+  return backend.scope(() =>
+    headLogits(model, backend.sliceRows(state.hidden, answerRows(state)))
   );
 }
 

@@ -17,7 +17,7 @@ export interface TensorStore {
   /** What there is to read, by the name the checkpoint gives it. */
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;
   /**
-   * Reads one tensor, in row-major order.
+   * Reads one tensor, in row-major order, into an array of the caller's own.
    *
    * @throws {RangeError} If there is no such tensor, or it holds NaN or ±Infinity.
    * @throws {TypeError} If its numbers are not F32, F16 or BF16.

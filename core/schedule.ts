@@ -105,25 +105,6 @@ export function fromRates(
   return fromKeepCounts(keep, visionTokens);
 }
 
-/**
- * A schedule for another number of vision tokens, as images have that are cut
- * into another number of tiles: `keep = round(r · N)` with the same keeping rates.
- *
- * @param schedule The schedule; where it has no vision tokens all are kept.
- * @param visionTokens N of the other image, an integer ≥ 0.
- * @returns The schedule of the same depth.
- * @throws {RangeError} If `visionTokens` is out of range.
- */
-export function scaleSchedule(
-  { visionTokens: from, keep }: Schedule,
-  visionTokens: number,
-): Schedule {
-  const scaled = keep.map((count) =>
-    from === 0 ? visionTokens : Math.round(count / from * visionTokens)
-  );
-  return fromKeepCounts(scaled, visionTokens);
-}
-
 /** Options of {@linkcode fastvSchedule}. */
 export interface FastvOptions {
   /** L, an integer ≥ 1. */
@@ -166,6 +147,28 @@ export function fastvSchedule(
     (_, i) => i < layer ? 1 : keepRate,
   );
   return fromRates(rates, visionTokens);
+}
+
+/**
+ * The schedule of the same keeping rates for another number of vision tokens:
+ * an image of fewer or more tiles. `keep = round(keep / N · visionTokens)`
+ * (our decision), which may be none where a layer of the original kept few.
+ *
+ * @param schedule The schedule; where its N is 0 its rates are 1.
+ * @param visionTokens The other N, an integer ≥ 0.
+ * @returns The schedule; the same one where N is the same.
+ * @throws {RangeError} If `visionTokens` is not an integer ≥ 0.
+ */
+export function scaleSchedule(
+  schedule: Schedule,
+  visionTokens: number,
+): Schedule {
+  const { visionTokens: N, keep } = schedule;
+  if (N === visionTokens) return schedule;
+  if (N === 0) return fullSchedule(keep.length, visionTokens);
+  // The product is an integer, so that only one rounding can err.
+  const counts = keep.map((count) => Math.round(count * visionTokens / N));
+  return fromKeepCounts(counts, visionTokens);
 }
 
 /**

@@ -26,7 +26,7 @@ export interface AttentionOptions {
 /**
  * Scores of the vision tokens in every layer of the unreduced model.
  *
- * @returns shape [samples][L][N]
+ * @returns shape [samples][L][N], N being those of the sample's image
  */
 export async function attentionByLayer(
   model: VisionLanguageModel,
@@ -34,15 +34,16 @@ export async function attentionByLayer(
   { ranking = "instruction", signal }: AttentionOptions = {},
 ): Promise<Float32Array[][]> {
   const L = model.config.decoder.layers;
-  const schedule = fullSchedule(L, model.config.visionTokens);
   const scores: Float32Array[][] = [];
   await forEachSample(model, set, {
-    compute: (state) =>
-      Array.from({ length: L }, (_, from): Tensor => {
+    compute: (state) => {
+      const schedule = fullSchedule(L, state.vision.length);
+      return Array.from({ length: L }, (_, from): Tensor => {
         const options = { from, to: from + 1, ranking };
         state = runDecoder(model, state, schedule, options);
         return state.scores!;
-      }),
+      });
+    },
     use: (layers) => scores.push(layers),
     signal,
   });

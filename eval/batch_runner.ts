@@ -10,20 +10,25 @@
 
 import {
   askPrefixes,
+  type Context,
   type DecoderState,
+  embedPrompts,
   type Indices,
   predictNextToken,
+  prefill,
   type ReductionOptions,
   runDecoder,
+  scaleSchedule,
   type Schedule,
   sharesPrefixes,
   type Tensor,
   type VisionLanguageModel,
 } from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
-import type { Batch, BatchSet } from "./batches.ts";
+import { type Batch, type BatchSet, forcedPrompt } from "./batches.ts";
 import { createImageStore } from "./images.ts";
 import { scoreAnswer } from "./metrics.ts";
+import { generateAnswers, type GenerationLimits } from "./generated.ts";
 
 /** How batches are run. */
 export interface BatchOptions extends ReductionOptions {
@@ -32,11 +37,16 @@ export interface BatchOptions extends ReductionOptions {
    * change. Costs B·S·D floats per sample; worth it in a search. Default true.
    */
   readonly cache?: boolean;
+  /**
+   * Has the model generate an answer to each sample as well, which costs
+   * another run from layer 0 on, and where these end. Default: it does not.
+   */
+  readonly generate?: GenerationLimits;
 }
 
 /** How one batch is run. */
 export interface BatchRun extends BatchOptions {
-  /** Keep counts. */
+  /** Keep counts, to be scaled to the images of the batch. */
   readonly schedule: Schedule;
   /**
    * As in `EvaluateOptions`, but never relied on: what was cached for another
@@ -89,15 +99,12 @@ export function createBatchRunner(
     const depth = sharesPrefixes(ranking)
       ? Math.min(to, unreducedLayers(schedule))
       : 0;
-    const prefixes = store.prefixes(
-      batch.map(({ image }) => image),
-      batch.map(({ prompt }) => prompt),
-      depth,
-    );
+    const prompts = batch.map(forcedPrompt);
+    const prefixes = store.prefixes(imagesOf(batch), prompts, depth);
     const state = backend.scope(() =>
       runDecoder(
         model,
-        askPrefixes(model, prefixes, batch.map(({ prompt }) => prompt), {
+        askPrefixes(model, prefixes, prompts, {
           ...reduction,
           samples: batch.map(({ number }) => number),
         }),
@@ -151,10 +158,15 @@ export function createBatchRunner(
     cached.set(batch, entering);
   }
 
-  /** Logits of the batch's samples, shape [B, 1, V]. */
+  /** Logits of each token of the samples' answers of A, shape [B, A, V]. */
   function computeLogits(
     batch: Batch,
-    { schedule, fixedLayers = 0, cache = true, ...reduction }: BatchRun,
+    schedule: Schedule,
+    { fixedLayers, cache, reduction }: {
+      readonly fixedLayers: number;
+      readonly cache: boolean;
+      readonly reduction: ReductionOptions;
+    },
   ): Tensor {
     // The last layer computes less than a state holds: it is always run.
     const fixed = Math.min(fixedLayers, last);
@@ -172,16 +184,53 @@ export function createBatchRunner(
     }
   }
 
-  return async (place, run) => {
+  /** Where the model begins to answer the batch's questions. */
+  function startAnswers(
+    batch: Batch,
+    schedule: Schedule,
+    reduction: ReductionOptions,
+  ): Context {
+    const prompts = batch.map(({ prompt }) => prompt);
+    const numbers = batch.map(({ number }) => number);
+    const visionTokens = store.visionTokens(imagesOf(batch));
+    return backend.scope(() => {
+      const state = embedPrompts(
+        model,
+        backend.concat(visionTokens, 0),
+        prompts,
+        reduction.ranking === "random" ? numbers : undefined,
+      );
+      return prefill(model, state, schedule, reduction);
+    });
+  }
+
+  return async (
+    place,
+    { schedule: given, fixedLayers = 0, cache = true, generate, ...reduction },
+  ) => {
     const batch = batches[place];
-    const logits = computeLogits(batch, run);
+    const [{ image }] = batch;
+    const N = images[image].length * model.config.visionTokens;
+    const schedule = scaleSchedule(given, N);
+    const options = { fixedLayers, cache, reduction };
+    const logits = computeLogits(batch, schedule, options);
     const values = await backend.read(logits);
     backend.free([logits]);
+    const generated = generate && await generateAnswers(
+      model,
+      startAnswers(batch, schedule, reduction),
+      generate,
+    );
     return batch.map(({ number, answer }, b) => ({
       index: number,
       ...scoreAnswer(values, b, model.config.decoder.vocabulary, answer),
+      ...generated && { generated: generated[b] },
     }));
   };
+}
+
+function imagesOf(batch: Batch): number[] {
+  return batch.map(({ image }) => image);
 }
 
 /** Layers before the first that reduces. */

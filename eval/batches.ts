@@ -1,10 +1,15 @@
 /**
- * Samples in batches of equal prompt length, so that they can run together.
+ * Samples in batches of equal shape, so that they can run together.
  *
  * This module is browser compatible.
  */
 
-import type { Prompt, RgbImage } from "../core/mod.ts";
+import {
+  type ModelConfig,
+  type Prompt,
+  promptLengths,
+  type RgbImage,
+} from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
 
 /** A question about an image, in tokens. */
@@ -13,8 +18,11 @@ export interface Sample {
   readonly image: number;
   /** What is asked. */
   readonly prompt: Prompt;
-  /** The token that answers it. */
-  readonly answer: number;
+  /**
+   * The tokens that answer it, at least one; with the one that ends an answer,
+   * where the model was taught to say it.
+   */
+  readonly answer: readonly number[];
   /**
    * What results call it, and the seed of its random ranking. Default: its
    * place in the set.
@@ -22,10 +30,15 @@ export interface Sample {
   readonly number?: number;
 }
 
-/** Questions about images. */
+/**
+ * Questions about images. These may have different numbers of tiles and so of
+ * vision tokens: evaluations take a schedule for the largest of these numbers
+ * (`visionTokensOf`) and run each sample with the same keeping rates of its own
+ * (`scaleSchedule`).
+ */
 export interface SampleSet {
-  /** Of the model's size. */
-  readonly images: readonly RgbImage[];
+  /** The tiles of each, of the model's size; at least one. */
+  readonly images: readonly (readonly RgbImage[])[];
   /** Several may share an image. */
   readonly samples: readonly Sample[];
 }
@@ -33,28 +46,47 @@ export interface SampleSet {
 /** A sample that has its number. */
 export type NumberedSample = Sample & { readonly number: number };
 
-/** Samples of one prompt length that run together. At least one. */
+/** Samples of one shape that run together. At least one. */
 export type Batch = readonly NumberedSample[];
 
 /** Images and batches of questions about them. */
 export interface BatchSet {
-  /** Of the model's size. */
-  readonly images: readonly RgbImage[];
+  /** As of a sample set. */
+  readonly images: SampleSet["images"];
   /** Each run as a whole. */
   readonly batches: readonly Batch[];
 }
 
+/** N of a schedule for a sample set: the most vision tokens that an image has. */
+export function visionTokensOf(
+  { images }: Pick<SampleSet, "images">,
+  { visionTokens }: ModelConfig,
+): number {
+  const tiles = images.reduce((most, { length }) => Math.max(most, length), 0);
+  return tiles * visionTokens;
+}
+
+/** A sample's prompt, with all of the answer forced but its last token. */
+export function forcedPrompt({ prompt, answer }: Sample): Prompt {
+  return { ...prompt, forced: answer.slice(0, -1) };
+}
+
 /**
- * Batches of one prompt length each, in the order of their first samples.
+ * Batches in the order of their first samples, of one number of tiles each, and
+ * one length of what stands before the image, of the instruction and of the
+ * answer.
  *
  * @param size samples per batch, at most
  */
-export function makeBatches(samples: readonly Sample[], size: number): Batch[] {
+export function makeBatches(
+  { images, samples }: SampleSet,
+  size: number,
+): Batch[] {
   const open = new Map<string, NumberedSample[]>();
   const batches: NumberedSample[][] = [];
   samples.forEach((sample, place) => {
-    const { before, after } = sample.prompt;
-    const shape = `${before.length}+${after.length}`;
+    const tiles = images[sample.image].length;
+    const shape = `${tiles}: ${promptLengths(forcedPrompt(sample))}`;
     let batch = open.get(shape);
     if (batch === undefined || batch.length === size) {
       batch = [];

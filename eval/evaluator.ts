@@ -37,7 +37,10 @@ export const DEFAULT_BATCH_SIZE = 8;
 
 /**
  * Prepares a sample set for evaluation under any number of schedules. Vision
- * tokens are computed when first needed.
+ * tokens are computed when first needed. Answers are not generated: the model
+ * is given each and tells in one pass how likely every token of it was, and
+ * whether it was the likeliest (teacher forcing); where all were, it would have
+ * said this answer.
  *
  * @example Accuracy of a schedule
  * ```ts ignore
@@ -77,8 +80,8 @@ export function createEvaluators(model: VisionLanguageModel): Evaluators {
     createEvaluator(set, options = {}) {
       const { batchSize = DEFAULT_BATCH_SIZE, ...rest } = options;
       const own = prepared.get(set, batchSize, () => {
-        const { images, samples } = set;
-        const batches = makeBatches(samples, batchSize);
+        const batches = makeBatches(set, batchSize);
+        const { images } = set;
         const runBatch = createBatchRunner(model, { images, batches });
         return { batches, runBatch };
       });

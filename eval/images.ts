@@ -8,17 +8,18 @@
 
 import {
   type Backend,
-  embedImages,
+  embedTiles,
   type Indices,
   type Prefix,
   prefixTensors,
   type Prompt,
-  type RgbImage,
   runPrefix,
   type Tensor,
   unscaledLength,
   type VisionLanguageModel,
+  wordsAfterImage,
 } from "../core/mod.ts";
+import type { SampleSet } from "./batches.ts";
 
 /** Bytes of vision tokens, and of prefixes, that are kept for later use. */
 const MOST_BYTES = 2 ** 28;
@@ -26,11 +27,17 @@ const MOST_BYTES = 2 ** 28;
 /** Images, and what was computed of them. */
 export interface ImageStore {
   /**
+   * Vision tokens, shape [1, N, D] each, to be used before the next call.
+   *
+   * @param images by their places in the store
+   */
+  visionTokens(images: readonly number[]): Tensor[];
+  /**
    * System and vision tokens as they enter layer `depth`, to be used before the
    * next call.
    *
-   * @param images by their places in the store
-   * @param prompts what is asked about each, of equal length
+   * @param images by their places in the store, of equally many tiles
+   * @param prompts what is asked about each, of equal lengths
    */
   prefixes(
     images: readonly number[],
@@ -42,7 +49,7 @@ export interface ImageStore {
 /** Starts with nothing computed. */
 export function createImageStore(
   model: VisionLanguageModel,
-  images: readonly RgbImage[],
+  images: SampleSet["images"],
 ): ImageStore {
   const { backend } = model;
   const visionTokens = new Recent<number, Tensor>(
@@ -53,7 +60,7 @@ export function createImageStore(
 
   function visionTokensOf(image: number): Tensor {
     return visionTokens.get(image) ??
-      visionTokens.set(image, embedImages(model, [images[image]]));
+      visionTokens.set(image, embedTiles(model, [images[image]]));
   }
 
   /** Whether tokens turn alike in sequences of these lengths. */
@@ -64,11 +71,13 @@ export function createImageStore(
 
   function prefixOf(
     image: number,
-    { before, after }: Prompt,
+    prompt: Prompt,
     depth: number,
   ): Prefix {
+    const { before } = prompt;
     const tokens = visionTokensOf(image);
-    const length = before.length + tokens.shape[1] + after.length;
+    const words = before.length + wordsAfterImage(prompt).length;
+    const length = words + tokens.shape[1];
     const key = `${image} after ${before}`;
     const known = prefixes.get(key);
     if (known?.past.length === depth && sameFrequencies(known.length, length)) {
@@ -79,6 +88,10 @@ export function createImageStore(
   }
 
   return {
+    visionTokens(places) {
+      visionTokens.trim(MOST_BYTES);
+      return places.map(visionTokensOf);
+    },
     prefixes(places, prompts, depth) {
       // Not later, for what is asked for now must stay.
       visionTokens.trim(MOST_BYTES);

@@ -1,17 +1,20 @@
 /**
  * A worker that outlives its deaths: when its thread ends, another one is
  * started, told all that the first was told, and asked again what it still
- * owed.
+ * owed. It reads weights from the checkpoint, one tensor after the other: no
+ * copy of them is kept for the next thread.
  *
  * This module is browser compatible.
  */
 
+import type { TensorStore } from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
 import { whenFree } from "./life.ts";
 import type {
   AddRequest,
   LoadRequest,
   RunRequest,
+  TensorResult,
   WorkerReply,
   WorkerRequest,
 } from "./messages.ts";
@@ -26,6 +29,14 @@ interface OpenRun {
   readonly reject: (error: unknown) => void;
 }
 
+/** How a worker is started, and what it may read. */
+export interface WorkerSource {
+  /** Starts `worker.ts`. */
+  readonly createWorker: () => Worker;
+  /** The checkpoint. */
+  readonly tensors: TensorStore;
+}
+
 /** What runs `worker.ts`, and what ends the watch over it. */
 interface Thread {
   readonly worker: Worker;
@@ -34,7 +45,7 @@ interface Thread {
 
 /** A worker that is replaced when it dies. */
 export class LastingWorker implements Disposable {
-  readonly #createWorker: () => Worker;
+  readonly #source: WorkerSource;
   /** What every new thread has to know. */
   readonly #told: (LoadRequest | AddRequest)[];
   /** In order of asking; the first is being run. */
@@ -45,13 +56,9 @@ export class LastingWorker implements Disposable {
   #deaths = 0;
   #disposed = false;
 
-  /**
-   * Takes note of the model. It is loaded when the first batch is to be run.
-   *
-   * @param createWorker starts `worker.ts`
-   */
-  constructor(load: LoadRequest, createWorker: () => Worker) {
-    this.#createWorker = createWorker;
+  /** Takes note of the model. It is loaded when the first batch is to be run. */
+  constructor(load: LoadRequest, source: WorkerSource) {
+    this.#source = source;
     this.#told = [load];
   }
 
@@ -84,7 +91,7 @@ export class LastingWorker implements Disposable {
   }
 
   #start(): Thread {
-    const worker = this.#createWorker();
+    const worker = this.#source.createWorker();
     const watch = new AbortController();
     const thread = { worker, watch };
     this.#thread = thread;
@@ -104,8 +111,16 @@ export class LastingWorker implements Disposable {
     );
     worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => {
       if (this.#thread !== thread) return;
-      if (data.kind !== "alive") this.#settle(data);
-      else whenFree(data.lock, watch.signal, () => onDeath("its thread ended"));
+      switch (data.kind) {
+        case "alive":
+          whenFree(data.lock, watch.signal, () => onDeath("its thread ended"));
+          break;
+        case "read":
+          this.#sendTensor(thread, data);
+          break;
+        default:
+          this.#settle(data);
+      }
     };
     for (const request of this.#told) post(thread, request);
     return thread;
@@ -129,7 +144,25 @@ export class LastingWorker implements Disposable {
     }
   }
 
-  #settle(reply: Exclude<WorkerReply, { kind: "alive" }>): void {
+  /** Reads a tensor for a thread that needs it. */
+  async #sendTensor(
+    thread: Thread,
+    { number, args }: Extract<WorkerReply, { kind: "read" }>,
+  ): Promise<void> {
+    const send = (result: TensorResult, moved: ArrayBufferLike[]): void => {
+      if (this.#thread === thread) {
+        post(thread, { kind: "tensor", number, ...result }, moved);
+      }
+    };
+    try {
+      const values = await this.#source.tensors.read(...args);
+      send({ values }, [values.buffer]);
+    } catch (error) {
+      send({ error }, []);
+    }
+  }
+
+  #settle(reply: Exclude<WorkerReply, { kind: "alive" | "read" }>): void {
     this.#deaths = 0;
     const { resolve, reject } = this.#open.shift()!;
     if (reply.kind === "results") resolve(reply.results);
@@ -160,6 +193,11 @@ export class LastingWorker implements Disposable {
   }
 }
 
-function post({ worker }: Thread, request: WorkerRequest): void {
-  worker.postMessage(request);
+/** Buffers that are moved leave this thread; all else is copied. */
+function post(
+  { worker }: Thread,
+  request: WorkerRequest,
+  moved: ArrayBufferLike[] = [],
+): void {
+  worker.postMessage(request, moved as ArrayBuffer[]);
 }

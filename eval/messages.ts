@@ -4,19 +4,16 @@
  * This module is browser compatible.
  */
 
-import type { ModelConfig, Normalization, WeightType } from "../core/mod.ts";
+import type {
+  ModelConfig,
+  Normalization,
+  TensorStore,
+  WeightType,
+} from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
 import type { BatchRun } from "./batch_runner.ts";
 import type { BatchSet } from "./batches.ts";
 import type { Device } from "./device.ts";
-
-/** A tensor of a checkpoint, in memory. */
-export interface StoredTensor {
-  /** Sizes, outermost first. */
-  readonly shape: readonly number[];
-  /** Row-major values. */
-  readonly data: Float32Array;
-}
 
 /** The model, and where to run it. The first thing that a worker is told. */
 export interface LoadRequest {
@@ -25,9 +22,21 @@ export interface LoadRequest {
   readonly weightType: WeightType;
   readonly config: ModelConfig;
   readonly normalization: Normalization;
-  /** The whole checkpoint, by name. */
-  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** What the checkpoint holds, to be asked for by name. */
+  readonly tensors: TensorStore["tensors"];
 }
+
+/** The values of a tensor, or why there are none. */
+export type TensorResult =
+  | { readonly values: Float32Array }
+  | { readonly error: unknown };
+
+/** What became of a tensor that the worker asked for. */
+export type TensorMessage = TensorResult & {
+  readonly kind: "tensor";
+  /** Which time of asking this answers. */
+  readonly number: number;
+};
 
 /** The worker's share of a sample set. */
 export interface AddRequest {
@@ -49,12 +58,22 @@ export interface RunRequest {
 }
 
 /** What a worker is told. */
-export type WorkerRequest = LoadRequest | AddRequest | RunRequest;
+export type WorkerRequest =
+  | LoadRequest
+  | TensorMessage
+  | AddRequest
+  | RunRequest;
 
 /** What a worker says. */
 export type WorkerReply =
   /** Once: it holds this lock, as long as it lives. */
   | { readonly kind: "alive"; readonly lock: string }
+  /** It needs what `TensorStore.read` gives, for the so-manieth time. */
+  | {
+    readonly kind: "read";
+    readonly number: number;
+    readonly args: Parameters<TensorStore["read"]>;
+  }
   /** The batch was run. */
   | { readonly kind: "results"; readonly results: readonly SampleResult[] }
   /** The batch could not be run, and never can. */

@@ -7,24 +7,32 @@
 import type { SampleResult } from "../search/evaluate.ts";
 
 /**
- * Whether the likeliest token is the answer, and how unlikely the answer was.
+ * Whether every token of the answer is the likeliest in its place, and how
+ * unlikely the answer was.
  *
- * @param logits shape [B, V]
+ * @param logits shape [B, A, V]: of each token of an answer of A, after the
+ *   tokens before it
  * @param b the sample's row
  * @param V tokens in the vocabulary
- * @param answer the right token
- * @returns `correct`, and `loss` = −log softmax(logits)[answer] in nats, ≥ 0
+ * @param answer the right tokens
+ * @returns `correct`, and `loss` = −Σ log softmax(logits)[token] in nats, ≥ 0
  */
 export function scoreAnswer(
   logits: Float32Array,
   b: number,
   V: number,
-  answer: number,
+  answer: readonly number[],
 ): Pick<SampleResult, "correct" | "loss"> {
-  const row = logits.subarray(b * V, (b + 1) * V);
-  const best = argmax(row);
-  const loss = logSum(row, row[best]) + (row[best] - row[answer]);
-  return { correct: best === answer, loss };
+  let correct = true;
+  let loss = 0;
+  for (const [a, token] of answer.entries()) {
+    const start = (b * answer.length + a) * V;
+    const row = logits.subarray(start, start + V);
+    const best = argmax(row);
+    correct &&= best === token;
+    loss += logSum(row, row[best]) + (row[best] - row[token]);
+  }
+  return { correct, loss };
 }
 
 /**

@@ -19,7 +19,7 @@
 export * from "./answers.ts";
 export * from "./attention.ts";
 export type { BatchOptions } from "./batch_runner.ts";
-export type { Sample, SampleSet } from "./batches.ts";
+export { type Sample, type SampleSet, visionTokensOf } from "./batches.ts";
 export { createBackend, type Device } from "./device.ts";
 export {
   createEvaluator,
@@ -31,6 +31,7 @@ export * from "./metrics.ts";
 export * from "./pool.ts";
 export * from "./questions.ts";
 export * from "./scenes.ts";
+export * from "./generated.ts";
 export * from "./statistics.ts";
 export * from "./task.ts";
 export * from "./timing.ts";

@@ -2,6 +2,10 @@
  * One worker per core: each loads the model once and runs its share of a
  * sample set on one thread.
  *
+ * What it costs: every worker holds the weights as its backend stores them,
+ * once, and while it loads them one tensor in 32 bits besides, which is read
+ * when the worker comes to it and moved there. The pool itself holds none.
+ *
  * Results do not depend on the number of workers, to the last bit: batches are
  * made once for the whole set, and a worker gets whole batches, so that what is
  * computed together is always the same. A worker that dies is replaced, and
@@ -33,7 +37,7 @@ import {
   PerSet,
 } from "./evaluator.ts";
 import { LastingWorker } from "./lasting_worker.ts";
-import type { LoadRequest, StoredTensor } from "./messages.ts";
+import type { LoadRequest } from "./messages.ts";
 
 /** How a pool runs the model. */
 export interface PoolOptions extends WeightOptions {
@@ -81,37 +85,35 @@ interface Run {
 /**
  * Starts workers.
  *
- * @param source the model; its weights are copied to every worker
+ * @param source the model, of which every worker reads the weights that it needs
  * @param count workers, usually `navigator.hardwareConcurrency`
  */
-export async function createEvaluatorPool(
+export function createEvaluatorPool(
   { config, normalization, tensors }: ModelSource,
   count: number,
   { device = "cpu", weightType = "f32", createWorker = startWorker }:
     PoolOptions = {},
-): Promise<Evaluators> {
-  const stored = new Map<string, StoredTensor>();
-  for (const [name, { shape }] of tensors.tensors) {
-    stored.set(name, { shape, data: await tensors.read(name) });
-  }
+): Evaluators {
   const load: LoadRequest = {
     kind: "load",
     device,
     weightType,
     config,
     normalization,
-    tensors: stored,
+    tensors: new Map(
+      [...tensors.tensors].map(([name, { shape }]) => [name, { shape }]),
+    ),
   };
   const workers = Array.from(
     { length: count },
-    () => new LastingWorker(load, createWorker),
+    () => new LastingWorker(load, { createWorker, tensors }),
   );
   const shared = new PerSet<SharedSet>();
   let sets = 0;
 
   function share(all: SampleSet, batchSize: number): SharedSet {
     const set = sets++;
-    const batches = makeBatches(all.samples, batchSize);
+    const batches = makeBatches(all, batchSize);
     const shares = workers.flatMap((worker, i): Share[] => {
       // Neighbouring batches ask about the same images.
       const own = slice(batches, i, count);

@@ -6,8 +6,8 @@
 
 import {
   type DecoderState,
-  embedImages,
   embedPrompts,
+  embedTiles,
   type Tensor,
   type VisionLanguageModel,
 } from "../core/mod.ts";
@@ -38,7 +38,7 @@ export async function forEachSample(
   for (const [i, { image, prompt }] of samples.entries()) {
     signal?.throwIfAborted();
     const tensors = backend.scope(() => {
-      const visionTokens = embedImages(model, [images[image]]);
+      const visionTokens = embedTiles(model, [images[image]]);
       return compute(embedPrompts(model, visionTokens, [prompt]));
     });
     use(await Promise.all(tensors.map((tensor) => backend.read(tensor))));

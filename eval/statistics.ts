@@ -16,7 +16,7 @@ import {
   type Tensor,
   type VisionLanguageModel,
 } from "../core/mod.ts";
-import type { SampleSet } from "./batches.ts";
+import { type SampleSet, visionTokensOf } from "./batches.ts";
 import { klDivergence } from "./metrics.ts";
 import { forEachSample } from "./samples.ts";
 
@@ -43,30 +43,38 @@ export interface AttentionShares {
 
 /**
  * Measures the attention that vision tokens receive. Tokens are sorted in every
- * sample and layer by themselves, once for each kind.
+ * sample and layer by themselves, once for each kind. N is that of the image
+ * with most tiles; each of the n tokens of a smaller one stands for N / n ranks
+ * (our decision).
  */
 export async function attentionShares(
   model: VisionLanguageModel,
   set: SampleSet,
   { signal, onProgress }: StatisticsOptions = {},
 ): Promise<AttentionShares> {
-  const { backend, decoder, config: { visionTokens: N } } = model;
+  const { backend, decoder, config } = model;
   const L = decoder.layers.length;
-  const schedule = fullSchedule(L, N);
+  const N = visionTokensOf(set, config);
   const zeros = (): Float64Array[] =>
     Array.from({ length: L }, () => new Float64Array(N));
   const shares = { cross: zeros(), self: zeros() };
-  /** Instruction tokens of the sample under way. */
+  /** Instruction and vision tokens of the sample under way. */
   let T = 0;
+  let n = 0;
 
   function addRanked(sums: Float64Array, mass: Float32Array, queries: number) {
-    mass.toSorted().reverse().forEach((value, rank) => {
+    const ranked = mass.toSorted().reverse();
+    const part = n / N;
+    for (let rank = 0; rank < N; rank++) {
+      const value = part * ranked[Math.floor(rank * n / N)];
       sums[rank] += value / queries / set.samples.length;
-    });
+    }
   }
   await forEachSample(model, set, {
     compute: (state) => {
-      T = state.hidden.shape[1] - state.vision.start - N;
+      n = state.vision.length;
+      T = state.hidden.shape[1] - state.vision.start - n;
+      const schedule = fullSchedule(L, n);
       return Array.from({ length: L }, (_, layer): Tensor[] => {
         const { vision } = state;
         const entering = state;
@@ -81,7 +89,7 @@ export async function attentionShares(
     use: (masses) => {
       for (let layer = 0; layer < L; layer++) {
         addRanked(shares.cross[layer], masses[2 * layer], T);
-        addRanked(shares.self[layer], masses[2 * layer + 1], N);
+        addRanked(shares.self[layer], masses[2 * layer + 1], n);
       }
     },
     signal,
@@ -101,14 +109,14 @@ export async function withdrawalDivergence(
   set: SampleSet,
   { signal, onProgress }: StatisticsOptions = {},
 ): Promise<number[]> {
-  const { decoder, config: { visionTokens: N } } = model;
-  const L = decoder.layers.length;
-  const all = fullSchedule(L, N);
+  const L = model.decoder.layers.length;
   // Who goes first does not matter: this ranking costs nothing.
   const ranking = "uniform";
   const divergence: number[] = Array(L).fill(0);
   await forEachSample(model, set, {
     compute: (state) => {
+      const N = state.vision.length;
+      const all = fullSchedule(L, N);
       const withdrawn = Array.from({ length: L }, (_, layer): Tensor => {
         const keep = all.keep.map((count, i) => i < layer ? count : 0);
         const options = { from: layer, ranking } as const;

@@ -49,14 +49,12 @@ export function makeSceneSet(
       tokenizer.encode(promptText(question.words.join(" "))),
       imageToken,
     ),
-    answer: tokenizer.encode(question.answer)[0],
+    answer: tokenizer.encode(question.answer),
   });
   return {
-    images: scenes.map(({ scene: { pixels } }) => ({
-      width: SCENE_SIZE,
-      height: SCENE_SIZE,
-      data: pixels,
-    })),
+    images: scenes.map(({ scene: { pixels } }) => [
+      { width: SCENE_SIZE, height: SCENE_SIZE, data: pixels },
+    ]),
     samples: scenes.flatMap(({ questions }: QuestionedScene, image) =>
       questions.map((question) => toSample(question, image))
     ),

@@ -9,12 +9,13 @@
 import {
   contextTensors,
   type DecoderState,
-  embedImages,
   embedPrompts,
+  embedTiles,
   extend,
   predictNextToken,
   prefill,
   type ReductionOptions,
+  scaleSchedule,
   type Schedule,
   type VisionLanguageModel,
 } from "../core/mod.ts";
@@ -22,7 +23,7 @@ import type { SampleSet } from "./batches.ts";
 
 /** A way to run the model. */
 export interface TimedRun {
-  /** Its keep counts. */
+  /** Its keep counts, to be scaled to each image. */
   readonly schedule: Schedule;
   /** Its ranking and position rule. */
   readonly reduction: ReductionOptions;
@@ -56,9 +57,11 @@ export async function timePrefill(
   async function prefillAll({ schedule, reduction }: TimedRun): Promise<void> {
     for (const enter of embedded.samples) {
       signal?.throwIfAborted();
-      const logits = backend.scope(() =>
-        predictNextToken(model, enter(reduction), schedule, reduction)
-      );
+      const logits = backend.scope(() => {
+        const state = enter(reduction);
+        const scaled = scaleSchedule(schedule, state.vision.length);
+        return predictNextToken(model, state, scaled, reduction);
+      });
       await backend.read(logits);
       backend.free([logits]);
     }
@@ -99,14 +102,16 @@ export async function timeDecode(
     let sum = 0;
     for (const [i, enter] of embedded.samples.entries()) {
       signal?.throwIfAborted();
-      let context = backend.scope(() =>
-        prefill(model, enter(reduction), schedule, reduction)
-      );
+      let context = backend.scope(() => {
+        const state = enter(reduction);
+        const scaled = scaleSchedule(schedule, state.vision.length);
+        return prefill(model, state, scaled, reduction);
+      });
       // Devices that only record do so until something is read.
       await backend.read(context.logits);
       const start = now();
       for (let token = 0; token < DECODED_TOKENS; token++) {
-        const ids = [[set.samples[i].answer]];
+        const ids = [set.samples[i].answer.slice(0, 1)];
         const longer = extend(model, context, ids).context;
         backend.free(contextTensors(context));
         context = longer;
@@ -135,7 +140,7 @@ function embedSamples(
   { images, samples }: SampleSet,
 ): EmbeddedSamples {
   const visionTokens = samples.map(({ image }) =>
-    embedImages(model, [images[image]])
+    embedTiles(model, [images[image]])
   );
   return {
     samples: samples.map(({ prompt }, i) => ({ ranking }) => {

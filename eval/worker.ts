@@ -7,6 +7,7 @@
 
 import {
   loadVisionLanguageModel,
+  type TensorStore,
   type VisionLanguageModel,
 } from "../core/mod.ts";
 import { createBatchRunner, type RunBatch } from "./batch_runner.ts";
@@ -16,6 +17,7 @@ import type {
   AddRequest,
   LoadRequest,
   RunRequest,
+  TensorMessage,
   WorkerReply,
   WorkerRequest,
 } from "./messages.ts";
@@ -28,6 +30,9 @@ const scope = globalThis as unknown as {
 };
 
 let model: Promise<VisionLanguageModel>;
+/** Who takes each answer from the checkpoint, by the number of the question. */
+const readers = new Map<number, (message: TensorMessage) => void>();
+let reads = 0;
 /** By the number of the set. */
 const runners = new Map<number, Promise<RunBatch>>();
 
@@ -37,6 +42,11 @@ scope.onmessage = ({ data }) => {
       model = load(data);
       // Where it fails, each run says so.
       model.catch(() => {});
+      break;
+    case "tensor":
+      readers.get(data.number)!(data);
+      // What was read is not to be held here.
+      readers.delete(data.number);
       break;
     case "add":
       add(data);
@@ -59,12 +69,23 @@ async function load(
   return await loadVisionLanguageModel(createBackend(device, { weightType }), {
     config,
     normalization,
-    tensors: {
-      tensors,
-      read: (name) => Promise.resolve(tensors.get(name)!.data),
-    },
+    tensors: { tensors, read },
     label: "the model",
   });
+}
+
+/** Has the pool read the checkpoint. */
+function read(
+  ...args: Parameters<TensorStore["read"]>
+): Promise<Float32Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Float32Array>();
+  const number = reads++;
+  readers.set(number, (message) => {
+    if ("error" in message) reject(message.error);
+    else resolve(message.values);
+  });
+  scope.postMessage({ kind: "read", number, args });
+  return promise;
 }
 
 function add({ set, share }: AddRequest): void {

@@ -22,6 +22,8 @@ export interface SampleResult {
    * Finite and ≥ 0.
    */
   readonly loss: number;
+  /** Token ids of the answer that the model generated, where it was asked to. */
+  readonly generated?: readonly number[];
 }
 
 /** Per-sample results of one schedule. */

@@ -10,11 +10,7 @@ import {
 } from "./_cli.ts";
 import { writeQuestions, writeSmallModel } from "./_small_model.ts";
 
-const search: Program = program("search.ts");
-/** Runs the program to its end. */
-export const run: Program["run"] = search.run;
-/** Runs it, and expects no error. */
-export const succeed: Program["succeed"] = search.succeed;
+const SEARCH = program("search.ts");
 
 /** Options for the questions of a workplace. */
 export const DATA: readonly string[] = [
@@ -26,13 +22,31 @@ export const DATA: readonly string[] = [
 async function makeWorkplace(): Promise<string> {
   const place = await Deno.makeTempDir();
   await writeSmallModel(`${place}/model`);
+  // As models/tiny: an answer is one word, which even this model gets right
+  // now and then.
+  await writeGeneration(place, { eos_token_id: 2, max_new_tokens: 1 });
   await writeQuestions(`${place}/data`, "calibration.jsonl", 24, 1);
   await writeQuestions(`${place}/data`, "heldout.jsonl", 24, 2);
   return place;
 }
 
+/** Writes what the workplace's model is to generate. */
+export async function writeGeneration(
+  place: string,
+  generation: Readonly<Record<string, number>>,
+): Promise<void> {
+  const file = `${place}/model/generation_config.json`;
+  await Deno.writeTextFile(file, JSON.stringify(generation));
+}
+
 /** Runs a test in a workplace of its own. */
 export const testIn: ReturnType<typeof testsIn> = testsIn(makeWorkplace);
+
+/** Runs search.ts to its end. */
+export const run: Program["run"] = SEARCH.run;
+
+/** The same, gives its output, and expects no error. */
+export const succeed: Program["succeed"] = SEARCH.succeed;
 
 /** The text of a file there. */
 export const read = (place: string, file: string): Promise<string> =>
@@ -56,7 +70,7 @@ export async function interrupt(
   args: readonly string[],
   log: string,
 ): Promise<Finished> {
-  const child = search.command(place, args).spawn();
+  const child = SEARCH.command(place, args).spawn();
   const output = child.output();
   while (await trialsIn(log) < 1) {
     await new Promise((resolve) => setTimeout(resolve, 5));

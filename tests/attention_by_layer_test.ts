@@ -8,12 +8,12 @@ const backend = createTrackingBackend(createReferenceBackend());
 const fixture = await loadLlavaFixture("llava_a", backend);
 const { model, images, prompts } = fixture;
 const set: SampleSet = {
-  images,
+  images: images.map((image) => [image]),
   // Not in the order of the images.
   samples: [1, 0].map((image) => ({
     image,
     prompt: prompts[image],
-    answer: 0,
+    answer: [0],
   })),
 };
 

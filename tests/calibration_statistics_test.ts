@@ -3,11 +3,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createReferenceBackend } from "../core/mod.ts";
 import {
+  attentionByLayer,
   attentionShares,
   type SampleSet,
+  visionTokensOf,
   withdrawalDivergence,
 } from "../eval/mod.ts";
 import { assertClose } from "./_compare.ts";
+import { loadFamilyFixture } from "./_families.ts";
 import { LLAVA_FIXTURES, loadLlavaFixture } from "./_llava.ts";
 import { RANKED } from "./_rankings.ts";
 import { F32_TOLERANCES } from "./_tolerance.ts";
@@ -17,8 +20,8 @@ for (const name of LLAVA_FIXTURES) {
   const backend = createTrackingBackend(createReferenceBackend());
   const { model, images, prompts } = await loadLlavaFixture(name, backend);
   const set: SampleSet = {
-    images,
-    samples: prompts.map((prompt, image) => ({ image, prompt, answer: 0 })),
+    images: images.map((image) => [image]),
+    samples: prompts.map((prompt, image) => ({ image, prompt, answer: [0] })),
   };
   const expected = RANKED[name];
   const L = model.config.decoder.layers;
@@ -66,3 +69,44 @@ for (const name of LLAVA_FIXTURES) {
     });
   }
 }
+
+Deno.test("attentionShares() counts images of all numbers of tiles alike", async () => {
+  const { model, tiles: [tiles], prompts: [prompt] } = await loadFamilyFixture(
+    "internvl2_qwen2_a",
+  );
+  const sets = [tiles, tiles.slice(1, 2)].map((image): SampleSet => ({
+    images: [image],
+    samples: [{ image: 0, prompt, answer: [0] }],
+  }));
+  const both: SampleSet = {
+    images: sets.flatMap(({ images }) => images),
+    samples: [sets[0].samples[0], { ...sets[1].samples[0], image: 1 }],
+  };
+  const N = visionTokensOf(both, model.config);
+  assertEquals(N, 3 * model.config.visionTokens);
+  const [three, one, mean] = await Promise.all(
+    [...sets, both].map((set) => attentionShares(model, set)),
+  );
+  for (const kind of ["cross", "self"] as const) {
+    for (const [layer, byRank] of mean[kind].entries()) {
+      const wanted = three[kind][layer].map((share, rank) =>
+        // Each token of one tile stands for three ranks.
+        (share + one[kind][layer][Math.floor(rank / 3)] / 3) / 2
+      );
+      assertClose(byRank, wanted, F32_TOLERANCES.operation);
+    }
+  }
+  // The other measures take images as they come.
+  assertEquals(
+    (await attentionByLayer(model, both)).map(([{ length }]) => length),
+    [N, N / 3],
+  );
+  const divergences = await Promise.all(
+    [...sets, both].map((set) => withdrawalDivergence(model, set)),
+  );
+  assertClose(
+    divergences[2],
+    divergences[0].map((d, layer) => (d + divergences[1][layer]) / 2),
+    F32_TOLERANCES.operation,
+  );
+});

@@ -4,8 +4,8 @@
 
 import { assertEquals } from "@std/assert";
 import {
-  embedImages,
   embedPrompts,
+  embedTiles,
   nextTokenLogits,
   runDecoder,
 } from "../core/mod.ts";
@@ -28,7 +28,7 @@ Deno.test("a sample's logits have the same bits in every batch", async () => {
 
   /** Logits of some samples as one batch, a row for each. */
   async function logitsOf(batch: typeof samples): Promise<number[][]> {
-    const tokens = embedImages(model, batch.map(({ image }) => images[image]));
+    const tokens = embedTiles(model, batch.map(({ image }) => images[image]));
     // Cut to one length, as a batch must be.
     const prompts = batch.map(({ prompt: { before, after } }) => ({
       before,

@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openDevice } from "../cli/device.ts";
 import { openEvaluators, searchBatchSize } from "../cli/evaluators.ts";
-import { loadModel, loadQuestions } from "../cli/load.ts";
+import { loadModel } from "../cli/load.ts";
+import { loadQuestions } from "../cli/questions.ts";
 import { fromKeepCounts } from "../core/mod.ts";
 import { GpuError, requestGpu } from "../gpu/mod.ts";
 import { SMALL, writeQuestions, writeSmallModel } from "./_small_model.ts";

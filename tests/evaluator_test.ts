@@ -5,8 +5,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   type Backend,
   createReferenceBackend,
-  embedImages,
   embedPrompts,
+  embedTiles,
   fromKeepCounts,
   nextTokenLogits,
   RANKINGS,
@@ -37,7 +37,7 @@ const { layers: L, visionTokens: N } = SMALL;
 
 /** 3 images and 21 samples of two prompt lengths, so batches of 8, 6 and 7. */
 const set: SampleSet = {
-  images: [0, 1, 2].map((seed) => noise(seed, SMALL.imageSize)),
+  images: [0, 1, 2].map((seed) => [noise(seed, SMALL.imageSize)]),
   samples: Array.from({ length: 21 }, (_, i): Sample => {
     const random = seededRandom(i);
     const word = () => randomInteger(random, 4, SMALL.vocabulary - 1);
@@ -47,7 +47,7 @@ const set: SampleSet = {
         before: [1, word()],
         after: i % 3 === 0 ? [word(), word()] : [word(), word(), word()],
       },
-      answer: word(),
+      answer: [word()],
     };
   }),
 };
@@ -93,10 +93,10 @@ async function runAlone(
   schedule: Schedule,
   reduction: ReductionOptions,
 ): Promise<{ index: number; correct: boolean; loss: number }> {
-  const { image, prompt, answer } = set.samples[index];
+  const { image, prompt, answer: [answer] } = set.samples[index];
   const state = embedPrompts(
     model,
-    embedImages(model, [set.images[image]]),
+    embedTiles(model, [set.images[image]]),
     [prompt],
     reduction.ranking === "random" ? [index] : undefined,
   );

@@ -6,7 +6,7 @@ Deno.test("scoreAnswer() is −log softmax of the answer, in nats", () => {
   // p = 1/8, 2/8, 5/8
   const logits = Float32Array.of(0, Math.log(2), Math.log(5));
   for (const [answer, p] of [1 / 8, 2 / 8, 5 / 8].entries()) {
-    const { correct, loss } = scoreAnswer(logits, 0, 3, answer);
+    const { correct, loss } = scoreAnswer(logits, 0, 3, [answer]);
     assertAlmostEquals(loss, -Math.log(p), 1e-7);
     assertEquals(correct, answer === 2);
   }
@@ -20,27 +20,47 @@ Deno.test("scoreAnswer() looks at the sample's own row", () => {
     const answer = randomInteger(random, 0, V - 1);
     const row = logits.slice(b * V, (b + 1) * V);
     assertEquals(
-      scoreAnswer(logits, b, V, answer),
-      scoreAnswer(row, 0, V, answer),
+      scoreAnswer(logits, b, V, [answer]),
+      scoreAnswer(row, 0, V, [answer]),
     );
+  }
+});
+
+Deno.test("scoreAnswer() adds up the tokens of an answer, which is right where all are likeliest", () => {
+  const random = seededRandom(2);
+  const [B, A, V] = [2, 3, 7];
+  const logits = randomFloats(random, B * A * V);
+  const row = (b: number, a: number) =>
+    logits.subarray((b * A + a) * V, (b * A + a + 1) * V);
+  for (const b of [0, 1]) {
+    const best = [0, 1, 2].map((a) => argmax(row(b, a)));
+    for (const answer of [best, [1, 2, 3], best.with(1, (best[1] + 1) % V)]) {
+      const each = answer.map((token, a) =>
+        scoreAnswer(row(b, a), 0, V, [token])
+      );
+      assertEquals(scoreAnswer(logits, b, V, answer), {
+        correct: String(answer) === String(best),
+        loss: each.reduce((sum, { loss }) => sum + loss, 0),
+      });
+    }
   }
 });
 
 Deno.test("scoreAnswer() stays finite and not negative for logits of any size", () => {
   const large = Float32Array.of(3e38, -3e38, 88);
-  assertEquals(scoreAnswer(large, 0, 3, 0), { correct: true, loss: 0 });
-  const { correct, loss } = scoreAnswer(large, 0, 3, 1);
+  assertEquals(scoreAnswer(large, 0, 3, [0]), { correct: true, loss: 0 });
+  const { correct, loss } = scoreAnswer(large, 0, 3, [1]);
   assertEquals(correct, false);
   assert(loss > 1e38 && loss < Infinity, `${loss}`);
   // Far below zero all the same: only differences count.
-  const low = scoreAnswer(Float32Array.of(-1e30, -1e30), 0, 2, 1);
+  const low = scoreAnswer(Float32Array.of(-1e30, -1e30), 0, 2, [1]);
   assertAlmostEquals(low.loss, Math.log(2), 1e-12);
 });
 
 Deno.test("scoreAnswer() takes the first of equal logits for the model's answer", () => {
   const logits = Float32Array.of(1, 4, 4);
-  assertEquals(scoreAnswer(logits, 0, 3, 1).correct, true);
-  assertEquals(scoreAnswer(logits, 0, 3, 2).correct, false);
+  assertEquals(scoreAnswer(logits, 0, 3, [1]).correct, true);
+  assertEquals(scoreAnswer(logits, 0, 3, [2]).correct, false);
 });
 
 Deno.test("argmax() gives the place of the largest, the first of equal ones", () => {

@@ -82,7 +82,7 @@ Deno.test("encodeQuestion() asks models/tiny as it was asked in training", async
     assertEquals({ before, after }, samples[i].prompt);
   }
   // Scenes have its size already, so nothing is resampled.
-  assertEquals(imageTiles(images[0]), [images[0]]);
+  assertEquals(imageTiles(images[0][0]), images[0]);
   assertEquals(maxTokens, 1);
 });
 

@@ -20,8 +20,10 @@ const DEFAULTS: Counts = {
   model: null,
   device: "auto",
   weights: "f32",
+  data: { files: [], images: null, split: null },
   calibration: { count: 640 },
   heldout: { count: 2000 },
+  metric: "auto",
   criterion: { kind: "bound", epsilon: 0.5 },
   firstLayer: null,
   ranking: "instruction",
@@ -47,8 +49,14 @@ Deno.test("parseOptions() takes every option, in both spellings", () => {
     model: "some/model",
     device: "cpu",
     weights: "int4",
+    data: {
+      files: ["q.json", "a.json"],
+      images: "pictures",
+      split: "test",
+    },
     calibration: { count: 64 },
     heldout: { file: "held.jsonl" },
+    metric: "vqa",
     criterion: { kind: "accuracy", epsilon: 1.5 },
     firstLayer: 3,
     ranking: "last",
@@ -62,6 +70,7 @@ Deno.test("parseOptions() takes every option, in both spellings", () => {
   };
   const line =
     "--scenario both --model some/model --device cpu --weights int4 --calibration 64 --heldout held.jsonl " +
+    "--data q.json --data a.json --images pictures --split test --metric vqa " +
     "--criterion accuracy --epsilon 1.5 --first-layer 3 --rank last --positions reindexed " +
     "--budget 0.30,kv:0.5 --evaluations 8 --baselines vtw,gsearch --seed 7 --out results/a --json";
   assertEquals(parse(line), expected);

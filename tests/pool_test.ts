@@ -22,11 +22,14 @@ import { noise } from "./_random.ts";
 
 const { model, source } = await loadLlavaFixture("llava_a");
 const set: SampleSet = {
-  images: [0, 1, 2].map((seed) => noise(seed, source.config.vision.imageSize)),
+  images: [0, 1, 2].map((seed) => [
+    noise(seed, source.config.vision.imageSize),
+  ]),
   samples: Array.from({ length: 20 }, (_, i): Sample => ({
     image: (i * i) % 3,
     prompt: { before: [1], after: i % 4 === 0 ? [5, i] : [6, i, 7] },
-    answer: 5 + i,
+    // of one token or of two
+    answer: i % 3 === 0 ? [5 + i] : [5 + i, 4 + i],
   })),
 };
 const createPool = (count: number, options: PoolOptions = {}) =>
@@ -39,7 +42,7 @@ for (const device of ["reference", "cpu"] as const) {
     const { model } = await loadLlavaFixture("llava_a", createBackend(device));
     // More workers than batches: some have nothing to do.
     for (const count of [1, 2, 3, 40]) {
-      using pool = await createPool(count, { device });
+      using pool = createPool(count, { device });
       for (const ranking of RANKINGS) {
         const evaluate = pool.createEvaluator(set, { ranking });
         const alone = createEvaluator(model, set, { ranking });
@@ -61,7 +64,7 @@ Deno.test("createEvaluatorPool() stores weights as it is told", async () => {
     const evaluate = async (weightType: WeightType) => {
       const backend = createBackend(device, { weightType });
       const { model } = await loadLlavaFixture("llava_a", backend);
-      using pool = await createPool(1, { device, weightType });
+      using pool = createPool(1, { device, weightType });
       const { samples } = await pool.createEvaluator(set)(keepAll(model));
       const alone = await createEvaluator(model, set)(keepAll(model));
       assertEquals(samples, byIndex(alone));
@@ -71,8 +74,60 @@ Deno.test("createEvaluatorPool() stores weights as it is told", async () => {
   }
 });
 
+Deno.test("createEvaluatorPool() reads for each worker what the model needs, one tensor at a time", async () => {
+  const { config, tensors } = source;
+  const stray = "vision_tower.vision_model.embeddings.position_ids";
+  const extra = new Map([...tensors.tensors, [stray, { shape: [17] }]]);
+  const reads: string[] = [];
+  let [open, most] = [0, 0];
+  const reading = {
+    tensors: extra,
+    async read(name: string): Promise<Float32Array> {
+      if (name === stray) throw new TypeError("it holds integers");
+      reads.push(name);
+      most = Math.max(most, ++open);
+      // Another worker's turn.
+      await new Promise((resolve) => setTimeout(resolve));
+      open--;
+      return await tensors.read(name);
+    },
+  };
+  using pool = createEvaluatorPool({ ...source, tensors: reading }, 2, {
+    device: "reference",
+  });
+  assertEquals(reads, []);
+  const { samples } = await pool.createEvaluator(set)(keepAll(model));
+  assertEquals(
+    samples,
+    byIndex(await createEvaluator(model, set)(keepAll(model))),
+  );
+  assert(most <= 2, `${most} at once`);
+  const unused = config.vision.layers - config.vision.featureLayers;
+  assert(unused > 0);
+  const { featureLayers } = config.vision;
+  assert(
+    !reads.some((name) => name.includes(`encoder.layers.${featureLayers}`)),
+  );
+  assertEquals(reads.length, 2 * new Set(reads).size);
+});
+
+Deno.test("createEvaluatorPool() rejects with why a tensor cannot be read", async () => {
+  const reading = {
+    tensors: source.tensors.tensors,
+    read: () => Promise.reject(new TypeError("it holds integers")),
+  };
+  using pool = createEvaluatorPool({ ...source, tensors: reading }, 2, {
+    device: "reference",
+  });
+  await assertRejects(
+    () => pool.createEvaluator(set)(keepAll(model)),
+    TypeError,
+    "it holds integers",
+  );
+});
+
 Deno.test("createEvaluatorPool() stops all workers, and counts nothing after that", async () => {
-  using pool = await createPool(2);
+  using pool = createPool(2);
   const done: number[] = [];
   const evaluate = pool.createEvaluator(set, {
     batchSize: 1,
@@ -97,7 +152,7 @@ Deno.test("createEvaluatorPool() stops all workers, and counts nothing after tha
 });
 
 Deno.test("createEvaluatorPool() rejects with the signal's reason, and goes on after that", async () => {
-  using pool = await createPool(2);
+  using pool = createPool(2);
   const controller = new AbortController();
   let batches = 0;
   const evaluate = pool.createEvaluator(set, {
@@ -121,7 +176,7 @@ Deno.test("createEvaluatorPool() rejects with the signal's reason, and goes on a
 });
 
 Deno.test("createEvaluatorPool() rejects with the error of a worker, and goes on after that", async () => {
-  using pool = await createPool(2);
+  using pool = createPool(2);
   const evaluate = pool.createEvaluator(set);
   await assertRejects(
     () => evaluate(fromKeepCounts([16, 16], 16)),
@@ -133,7 +188,7 @@ Deno.test("createEvaluatorPool() rejects with the error of a worker, and goes on
 });
 
 Deno.test("createEvaluatorPool() runs evaluations that overlap as if they did not", async () => {
-  using pool = await createPool(2);
+  using pool = createPool(2);
   const a = pool.createEvaluator(set, { batchSize: 2 });
   const b = pool.createEvaluator(set, { batchSize: 3, ranking: "last" });
   const schedules = [[16, 16, 16, 16], [16, 7, 7, 7], [16, 9, 3, 3]]
@@ -148,7 +203,7 @@ Deno.test("createEvaluatorPool() runs evaluations that overlap as if they did no
 });
 
 Deno.test("createEvaluatorPool() rejects what is going on when it is disposed, and what comes after", async () => {
-  const pool = await createPool(2);
+  const pool = createPool(2);
   const evaluate = pool.createEvaluator(set, {
     batchSize: 1,
     onProgress: (done) => {
@@ -192,7 +247,7 @@ Deno.test("createEvaluatorPool() replaces workers that die and gives the results
       const onFirstWord = (): void => {
         mayDie = true;
       };
-      using pool = await createPool(2, {
+      using pool = createPool(2, {
         createWorker: () => {
           const worker = startWorker(MORTAL);
           if (workers.push(worker) === 1) {
@@ -229,7 +284,7 @@ Deno.test("createEvaluatorPool() replaces workers that die and gives the results
 
 Deno.test("createEvaluatorPool() replaces a worker that died between two runs", async () => {
   const workers: Worker[] = [];
-  using pool = await createPool(1, {
+  using pool = createPool(1, {
     createWorker: () => workers[workers.push(startWorker(MORTAL)) - 1],
   });
   const evaluate = pool.createEvaluator(set);
@@ -242,7 +297,7 @@ Deno.test("createEvaluatorPool() replaces a worker that died between two runs", 
 Deno.test("createEvaluatorPool() gives up when workers die without getting anywhere, and says of what", async () => {
   let started = 0;
   let url = new URL("data:text/javascript,throw new Error('out of memory')");
-  using pool = await createPool(1, {
+  using pool = createPool(1, {
     createWorker: () => {
       started++;
       return startWorker(url);
@@ -263,7 +318,7 @@ Deno.test("createEvaluatorPool() gives up when workers die without getting anywh
 });
 
 Deno.test("createEvaluatorPool() rejects when no worker can be started at all", async () => {
-  using pool = await createPool(2, {
+  using pool = createPool(2, {
     createWorker: () => {
       throw new Error("no more threads");
     },

@@ -2,12 +2,13 @@
 // weights, and how many answers stay what they are in 32 bits.
 
 import { assert } from "@std/assert";
-import { loadModel, loadQuestions } from "../cli/load.ts";
+import { loadModel } from "../cli/load.ts";
+import { loadQuestions } from "../cli/questions.ts";
 import {
   type Backend,
   createReferenceBackend,
-  embedImages,
   embedPrompts,
+  embedTiles,
   fullSchedule,
   predictNextToken,
   type Prompt,
@@ -49,7 +50,7 @@ function logitsOf(
   prompt: Prompt,
 ): Tensor {
   const { decoder: { layers }, visionTokens } = model.config;
-  const tokens = embedImages(model, [questions.images[image]]);
+  const tokens = embedTiles(model, [questions.images[image]]);
   const state = embedPrompts(model, tokens, [prompt]);
   return predictNextToken(model, state, fullSchedule(layers, visionTokens));
 }

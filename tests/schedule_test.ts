@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   fastvSchedule,
   fromKeepCounts,
@@ -58,16 +58,6 @@ Deno.test("`fromRates()` throws when a rate or minKeep is out of range", () => {
   }
 });
 
-Deno.test("`scaleSchedule()` keeps the rates, whole tokens, and the order", () => {
-  const schedule = fromKeepCounts([10, 7, 7, 3, 1, 0], 10);
-  assertEquals(scaleSchedule(schedule, 30).keep, [30, 21, 21, 9, 3, 0]);
-  assertEquals(scaleSchedule(schedule, 4).keep, [4, 3, 3, 1, 0, 0]);
-  assertEquals(scaleSchedule(schedule, 10), schedule);
-  assertEquals(scaleSchedule(schedule, 0).keep, [0, 0, 0, 0, 0, 0]);
-  assertEquals(scaleSchedule(fromKeepCounts([0, 0], 0), 3).keep, [3, 3]);
-  assertThrows(() => scaleSchedule(schedule, 1.5), RangeError, "visionTokens");
-});
-
 Deno.test("`fastvSchedule()` reduces once, at layer K", () => {
   const options = { layers: 5, visionTokens: 10, layer: 2, keepRate: .5 };
   assertEquals(fastvSchedule(options).keep, [10, 10, 5, 5, 5]);
@@ -92,4 +82,45 @@ Deno.test("`meanKeepingRate()` is the mean of keep / N", () => {
   assertEquals(meanKeepingRate(fullSchedule(7, 9)), 1);
   assertEquals(meanKeepingRate(fromKeepCounts([8, 4, 2, 0], 8)), 14 / 32);
   assertEquals(meanKeepingRate(fromKeepCounts([0, 0], 0)), 1);
+});
+
+Deno.test("`scaleSchedule()` keeps the rates, of another number of tokens", () => {
+  const schedule = fromKeepCounts([12, 9, 5, 2, 1], 12);
+  assertEquals(scaleSchedule(schedule, 4), {
+    visionTokens: 4,
+    // 4, 3, 1.67, 0.67, 0.33
+    keep: [4, 3, 2, 1, 0],
+  });
+  assertEquals(scaleSchedule(schedule, 24).keep, [24, 18, 10, 4, 2]);
+  assertEquals(scaleSchedule(schedule, 0).keep, [0, 0, 0, 0, 0]);
+  assertEquals(scaleSchedule(fullSchedule(3, 12), 7), fullSchedule(3, 7));
+  assertEquals(scaleSchedule(fullSchedule(3, 0), 7), fullSchedule(3, 7));
+});
+
+Deno.test("`scaleSchedule()` gives the same schedule for the same number", () => {
+  const schedule = fromKeepCounts([10, 7, 3, 3, 1], 10);
+  assertEquals(scaleSchedule(schedule, 10), schedule);
+});
+
+Deno.test("`scaleSchedule()` gives a schedule whatever the numbers", () => {
+  for (let N = 1; N <= 24; N++) {
+    const steps = fromKeepCounts(Array.from({ length: N }, (_, i) => N - i), N);
+    for (let other = 0; other <= 50; other++) {
+      // Checks that they are integers, and fewer and fewer.
+      const { keep } = scaleSchedule(steps, other);
+      const exact = steps.keep.map((count) => count / N * other);
+      const error = Math.max(...keep.map((k, i) => Math.abs(k - exact[i])));
+      assert(error <= 0.5 + 1e-12, `${N} to ${other}`);
+    }
+  }
+});
+
+Deno.test("`scaleSchedule()` throws when the number is none of tokens", () => {
+  for (const visionTokens of [-1, 1.5, NaN]) {
+    assertThrows(
+      () => scaleSchedule(fullSchedule(2, 4), visionTokens),
+      RangeError,
+      "visionTokens",
+    );
+  }
 });

@@ -12,6 +12,7 @@ import {
   succeed,
   testIn,
   trialsIn,
+  writeGeneration,
 } from "./_search_cli.ts";
 import { writeQuestions, writeSmallModel } from "./_small_model.ts";
 
@@ -147,6 +148,34 @@ testIn(
 );
 
 testIn(
+  "search.ts splits the file of a data set, and judges generated answers",
+  async (place) => {
+    await writeQuestions(`${place}/data`, "many.jsonl", 40, 3);
+    await writeGeneration(place, { eos_token_id: 2 });
+    const args = ["--model=model", "--criterion=loss", "--epsilon=0.5"];
+    const out = await succeed(place, [
+      ...args,
+      ...["--data=data/many.jsonl", "--calibration=10", "--device=reference"],
+    ]);
+    assertMatch(out, /^calibration +10 questions about 1 images$/m);
+    assertMatch(out, /^held-out +30 questions about 3 images$/m);
+    const [, table] = out.split(
+      "The same runs by the answers that they generate:",
+    );
+    assertMatch(table, /^ +same words +accuracy$/m);
+    assertMatch(table, /^G-Search +\d+\.\d % +\d+\.\d %$/m);
+    const { search } = JSON.parse(await read(place, "out/schedule.json"));
+    assertEquals(search.data.files, ["data/many.jsonl"]);
+
+    const silent = await succeed(place, [
+      ...args,
+      ...["--data=data/many.jsonl", "--metric=none", "--calibration=10"],
+    ]);
+    assertEquals(silent.includes("same words"), false);
+  },
+);
+
+testIn(
   "search.ts runs a model of two layers, which FastV cannot reduce",
   async (place) => {
     await writeSmallModel(`${place}/two`, 2);
@@ -178,7 +207,12 @@ testIn(
       JSON.stringify({ image, question: text, answer });
     await ask("unreadable.jsonl", question("image.png", "word1 ?", "word2"));
     await ask("gone.jsonl", question("gone.png", "word1 ?", "word2"));
-    await ask("long.jsonl", question("image0.png", "word1 ?", "word2 word3"));
+    await ask(
+      "many.jsonl",
+      ...["image0.png", "image1.png"].map((image) =>
+        question(image, "word1 ?", "word2 word3")
+      ),
+    );
     await ask("unknown.jsonl", question("image0.png", "word99 ?", "word2"));
     await ask(
       "malformed.jsonl",
@@ -202,7 +236,7 @@ testIn(
       ],
       [
         ["--model=model"],
-        /^Cannot ask model the questions of the embedded task as its images must have 96 pixels a side: current value is 16; use --calibration FILE and --heldout FILE$/,
+        /^Cannot ask model the questions of the embedded task as its images must have 96 pixels a side: current value is 16; use --data FILE$/,
       ],
       [
         [...small, "--heldout=data/gone.jsonl"],
@@ -217,8 +251,8 @@ testIn(
         /^Cannot read data\/malformed.jsonl as line 2 is wrong: it is not JSON: .*$/,
       ],
       [
-        [...small, "--calibration=data/long.jsonl"],
-        /^Cannot use question 1 of data\/long.jsonl as its answer must be one known token: current answer is "word2 word3"$/,
+        [...small, "--data=data/many.jsonl"],
+        /^Cannot take questions from data\/calibration.jsonl as --data names the file of all$/,
       ],
       [
         [...small, "--calibration=data/unknown.jsonl"],

@@ -21,8 +21,8 @@ const { model, images, prompts } = await loadLlavaFixture("llava_a", {
   },
 });
 const set = {
-  images,
-  samples: prompts.map((prompt, image) => ({ image, prompt, answer: 0 })),
+  images: images.map((image) => [image]),
+  samples: prompts.map((prompt, image) => ({ image, prompt, answer: [0] })),
 };
 const TEXT = prompts[0].before.length + prompts[0].after.length;
 const runs = [

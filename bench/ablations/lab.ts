@@ -5,17 +5,13 @@
  */
 
 import { openEvaluators } from "../../cli/evaluators.ts";
-import {
-  type LoadedModel,
-  loadModel,
-  loadQuestions,
-  type QuestionSet,
-} from "../../cli/load.ts";
+import { type LoadedModel, loadModel } from "../../cli/load.ts";
 import {
   parseOptions,
   type SettledOptions,
   settleOptions,
 } from "../../cli/options.ts";
+import { loadQuestions, type QuestionSet } from "../../cli/questions.ts";
 import type { Run } from "../../cli/compare.ts";
 import { warmStartOf } from "../../cli/scenario2.ts";
 import {
@@ -134,11 +130,14 @@ async function openSetup(
     loadQuestions(loaded, options[split], split, 0);
   const calibration = await load("calibration");
   const heldout = await load("heldout");
-  const base = { loaded, options, calibration, heldout, signal };
-  const onCalibration = await openCalibration(pool, base);
-  const judge = judgeOnce(createJudge(pool, heldout, signal));
-  const { ranking, positions } = options;
   const { visionTokens, decoder: { layers } } = loaded.model.config;
+  const base = {
+    ...{ loaded, options, calibration, heldout, visionTokens, signal },
+    metric: null,
+  };
+  const onCalibration = await openCalibration(pool, base);
+  const judge = judgeOnce(createJudge(pool, heldout, { signal }));
+  const { ranking, positions } = options;
   const everything = fullSchedule(layers, visionTokens);
   const full = await judge("full model", everything, { ranking, positions });
   return { ...base, onCalibration, judge, full };
