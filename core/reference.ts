@@ -14,6 +14,7 @@ import type {
   Backend,
   Indices,
   LinearOptions,
+  RowUpload,
   Span,
   Tensor,
   Weight,
@@ -23,8 +24,10 @@ import { storedValues, type WeightOptions, weightSuffix } from "./quantize.ts";
 import { attention, attentionScores } from "./reference_attention.ts";
 import { aboveMean, add, multiply } from "./reference_elementwise.ts";
 import {
+  checkRows,
   checkSize,
   floats,
+  type HostTensor,
   type HostWeight,
   indices,
   integers,
@@ -54,6 +57,17 @@ export function createReferenceBackend(
       checkSize(data, shape);
       const stored = storedValues(weightType, data, shape[1]);
       return { type: "weight", shape, data: stored };
+    },
+    uploadRows(shape) {
+      return uploadInto(tensor(shape), (rows) => rows);
+    },
+    uploadWeightRows(shape) {
+      const x: HostWeight = { ...tensor(shape), type: "weight" };
+      const [, I] = shape;
+      return uploadInto(
+        x,
+        (rows, first) => storedValues(weightType, rows, I, first),
+      );
     },
     read,
     scope: (body) => body(), // the garbage collector frees host memory
@@ -86,6 +100,24 @@ function upload(
   return data instanceof Float32Array
     ? tensor(shape, data.slice())
     : indices(shape, data.slice());
+}
+
+/** Rows of host memory, as `store` has them. */
+function uploadInto<T extends HostTensor | HostWeight>(
+  x: T,
+  store: (rows: Float32Array, first: number) => Float32Array,
+): RowUpload<T> {
+  let first = 0;
+  let at = 0;
+  return {
+    tensor: x,
+    write(rows) {
+      const count = checkRows(rows, x.shape, first);
+      x.data.set(store(rows, first), at);
+      first += count;
+      at += rows.length;
+    },
+  };
 }
 
 function read(x: Tensor): Promise<Float32Array>;

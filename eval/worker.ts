@@ -61,7 +61,14 @@ async function load(
     normalization,
     tensors: {
       tensors,
-      read: (name) => Promise.resolve(tensors.get(name)!.data),
+      read: (name, rows) => {
+        const { data, shape: [count] } = tensors.get(name)!;
+        const { start, length } = rows ?? { start: 0, length: count };
+        const width = data.length / count;
+        return Promise.resolve(
+          data.slice(start * width, (start + length) * width),
+        );
+      },
     },
     label: "the model",
   });

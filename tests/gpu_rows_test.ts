@@ -4,9 +4,9 @@
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import type { Indices, Tensor } from "../core/mod.ts";
 import { createContext } from "../gpu/context.ts";
 import { movementOperations } from "../gpu/operations/movement.ts";
+import { uploadOperations } from "../gpu/operations/upload.ts";
 import { bufferOf } from "../gpu/tensors.ts";
 import { assertSame } from "./_parity.ts";
 import { device, gpu } from "./_gpu.ts";
@@ -163,21 +163,10 @@ Deno.test("embed() on a GPU agrees with the reference", () =>
 Deno.test("embed() on a GPU finds rows in all parts of a table that is too large to be bound", async () => {
   // Three rows of 16 bytes, and then one more.
   const context = createContext(device, { bindable: 48 });
-  const upload = (data: Float32Array | Int32Array, shape: number[]) =>
-    context.tensors.upload(
-      data instanceof Float32Array ? "float" : "index",
-      shape,
-      16,
-      (buffer, start, end) =>
-        device.queue.writeBuffer(
-          buffer,
-          0,
-          data.subarray(4 * start, 4 * end) as BufferSource,
-        ),
-    );
+  const { upload } = uploadOperations(context);
   const values = Float32Array.from({ length: 16 }, (_, i) => i);
-  const table = upload(values, [4, 4]) as Tensor;
-  const ids = upload(Int32Array.of(3, 0, 2, 3), [1, 4]) as Indices;
+  const table = upload(values, [4, 4]);
+  const ids = upload(Int32Array.of(3, 0, 2, 3), [1, 4]);
   const y = movementOperations(context).embed(table, ids);
   const read = await context.runner.read(bufferOf(y), 64);
   assertEquals(
