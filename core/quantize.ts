@@ -252,15 +252,22 @@ function quantizeInt4(group: Float32Array, values: Int8Array): number {
   return best;
 }
 
-/** What a group in 4 bits with this scale differs from what it is. */
+/**
+ * What a group in 4 bits with this scale differs from what it is: of weights in
+ * even places and of those in odd places, as vectors of two sum it up.
+ */
 function squaredError(group: Float32Array, scale: number): number {
   const inverse = 1 / scale;
-  let sum = 0;
-  for (let i = 0; i < group.length; i++) {
+  let even = 0;
+  let odd = 0;
+  for (let i = 0; i < group.length; i += 2) {
     const error = group[i] - toInt4(group[i] * inverse) * scale;
-    sum += error * error;
+    even += error * error;
+    if (i + 1 === group.length) break;
+    const next = group[i + 1] - toInt4(group[i + 1] * inverse) * scale;
+    odd += next * next;
   }
-  return sum;
+  return even + odd;
 }
 
 function toInt4(x: number): number {

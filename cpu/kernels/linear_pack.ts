@@ -57,6 +57,13 @@ function narrowBytes(type: NarrowType, I: number): number {
   return PANEL_BYTES * groups + chunkBytes(type) * Math.ceil(I / CHUNK);
 }
 
+/** Where in a packed weight the scale of an output's first group is, in bytes. */
+export function rowPlace(type: NarrowType, I: number, output: number): number {
+  const lane = output % PANEL_COLUMNS;
+  const panel = (output - lane) / PANEL_COLUMNS;
+  return panel * narrowBytes(type, I) + 4 * lane;
+}
+
 /** Rows of a weight, all of them or some. */
 export interface PackedRows {
   /** How the weight is packed. */
@@ -107,25 +114,28 @@ function packNarrow(
 ): void {
   const floats = asFloats(packed);
   const bits = WEIGHT_BITS[type];
+  const mask = 2 ** bits - 1;
   const places = 32 / bits;
-  const panelWords = narrowBytes(type, I) / 4;
   const group = groupInputs(type) ?? I;
   for (let o = first; (o - first) * I < rows.length; o++) {
-    const lane = o % PANEL_COLUMNS;
     const row = rows.subarray((o - first) * I, (o - first + 1) * I);
     const { values, scales } = type === "f16"
       ? scaleHalves(row)
       : quantizeRows(row, { width: I, type });
-    let at = (o - lane) / PANEL_COLUMNS * panelWords + lane;
+    let at = rowPlace(type, I, o) / 4;
     for (let start = 0; start < I; start += group) {
       floats[at] = scales[start / group];
       at += PANEL_COLUMNS;
       const end = Math.min(start + group, I);
-      for (let i = start; i < end; i++) {
-        const place = (i - start) % places;
-        const value = values[i] & (2 ** bits - 1);
-        const word = at + (i - start - place) / places * PANEL_COLUMNS;
-        packed[word] |= value << (bits * place);
+      let word = at;
+      for (let i = start; i < end; i += places) {
+        const wordEnd = Math.min(i + places, end);
+        let bitsOfWord = 0;
+        for (let j = wordEnd - 1; j >= i; j--) {
+          bitsOfWord = bitsOfWord << bits | values[j] & mask;
+        }
+        packed[word] = bitsOfWord;
+        word += PANEL_COLUMNS;
       }
       at += Math.ceil((end - start) / CHUNK) * chunkBytes(type) / 4;
     }

@@ -14,11 +14,13 @@ import type {
 import { checkWeights } from "../../core/quantize.ts";
 import { checkRows, checkSize } from "../../core/reference_tensor.ts";
 import type { Device } from "../device.ts";
-import { packedBytes, packRows } from "../kernels/linear_pack.ts";
+import { packedBytes, packRows, rowPlace } from "../kernels/linear_pack.ts";
+import { rowBytes } from "../kernels/linear_quantize.ts";
+import type { CpuTensor } from "../tensors.ts";
 
 /** The operations of this file on a device. */
 export function uploadOperations(
-  { arena, pool, weightType }: Device,
+  { arena, kernels, pool, weightType }: Device,
 ): Pick<
   Backend,
   "upload" | "uploadRows" | "uploadWeight" | "uploadWeightRows"
@@ -75,10 +77,25 @@ export function uploadOperations(
       write(rows) {
         const count = checkRows(rows, shape, start);
         checkWeights(weightType, rows, width, start);
-        packRows(packed(), rows, { type: weightType, width, start });
+        if (weightType === "int4") packInt4(x, rows, start);
+        else packRows(packed(), rows, { type: weightType, width, start });
         start += count;
       },
     };
+  }
+
+  /** As `packRows`. */
+  function packInt4(x: CpuTensor, rows: Float32Array, start: number): void {
+    const [, I] = x.shape;
+    const bytes = rowBytes(I);
+    const scratch = arena.allocate(bytes);
+    arena.floats.fill(0, scratch / 4, (scratch + bytes) / 4);
+    for (let row = 0; row * I < rows.length; row++) {
+      arena.floats.set(rows.subarray(row * I, (row + 1) * I), scratch / 4);
+      const at = x.address + rowPlace("int4", I, start + row);
+      kernels.packInt4(at, scratch, I);
+    }
+    arena.free(scratch, bytes);
   }
 
   return { upload, uploadRows, uploadWeight, uploadWeightRows };
