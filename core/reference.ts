@@ -14,26 +14,22 @@ import type {
   Backend,
   Indices,
   LinearOptions,
-  RowUpload,
   Span,
   Tensor,
   Weight,
 } from "./backend.ts";
 import { erf } from "./erf.ts";
-import { storedValues, type WeightOptions, weightSuffix } from "./quantize.ts";
+import { type WeightOptions, weightSuffix } from "./quantize.ts";
 import { attention, attentionScores } from "./reference_attention.ts";
 import { aboveMean, add, multiply } from "./reference_elementwise.ts";
 import {
-  checkRows,
-  checkSize,
   floats,
-  type HostTensor,
-  type HostWeight,
   indices,
   integers,
   tensor,
   weights,
 } from "./reference_tensor.ts";
+import { uploadOperations } from "./reference_upload.ts";
 
 /**
  * Creates the reference backend.
@@ -52,23 +48,7 @@ export function createReferenceBackend(
 ): Backend {
   return {
     name: `reference (plain TypeScript loops)${weightSuffix(weightType)}`,
-    upload,
-    uploadWeight(data, shape): HostWeight {
-      checkSize(data, shape);
-      const stored = storedValues(weightType, data, shape[1]);
-      return { type: "weight", shape, data: stored };
-    },
-    uploadRows(shape) {
-      return uploadInto(tensor(shape), (rows) => rows);
-    },
-    uploadWeightRows(shape) {
-      const x: HostWeight = { ...tensor(shape), type: "weight" };
-      const [, I] = shape;
-      return uploadInto(
-        x,
-        (rows, first) => storedValues(weightType, rows, I, first),
-      );
-    },
+    ...uploadOperations(weightType),
     read,
     scope: (body) => body(), // the garbage collector frees host memory
     free: () => {},
@@ -87,36 +67,6 @@ export function createReferenceBackend(
     multiply,
     aboveMean,
     embed,
-  };
-}
-
-function upload(data: Float32Array, shape: readonly number[]): Tensor;
-function upload(data: Int32Array, shape: readonly number[]): Indices;
-function upload(
-  data: Float32Array | Int32Array,
-  shape: readonly number[],
-): Tensor | Indices {
-  checkSize(data, shape);
-  return data instanceof Float32Array
-    ? tensor(shape, data.slice())
-    : indices(shape, data.slice());
-}
-
-/** Rows of host memory, as `store` has them. */
-function uploadInto<T extends HostTensor | HostWeight>(
-  x: T,
-  store: (rows: Float32Array, first: number) => Float32Array,
-): RowUpload<T> {
-  let first = 0;
-  let at = 0;
-  return {
-    tensor: x,
-    write(rows) {
-      const count = checkRows(rows, x.shape, first);
-      x.data.set(store(rows, first), at);
-      first += count;
-      at += rows.length;
-    },
   };
 }
 
