@@ -124,9 +124,7 @@ async function measureTypes(
   console.log(`\n${formatTable(rows)}\n`);
 }
 
-function optionsOf(
-  options: Partial<AnswerOptions>,
-): string {
+function optionsOf(options: Partial<AnswerOptions>): string {
   const all: AnswerOptions = {
     tiles: Number(args.tiles),
     tokens: Number(args.tokens),
@@ -171,25 +169,25 @@ async function measureAnswer(directory: string): Promise<void> {
   ]));
 }
 
-/** Why LLaVA-1.5-7B is not loaded here, and how fast it would be. */
+/** What loading LLaVA-1.5-7B takes before its weights reach a backend. */
 async function measureDropping(
   { tensors }: CheckpointShape,
   directory: string,
   reading: Reading,
 ): Promise<void> {
-  const weights = tensors.filter(({ shape }) => shape.length > 1);
   const rows = [[
     "weights",
-    "linear GB",
+    "stored GB",
     "s",
     "processor s",
     "of reading",
     "peak GB",
   ]];
   for (const type of weightTypes) {
-    const bytes = weights.reduce((sum, { shape: [O, ...rest] }) => {
+    const bytes = tensors.reduce((sum, { name, shape: [O, ...rest] }) => {
       const I = rest.reduce((product, size) => product * size, 1);
-      return sum + weightBytes(type, [O, I]);
+      const isLinear = rest.length > 0 && !/embed_tokens/.test(name);
+      return sum + weightBytes(isLinear ? type : "f32", [O, I]);
     }, 0);
     const dropping = await once<Loading>("drop", directory, type);
     rows.push([
@@ -200,11 +198,12 @@ async function measureDropping(
       gigabytes(dropping.peak),
     ]);
   }
-  console.log(`
-The CPU backend has at most ${
-    gigabytes(2 ** 32)
-  } GB for weights, so they are dropped once they are quantised:
-\n${formatTable(rows)}`);
+  console.log(
+    `\nThe CPU backend has at most ${
+      gigabytes(2 ** 32)
+    } GB, so weights are dropped once they are quantised:\n`,
+  );
+  console.log(formatTable(rows));
 }
 
 console.log(
