@@ -169,7 +169,7 @@ async function measureAnswer(directory: string): Promise<void> {
   ]));
 }
 
-/** What loading LLaVA-1.5-7B takes before its weights reach a backend. */
+/** What loading LLaVA-1.5-7B takes, a tensor at a time. */
 async function measureDropping(
   { tensors }: CheckpointShape,
   directory: string,
@@ -201,7 +201,7 @@ async function measureDropping(
   console.log(
     `\nThe CPU backend has at most ${
       gigabytes(2 ** 32)
-    } GB, so weights are dropped once they are quantised:\n`,
+    } GB, so each tensor is dropped before the next one comes:\n`,
   );
   console.log(formatTable(rows));
 }

@@ -4,7 +4,7 @@
  *
  *     once.ts read DIR         reads the weights, from beginning to end
  *     once.ts load DIR TYPE    loads them onto the CPU backend
- *     once.ts drop DIR TYPE    loads, quantises and drops them
+ *     once.ts drop DIR TYPE    the same, but drops each tensor before the next
  *     once.ts error DIR TYPE   how far stored weights are from those read
  *     once.ts answer DIR TYPE OPTIONS    see `answer.ts`
  *
@@ -14,13 +14,10 @@
 
 import {
   type Backend,
-  checkWeights,
-  createReferenceBackend,
   loadVisionLanguageModel,
   type ModelSource,
   parseModelConfig,
   parseNormalization,
-  quantizeRows,
   type RowUpload,
   storedValues,
   type Tensor,
@@ -107,42 +104,34 @@ async function load(
   };
 }
 
-/** A backend for loading alone: what it is given goes to `take`, and is gone. */
-function createSink(
-  take: (rows: Float32Array, width: number) => void,
-): Backend {
-  const floats = (shape: readonly number[]): Tensor => ({
-    type: "float",
-    shape,
-  });
-  const weight = (shape: readonly number[]): Weight => ({
-    type: "weight",
-    shape,
-  });
+/** The CPU backend, but each tensor makes way for the next one. */
+function createDroppingBackend(weightType: WeightType): Backend {
+  const backend = createCpuBackend({ weightType });
+  let last: Tensor | Weight | undefined;
+  const only = <T extends Tensor | Weight>(
+    begin: (shape: readonly number[]) => RowUpload<T>,
+  ) =>
+  (shape: readonly number[]): RowUpload<T> => {
+    if (last) backend.free([last]);
+    const upload = begin(shape);
+    last = upload.tensor;
+    return upload;
+  };
   return {
-    ...createReferenceBackend(),
-    uploadRows: (shape): RowUpload<Tensor> => ({
-      tensor: floats(shape),
-      write: () => {},
-    }),
-    uploadWeightRows: (shape): RowUpload<Weight> => ({
-      tensor: weight(shape),
-      write: (rows) => take(rows, shape[1]),
-    }),
+    ...backend,
+    uploadRows: only(backend.uploadRows),
+    uploadWeightRows: only(backend.uploadWeightRows),
   };
 }
 
-/** Loads, quantises and drops what was loaded. */
+/** Loads and drops what was loaded. */
 async function drop(
   directory: string,
   type: WeightType,
 ): Promise<Omit<Loading, "used" | "reserved">> {
-  const sink = createSink((rows, width) => {
-    checkWeights(type, rows, width);
-    if (type === "int8" || type === "int4") quantizeRows(rows, { width, type });
-  });
+  const backend = createDroppingBackend(type);
   const { result: _, ...duration } = await timed(async () =>
-    await loadVisionLanguageModel(sink, await openModel(directory))
+    await loadVisionLanguageModel(backend, await openModel(directory))
   );
   return { ...duration, peak: peakMemory() };
 }
@@ -154,16 +143,24 @@ async function weightError(
 ): Promise<number> {
   let errors = 0;
   let squares = 0;
-  const sink = createSink((rows, width) => {
-    for (let at = 0; at < rows.length; at += 16 * width) {
-      const row = rows.subarray(at, at + width);
-      storedValues(type, row, width).forEach((value, i) => {
-        errors += (value - row[i]) ** 2;
-        squares += row[i] ** 2;
-      });
-    }
-  });
-  await loadVisionLanguageModel(sink, await openModel(directory));
+  const backend = createDroppingBackend("f32");
+  const measuring: Backend = {
+    ...backend,
+    uploadWeightRows([O, I]) {
+      const { tensor } = backend.uploadWeightRows([1, 1]);
+      const write = (rows: Float32Array): void => {
+        for (let at = 0; at < rows.length; at += 16 * I) {
+          const row = rows.subarray(at, at + I);
+          storedValues(type, row, I).forEach((value, i) => {
+            errors += (value - row[i]) ** 2;
+            squares += row[i] ** 2;
+          });
+        }
+      };
+      return { tensor: { ...tensor, shape: [O, I] }, write };
+    },
+  };
+  await loadVisionLanguageModel(measuring, await openModel(directory));
   return Math.sqrt(errors / squares);
 }
 
