@@ -42,6 +42,19 @@ export interface Weight {
   readonly shape: readonly number[];
 }
 
+/** A tensor whose rows come bit by bit, from the first to the last. */
+export interface RowUpload<T extends Tensor | Weight> {
+  /** The tensor, not to be used before it has all its rows. */
+  readonly tensor: T;
+  /**
+   * Copies the next rows, as many as there are in `rows`.
+   *
+   * @throws {TypeError} they are not whole rows, or more than are missing
+   * @throws {RangeError} as `uploadWeight`
+   */
+  write(rows: Float32Array): void;
+}
+
 /** `length` consecutive rows (or columns) from `start` on. */
 export interface Span {
   /** The first. */
@@ -117,6 +130,13 @@ export interface Backend {
    *   was made for
    */
   uploadWeight(data: Float32Array, shape: readonly number[]): Weight;
+  /**
+   * Begins an upload row by row (a row being what one index of the first
+   * dimension names), so that the host never holds a large tensor whole.
+   */
+  uploadRows(shape: readonly number[]): RowUpload<Tensor>;
+  /** The same for the weights of a linear layer, of shape [O, I]. */
+  uploadWeightRows(shape: readonly number[]): RowUpload<Weight>;
 
   /** Waits for the tensor's value and copies it to the host. */
   read(x: Tensor): Promise<Float32Array>;

@@ -104,12 +104,14 @@ const LIMITS: Readonly<Record<Exclude<WeightType, "f32">, number>> = {
  *
  * @param data row-major
  * @param width I, the length of a row
+ * @param firstRow which row of the weight `data` begins with
  * @throws {RangeError} a value is NaN, infinite, or too large for the type
  */
 export function checkWeights(
   type: WeightType,
   data: Float32Array,
   width: number,
+  firstRow: number = 0,
 ): void {
   if (type === "f32") return;
   const limit = LIMITS[type];
@@ -118,7 +120,7 @@ export function checkWeights(
       throw new RangeError(
         `Cannot store weights as ${type} as they must be below ${limit} in magnitude: current value is ${
           data[i]
-        } in row ${Math.floor(i / width)}, column ${i % width}`,
+        } in row ${firstRow + Math.floor(i / width)}, column ${i % width}`,
       );
     }
   }
@@ -129,14 +131,16 @@ export function checkWeights(
  *
  * @param data row-major
  * @param width I, the length of a row
+ * @param firstRow which row of the weight `data` begins with
  * @throws {RangeError} as `checkWeights`
  */
 export function storedValues(
   type: WeightType,
   data: Float32Array,
   width: number,
+  firstRow: number = 0,
 ): Float32Array {
-  checkWeights(type, data, width);
+  checkWeights(type, data, width, firstRow);
   switch (type) {
     case "f32":
       return data.slice();
@@ -248,15 +252,22 @@ function quantizeInt4(group: Float32Array, values: Int8Array): number {
   return best;
 }
 
-/** What a group in 4 bits with this scale differs from what it is. */
+/**
+ * What a group in 4 bits with this scale differs from what it is: of weights in
+ * even places and of those in odd places, as vectors of two sum it up.
+ */
 function squaredError(group: Float32Array, scale: number): number {
   const inverse = 1 / scale;
-  let sum = 0;
-  for (let i = 0; i < group.length; i++) {
+  let even = 0;
+  let odd = 0;
+  for (let i = 0; i < group.length; i += 2) {
     const error = group[i] - toInt4(group[i] * inverse) * scale;
-    sum += error * error;
+    even += error * error;
+    if (i + 1 === group.length) break;
+    const next = group[i + 1] - toInt4(group[i + 1] * inverse) * scale;
+    odd += next * next;
   }
-  return sum;
+  return even + odd;
 }
 
 function toInt4(x: number): number {

@@ -19,18 +19,17 @@ import type {
   Weight,
 } from "./backend.ts";
 import { erf } from "./erf.ts";
-import { storedValues, type WeightOptions, weightSuffix } from "./quantize.ts";
+import { type WeightOptions, weightSuffix } from "./quantize.ts";
 import { attention, attentionScores } from "./reference_attention.ts";
 import { aboveMean, add, multiply } from "./reference_elementwise.ts";
 import {
-  checkSize,
   floats,
-  type HostWeight,
   indices,
   integers,
   tensor,
   weights,
 } from "./reference_tensor.ts";
+import { uploadOperations } from "./reference_upload.ts";
 
 /**
  * Creates the reference backend.
@@ -49,12 +48,7 @@ export function createReferenceBackend(
 ): Backend {
   return {
     name: `reference (plain TypeScript loops)${weightSuffix(weightType)}`,
-    upload,
-    uploadWeight(data, shape): HostWeight {
-      checkSize(data, shape);
-      const stored = storedValues(weightType, data, shape[1]);
-      return { type: "weight", shape, data: stored };
-    },
+    ...uploadOperations(weightType),
     read,
     scope: (body) => body(), // the garbage collector frees host memory
     free: () => {},
@@ -74,18 +68,6 @@ export function createReferenceBackend(
     aboveMean,
     embed,
   };
-}
-
-function upload(data: Float32Array, shape: readonly number[]): Tensor;
-function upload(data: Int32Array, shape: readonly number[]): Indices;
-function upload(
-  data: Float32Array | Int32Array,
-  shape: readonly number[],
-): Tensor | Indices {
-  checkSize(data, shape);
-  return data instanceof Float32Array
-    ? tensor(shape, data.slice())
-    : indices(shape, data.slice());
 }
 
 function read(x: Tensor): Promise<Float32Array>;

@@ -55,6 +55,29 @@ export function checkSize(
   }
 }
 
+/**
+ * Checks rows that a backend is given to upload after `start` others.
+ *
+ * @returns how many there are
+ * @throws {TypeError} they are not whole rows, or more than are missing
+ */
+export function checkRows(
+  data: Float32Array,
+  [rows, ...rest]: readonly number[],
+  start: number,
+): number {
+  const width = sizeOf(rest);
+  const count = data.length / width || 0;
+  if (!Number.isInteger(count) || start + count > rows) {
+    throw new TypeError(
+      `Cannot upload rows as they must have ${width} values each, and ${
+        rows - start
+      } are missing: got ${data.length} values`,
+    );
+  }
+  return count;
+}
+
 /** A tensor over `data`, which is not copied; zeros where it is left out. */
 export function tensor(
   shape: readonly number[],

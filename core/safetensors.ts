@@ -6,6 +6,7 @@
 // checks of the header are in safetensors_header.ts.
 // This module is browser compatible.
 
+import type { Span } from "./backend.ts";
 import { type ByteSource, readExactly } from "./bytes.ts";
 import { widenBfloat16, widenFloat16 } from "./half.ts";
 import { parseHeader, type TensorInfo } from "./safetensors_header.ts";
@@ -17,12 +18,14 @@ export interface TensorStore {
   /** What there is to read, by the name the checkpoint gives it. */
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;
   /**
-   * Reads one tensor, in row-major order, into an array of the caller's own.
+   * Reads one tensor, in row-major order, or some rows of it: a row is what one
+   * index of the first dimension names. The caller owns the array.
    *
-   * @throws {RangeError} If there is no such tensor, or it holds NaN or ±Infinity.
+   * @throws {RangeError} If there is no such tensor, or what was read of it holds
+   *   NaN or ±Infinity.
    * @throws {TypeError} If its numbers are not F32, F16 or BF16.
    */
-  read(name: string): Promise<Float32Array>;
+  read(name: string, rows?: Span): Promise<Float32Array>;
 }
 
 /** An open safetensors file. */
@@ -109,11 +112,9 @@ export async function openSafetensors(
   return {
     tensors: header.tensors,
     metadata: header.metadata,
-    read(name: string): Promise<Float32Array> {
-      return readTensor(source, dataOffset, header.tensors.get(name), {
-        name,
-        label,
-      });
+    read(name: string, rows?: Span): Promise<Float32Array> {
+      const tensor = header.tensors.get(name);
+      return readTensor(source, dataOffset, tensor, { name, rows, label });
     },
   };
 }
@@ -123,7 +124,11 @@ async function readTensor(
   source: ByteSource,
   dataOffset: number,
   info: TensorInfo | undefined,
-  { name, label }: { name: string; label: string },
+  { name, rows, label }: {
+    readonly name: string;
+    readonly rows: Span | undefined;
+    readonly label: string;
+  },
 ): Promise<Float32Array> {
   if (info === undefined) {
     throw new RangeError(
@@ -136,14 +141,16 @@ async function readTensor(
       `Cannot read tensor "${name}" of ${label} as its type must be F32, F16 or BF16: current type is ${info.dtype}`,
     );
   }
-  const count = info.shape.reduce((product, n) => product * n, 1);
-  const size = (info.end - info.begin) / count;
-  const out = new Float32Array(count);
-  for (let start = 0; start < count; start += CHUNK) {
+  const all = info.shape.reduce((product, n) => product * n, 1);
+  const size = (info.end - info.begin) / all;
+  const width = rows ? all / info.shape[0] : 1;
+  const { start: first, length } = rows ?? { start: 0, length: all };
+  const out = new Float32Array(length * width);
+  for (let start = 0; start < out.length; start += CHUNK) {
     const outChunk = out.subarray(start, start + CHUNK);
     const bytes = await readExactly(
       source,
-      dataOffset + info.begin + start * size,
+      dataOffset + info.begin + (first * width + start) * size,
       outChunk.length * size,
       label,
     );
@@ -153,7 +160,7 @@ async function readTensor(
     if (i !== -1) {
       throw new RangeError(
         `Cannot read tensor "${name}" of ${label} as weights must be finite: current value at index ${
-          start + i
+          first * width + start + i
         } is ${outChunk[i]}`,
       );
     }

@@ -3,13 +3,14 @@
  * weights a part needs stands in that part's file; here they are looked up,
  * checked, uploaded, and all that is wrong is said at once.
  *
- * One tensor of the checkpoint is held at a time, besides those that hold
- * several weights: they are read once and kept until the last one is taken.
+ * Weights come row by row, a few megabytes at a time, and the next rows are
+ * read while those at hand are stored: however large a tensor is, little of it
+ * is held.
  *
  * This module is browser compatible.
  */
 
-import type { Backend, Tensor, Weight } from "./backend.ts";
+import type { Backend, RowUpload, Span, Tensor, Weight } from "./backend.ts";
 import type { NormType } from "./config.ts";
 import type { Linear, Norm } from "./layers.ts";
 import {
@@ -20,6 +21,7 @@ import {
   rowSpans,
   type WeightPlace,
 } from "./names.ts";
+import { sizeOf } from "./reference_tensor.ts";
 import type { TensorStore } from "./safetensors.ts";
 
 /** What to load. */
@@ -49,8 +51,6 @@ export class WeightLoader {
   readonly #problems: string[] = [];
   /** Tensors that were looked up, or need not be. */
   readonly #known = new Set<string>();
-  /** Tensors of several weights, and how many are yet to be taken. */
-  readonly #held = new Map<string, { data: Float32Array; left: number }>();
 
   /** Starts an account with nothing loaded. */
   constructor(backend: Backend, source: WeightSource) {
@@ -72,25 +72,15 @@ export class WeightLoader {
     name: string,
     shape: readonly number[],
   ): Promise<Float32Array | null> {
-    const { found, tensor, rows } = this.#find(part, name);
-    const { store } = this.#source;
-    const stored = rows ? fusedShape(shape, rows) : shape;
-    if (!found) {
-      this.#note(tensor, `${tensor} [${stored}] is missing`);
-      return null;
+    const place = this.#check(part, name, shape);
+    if (place === null) return null;
+    const out = new Float32Array(sizeOf(shape));
+    let at = 0;
+    for await (const rows of this.#read(place, shape)) {
+      out.set(rows, at);
+      at += rows.length;
     }
-    const current = store.tensors.get(tensor)!.shape;
-    if (String(current) !== String(stored)) {
-      this.#note(
-        tensor,
-        `${tensor} must have shape [${stored}]: current shape is [${current}]`,
-      );
-      return null;
-    }
-    this.#known.add(tensor);
-    return rows
-      ? this.#take(await this.#hold(tensor, rows), stored[0], rows)
-      : await store.read(tensor);
+    return out;
   }
 
   /**
@@ -104,7 +94,11 @@ export class WeightLoader {
     shape: readonly number[],
     as: readonly number[] = shape,
   ): Promise<Tensor> {
-    return this.#upload(await this.values(part, name, shape), as);
+    const place = this.#check(part, name, shape);
+    if (place === null) return this.#backend.upload(new Float32Array(1), [1]);
+    const upload = this.#backend.uploadRows(as);
+    for await (const rows of this.#read(place, shape)) upload.write(rows);
+    return upload.tensor;
   }
 
   /**
@@ -115,10 +109,21 @@ export class WeightLoader {
   async weight(
     part: Part,
     name: string,
-    shape: readonly number[],
+    [O, I]: readonly [number, number],
+    { stored = [O, I], scale = null }: LinearLoad = {},
   ): Promise<Weight> {
-    const data = await this.values(part, name, shape);
-    return this.#uploadWeight(name, data, shape);
+    const place = this.#check(part, name, stored);
+    if (place === null) {
+      return this.#backend.uploadWeight(new Float32Array(1), [1, 1]);
+    }
+    const upload = this.#backend.uploadWeightRows([O, I]);
+    let row = 0;
+    for await (const rows of this.#read(place, stored)) {
+      if (scale) scaleRows(rows, scale.subarray(row), I);
+      this.#store(upload, rows, place.tensor);
+      row += rows.length / I;
+    }
+    return upload.tensor;
   }
 
   /** A linear layer from I to O values. */
@@ -126,18 +131,23 @@ export class WeightLoader {
     part: Part,
     name: string,
     [O, I]: readonly [number, number],
-    { bias = true, stored = [O, I], scale = null }: LinearLoad = {},
+    options: LinearLoad = {},
   ): Promise<Linear> {
-    const load = async (
-      ending: "weight" | "bias",
-      shape: readonly number[],
-    ): Promise<Float32Array | null> => {
-      const values = await this.values(part, `${name}.${ending}`, shape);
-      return values && scale ? scaled(values, scale) : values;
-    };
+    const weight = await this.weight(
+      part,
+      `${name}.weight`,
+      [O, I],
+      options,
+    );
+    const { bias = true, scale } = options;
+    if (!bias) return { weight, bias: null };
+    const values = await this.values(part, `${name}.bias`, [O]);
+    if (values && scale) scaleRows(values, scale, 1);
     return {
-      weight: this.#uploadWeight(name, await load("weight", stored), [O, I]),
-      bias: bias ? this.#upload(await load("bias", [O]), [O]) : null,
+      weight,
+      bias: values
+        ? this.#backend.upload(values, [O])
+        : this.#backend.upload(new Float32Array(1), [1]),
     };
   }
 
@@ -205,54 +215,82 @@ export class WeightLoader {
     this.#known.add(tensor);
   }
 
-  /** A tensor of several weights, for one of them. */
-  async #hold(tensor: string, { shares }: FusedRows): Promise<Float32Array> {
-    const held = this.#held.get(tensor) ?? {
-      data: await this.#source.store.read(tensor),
-      left: shares.length,
-    };
-    held.left--;
-    if (held.left > 0) this.#held.set(tensor, held);
-    else this.#held.delete(tensor);
-    return held.data;
-  }
-
-  /** One weight of a tensor of `count` rows that holds several. */
-  #take(data: Float32Array, count: number, rows: FusedRows): Float32Array {
-    const width = data.length / count;
-    const parts = [...rowSpans(rows, count)].map(({ start, length }) =>
-      data.subarray(start * width, (start + length) * width)
-    );
-    if (parts.length === 1) return parts[0];
-    const out = new Float32Array(parts.length * parts[0].length);
-    parts.forEach((part, i) => out.set(part, i * part.length));
-    return out;
-  }
-
-  #upload(data: Float32Array | null, shape: readonly number[]): Tensor {
-    return data
-      ? this.#backend.upload(data, shape)
-      : this.#backend.upload(new Float32Array(1), [1]);
-  }
-
-  #uploadWeight(
+  /** Where a weight is; null where there is a problem, which is noted. */
+  #check(
+    part: Part,
     name: string,
-    data: Float32Array | null,
     shape: readonly number[],
-  ): Weight {
-    if (data === null) {
-      return this.#backend.uploadWeight(new Float32Array(1), [1, 1]);
+  ): WeightPlace | null {
+    const { found, ...place } = this.#find(part, name);
+    const { tensor, rows } = place;
+    const stored = rows ? fusedShape(shape, rows) : shape;
+    if (!found) {
+      this.#note(tensor, `${tensor} [${stored}] is missing`);
+      return null;
     }
+    const current = this.#source.store.tensors.get(tensor)!.shape;
+    if (String(current) !== String(stored)) {
+      this.#note(
+        tensor,
+        `${tensor} must have shape [${stored}]: current shape is [${current}]`,
+      );
+      return null;
+    }
+    this.#known.add(tensor);
+    return place;
+  }
+
+  /** The rows of a weight of the given shape, in pieces of whole rows. */
+  async *#read(
+    { tensor, rows }: WeightPlace,
+    shape: readonly number[],
+  ): AsyncGenerator<Float32Array, void> {
+    const { store } = this.#source;
+    const [O, ...rest] = shape;
+    const count = Math.max(1, Math.floor(PIECE / sizeOf(rest)));
+    const spans = rows
+      ? rowSpans(rows, fusedShape(shape, rows)[0])
+      : [{ start: 0, length: O }];
+    const pieces = [...spans].flatMap((span) => split(span, count));
+    let next = store.read(tensor, pieces[0]);
+    for (let i = 0; i < pieces.length; i++) {
+      const rows = await next;
+      if (i + 1 < pieces.length) {
+        next = store.read(tensor, pieces[i + 1]);
+        // Whoever waits for it is told; nobody does where these are refused.
+        next.catch(() => {});
+      }
+      yield rows;
+    }
+  }
+
+  #store(
+    upload: RowUpload<Weight>,
+    rows: Float32Array,
+    tensor: string,
+  ): void {
     try {
-      return this.#backend.uploadWeight(data, shape);
+      upload.write(rows);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new RangeError(
-        `Cannot use ${name} of ${this.#source.label}: ${error.message}`,
+        `Cannot use ${tensor} of ${this.#source.label}: ${error.message}`,
         { cause: error },
       );
     }
   }
+}
+
+/** Numbers that are read at once: 2 MiB where they have 16 bits. */
+const PIECE = 1 << 20;
+
+/** Consecutive spans of at most `count` rows. */
+function split({ start, length }: Span, count: number): Span[] {
+  const spans: Span[] = [];
+  for (let done = 0; done < length; done += count) {
+    spans.push({ start: start + done, length: Math.min(count, length - done) });
+  }
+  return spans;
 }
 
 /** The shape of the tensor that holds a weight of shape [O, ..] among others. */
@@ -264,12 +302,14 @@ function fusedShape(
   return [O / shares[index] * all, ...rest];
 }
 
-/** Rows multiplied by a number each, in a copy: others may hold what was read. */
-function scaled(values: Float32Array, scale: Float32Array): Float32Array {
-  const out = values.slice();
-  const width = out.length / scale.length;
-  scale.forEach((factor, row) => {
-    for (let i = row * width; i < (row + 1) * width; i++) out[i] *= factor;
-  });
-  return out;
+/** Multiplies each row by its number. */
+function scaleRows(
+  rows: Float32Array,
+  scale: Float32Array,
+  width: number,
+): void {
+  for (let row = 0; row * width < rows.length; row++) {
+    const factor = scale[row];
+    for (let i = row * width; i < (row + 1) * width; i++) rows[i] *= factor;
+  }
 }

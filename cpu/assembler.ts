@@ -4,7 +4,7 @@
  * expression, a call likewise; a statement is appended to the body it is
  * called on. It knows nothing of what the kernels compute.
  *
- * Not here: 64-bit numbers, tables, globals, imported functions, more than one
+ * Not here: 64-bit numbers but in vectors, tables, globals, imported functions, more than one
  * memory.
  *
  * ```ts
@@ -53,5 +53,5 @@ export type {
   ValueType,
 } from "./wasm/expression.ts";
 export { f32, i32, select } from "./wasm/instructions.ts";
-export { f32x4, i32x4, shuffle32, v128 } from "./wasm/simd.ts";
+export { f32x4, f64x2, i32x4, shuffle32, v128 } from "./wasm/simd.ts";
 export { type MemoryLimits, Module } from "./wasm/module.ts";

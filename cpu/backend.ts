@@ -8,18 +8,14 @@
  * This module is browser compatible.
  */
 
-import type { Backend, Indices, Tensor, Weight } from "../core/backend.ts";
-import {
-  checkWeights,
-  type WeightOptions,
-  weightSuffix,
-} from "../core/quantize.ts";
-import { checkSize, sizeOf } from "../core/reference_tensor.ts";
+import type { Backend, Indices, Tensor } from "../core/backend.ts";
+import { type WeightOptions, weightSuffix } from "../core/quantize.ts";
+import { sizeOf } from "../core/reference_tensor.ts";
 import { createDevice } from "./device.ts";
-import { packedBytes, packWeight } from "./kernels/linear_pack.ts";
 import { attentionOperations } from "./operations/attention.ts";
 import { movementOperations } from "./operations/movement.ts";
 import { rowOperations } from "./operations/rows.ts";
+import { uploadOperations } from "./operations/upload.ts";
 import { hasRelaxedSimd } from "./relaxed.ts";
 import { addressOf, type CpuTensor } from "./tensors.ts";
 
@@ -47,33 +43,6 @@ export function createCpuBackend(
   const device = createDevice({ relaxed, weightType });
   const { arena, pool } = device;
 
-  function upload(data: Float32Array, shape: readonly number[]): Tensor;
-  function upload(data: Int32Array, shape: readonly number[]): Indices;
-  function upload(
-    data: Float32Array | Int32Array,
-    shape: readonly number[],
-  ): Tensor | Indices {
-    checkSize(data, shape);
-    if (data instanceof Float32Array) {
-      const x = pool.make("float", shape);
-      arena.floats.set(data, x.address / 4);
-      return x;
-    }
-    const x = pool.make("index", shape);
-    arena.integers.set(data, x.address / 4);
-    return x;
-  }
-
-  function uploadWeight(data: Float32Array, shape: readonly number[]): Weight {
-    checkSize(data, shape);
-    checkWeights(weightType, data, shape[1]);
-    const bytes = packedBytes(weightType, shape);
-    const x = pool.make("weight", shape, bytes);
-    const packed = new Uint32Array(arena.memory.buffer, x.address, bytes / 4);
-    packWeight(packed, data, { type: weightType, shape });
-    return x;
-  }
-
   function read(x: Tensor): Promise<Float32Array>;
   function read(x: Indices): Promise<Int32Array>;
   function read(x: Tensor | Indices): Promise<Float32Array | Int32Array> {
@@ -96,13 +65,12 @@ export function createCpuBackend(
     get memoryUsed() {
       return arena.used;
     },
-    upload,
-    uploadWeight,
     read,
     scope: (body) => pool.scope(body),
     free: (tensors) => {
       for (const x of tensors) pool.free(x as CpuTensor);
     },
+    ...uploadOperations(device),
     ...rowOperations(device),
     ...attentionOperations(device),
     ...movementOperations(device),

@@ -12,6 +12,7 @@ import type { WeightType } from "../core/quantize.ts";
 import { Module } from "./assembler.ts";
 import { addAttentionKernels } from "./kernels/attention.ts";
 import { addLinear } from "./kernels/linear.ts";
+import { addPackInt4 } from "./kernels/linear_quantize.ts";
 import { addTile, TILE_ROWS } from "./kernels/linear_tile.ts";
 import { vectorMath } from "./kernels/math.ts";
 import { addNormKernels } from "./kernels/norms.ts";
@@ -26,6 +27,8 @@ export type Kernel = (...parameters: number[]) => void;
 export interface Kernels {
   /** See `kernels/linear.ts`. */
   readonly linear: Kernel;
+  /** See `kernels/linear_quantize.ts`; only where weights have 4 bits. */
+  readonly packInt4: Kernel;
   /** See `kernels/norms.ts`. */
   readonly layerNorm: Kernel;
   /** See `kernels/norms.ts`. */
@@ -77,6 +80,7 @@ export function assembleKernels(
   const madd = relaxed ? relaxedMultiplyAdd : multiplyThenAdd;
   const math = vectorMath(madd);
   addLinear(module, madd, { math, weightType });
+  if (weightType === "int4") addPackInt4(module);
   addNormKernels(module, madd);
   addRopeKernel(module, madd);
   addAttentionKernels(module, madd, math, addTile(module, madd, TILE_ROWS, 1));

@@ -8,7 +8,7 @@
 
 import type { Backend, Indices, Tensor } from "../core/backend.ts";
 import { type WeightOptions, weightSuffix } from "../core/quantize.ts";
-import { checkSize, sizeOf } from "../core/reference_tensor.ts";
+import { sizeOf } from "../core/reference_tensor.ts";
 import { type Context, createContext } from "./context.ts";
 import { gpuName } from "./device.ts";
 import type { KernelTime } from "./kernel_timer.ts";
@@ -16,6 +16,7 @@ import { attentionOperations } from "./operations/attention.ts";
 import { linearOperations } from "./operations/linear.ts";
 import { movementOperations } from "./operations/movement.ts";
 import { normOperations } from "./operations/norms.ts";
+import { uploadOperations } from "./operations/upload.ts";
 import { bufferOf, type GpuTensor } from "./tensors.ts";
 
 /** How to make a GPU backend. */
@@ -58,23 +59,7 @@ export function createGpuBackend(
 
 /** The backend of a context. */
 export function backendOn(context: Context): GpuBackend {
-  const { device, buffers, runner, tensors, uploader, weightType } = context;
-
-  function upload(data: Float32Array, shape: readonly number[]): Tensor;
-  function upload(data: Int32Array, shape: readonly number[]): Indices;
-  function upload(
-    data: Float32Array | Int32Array,
-    shape: readonly number[],
-  ): Tensor | Indices {
-    checkSize(data, shape);
-    const width = data.length / shape[0] || 0;
-    const write = (buffer: GPUBuffer, start: number, end: number): void => {
-      uploader.write(buffer, data.subarray(start * width, end * width));
-    };
-    return data instanceof Float32Array
-      ? tensors.upload("float", shape, 4 * width, write)
-      : tensors.upload("index", shape, 4 * width, write);
-  }
+  const { device, buffers, runner, tensors, weightType } = context;
 
   function read(x: Tensor): Promise<Float32Array>;
   function read(x: Indices): Promise<Int32Array>;
@@ -96,12 +81,12 @@ export function backendOn(context: Context): GpuBackend {
       return buffers.used;
     },
     profile: (body) => runner.profile(body),
-    upload,
     read,
     scope: (body) => tensors.scope(body),
     free: (freed) => {
       for (const x of freed) tensors.free(x as GpuTensor);
     },
+    ...uploadOperations(context),
     ...linearOperations(context),
     ...normOperations(context),
     ...attentionOperations(context),

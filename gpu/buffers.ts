@@ -135,15 +135,16 @@ export class BufferPool {
   }
 }
 
-/** Copies host values to the beginning of a buffer. */
+/** Copies host values to a buffer, from byte `offset` of it on. */
 export function writeBuffer(
   device: GPUDevice,
   buffer: GPUBuffer,
   values: Float32Array | Int32Array | Uint32Array,
+  offset: number = 0,
 ): void {
   // Deno 2.9 panics when there is nothing to write.
   if (values.length) {
-    device.queue.writeBuffer(buffer, 0, values as BufferSource);
+    device.queue.writeBuffer(buffer, offset, values as BufferSource);
   }
 }
 
@@ -163,12 +164,13 @@ export class Uploader {
     this.#device = device;
   }
 
-  /** Fills the beginning of a buffer. */
+  /** Copies host values to a buffer, from byte `offset` of it on. */
   write(
     buffer: GPUBuffer,
     values: Float32Array | Int32Array | Uint32Array,
+    offset: number,
   ): void {
-    writeBuffer(this.#device, buffer, values);
+    writeBuffer(this.#device, buffer, values, offset);
     this.#waiting += values.byteLength;
     if (this.#waiting < MOST_WAITING) return;
     this.#device.queue.submit([]);

@@ -110,25 +110,22 @@ export class TensorPool {
    * A tensor for the host to write, in parts if it must be.
    *
    * @param rowBytes bytes that one index of the first dimension takes
-   * @param write fills a buffer with rows from `start` to `end`
    */
-  upload<T extends Content>(
+  makeForHost<T extends Content>(
     type: T,
     shape: readonly number[],
     rowBytes: number,
-    write: (buffer: GPUBuffer, start: number, end: number) => void,
   ): GpuTensor<T> {
     const [rows] = shape;
     const each = Math.max(1, Math.floor(this.#bindable / rowBytes));
-    const part = (start: number, end: number): GpuTensor<T> => {
-      const buffer = this.#buffers.take((end - start) * rowBytes, true);
-      write(buffer, start, end);
-      return new GpuTensor(type, [end - start, ...shape.slice(1)], buffer);
+    const part = (count: number): GpuTensor<T> => {
+      const buffer = this.#buffers.take(count * rowBytes, true);
+      return new GpuTensor(type, [count, ...shape.slice(1)], buffer);
     };
-    if (rows <= each) return this.#add(part(0, rows));
+    if (rows <= each) return this.#add(part(rows));
     const parts: GpuTensor<T>[] = [];
     for (let start = 0; start < rows; start += each) {
-      parts.push(part(start, Math.min(start + each, rows)));
+      parts.push(part(Math.min(each, rows - start)));
     }
     return this.#add(new GpuTensor(type, shape, null, parts));
   }

@@ -3,6 +3,7 @@
 // tokenizer.json, and the weights in one model.safetensors or in several with an
 // index beside them. What the files say is checked by model_directory.ts.
 
+import type { Span } from "../core/backend.ts";
 import { openSafetensors, type TensorStore } from "../core/safetensors.ts";
 import { isFile, openFile, readJson, readText } from "./files.ts";
 
@@ -133,14 +134,14 @@ async function openShards(directory: string): Promise<TensorStore> {
   }
   return {
     tensors,
-    async read(name: string): Promise<Float32Array> {
+    async read(name: string, rows?: Span): Promise<Float32Array> {
       const file = shardOf.get(name);
       if (file === undefined) {
         throw new RangeError(
           `Cannot read tensor "${name}" as ${path} has no tensor of that name`,
         );
       }
-      return await shards.get(file)!.read(name);
+      return await shards.get(file)!.read(name, rows);
     },
   };
 }

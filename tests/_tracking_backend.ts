@@ -89,6 +89,14 @@ export function createTrackingBackend(inner: Backend): TrackingBackend {
     upload: tracked(inner.upload) as Backend["upload"],
     gatherRows: tracked(inner.gatherRows) as Backend["gatherRows"],
     uploadWeight: tracked(inner.uploadWeight),
+    uploadRows(shape) {
+      const upload = inner.uploadRows(shape);
+      return { ...upload, tensor: made(upload.tensor) };
+    },
+    uploadWeightRows(shape) {
+      const upload = inner.uploadWeightRows(shape);
+      return { ...upload, tensor: made(upload.tensor) };
+    },
     linear: tracked(inner.linear),
     layerNorm: tracked(inner.layerNorm),
     rmsNorm: tracked(inner.rmsNorm),

@@ -3,6 +3,7 @@ import {
   type Expression,
   f32,
   f32x4,
+  f64x2,
   i32,
   i32x4,
   select,
@@ -17,6 +18,10 @@ import {
   integers,
   type Lanes,
 } from "./_assembler.ts";
+
+/** Two lanes of 64 bits, as bits. */
+const doubles = (...lanes: number[]): Int32Array =>
+  new Int32Array(Float64Array.from(lanes).buffer);
 
 /** Name of an instruction, operands, and the result. */
 type Case<O, R> = readonly [name: string, operands: readonly O[], result: R];
@@ -147,7 +152,7 @@ Deno.test("v128 instructions do what the specification says", () => {
       ["not", [a], integers(-13, 0, -1, -6)],
       ["bitselect", [a, b, integers(-1, 0, 1, 5)], integers(12, 7, 2, 5)],
     ],
-    ["load", "load32Splat", "load32Zero"],
+    ["load", "load32Splat", "load32Zero", "load64Zero"],
     (name, operands, result) =>
       checkVector(v128[name as "and"], name, operands, result),
   );
@@ -183,6 +188,7 @@ Deno.test("f32x4 instructions do what the specification says", () => {
         [integers(3, -8, 0, -2147483648)],
         floats(3, -8, 0, -(2 ** 31)),
       ],
+      ["demoteF64x2Zero", [doubles(0.1, -4)], floats(0.1, -4, 0, 0)],
       ["extractLane", [a, 3], -4],
       ["relaxedMadd", [a, b, odd], floats(4.5, 2.5, -2.5, -2)],
     ],
@@ -193,6 +199,39 @@ Deno.test("f32x4 instructions do what the specification says", () => {
   assertEquals(
     evaluate(() => f32x4.splat(1.5)),
     bitsOf(floats(1.5, 1.5, 1.5, 1.5)),
+  );
+});
+
+Deno.test("f64x2 instructions do what the specification says", () => {
+  const [a, b] = [doubles(2 ** -40, -4.5), doubles(3, -4.5)];
+  checkTable<Lanes | number, Lanes>(
+    f64x2,
+    [
+      ["const", [0.1], doubles(0.1, 0.1)],
+      ["eq", [a, b], integers(0, 0, -1, -1)],
+      ["ne", [a, b], integers(-1, -1, 0, 0)],
+      ["lt", [a, b], integers(-1, -1, 0, 0)],
+      ["gt", [b, a], integers(-1, -1, 0, 0)],
+      ["le", [b, a], integers(0, 0, -1, -1)],
+      ["ge", [a, b], integers(0, 0, -1, -1)],
+      ["add", [a, b], doubles(3 + 2 ** -40, -9)],
+      ["sub", [a, b], doubles(2 ** -40 - 3, 0)],
+      ["mul", [a, b], doubles(3 * 2 ** -40, 20.25)],
+      ["div", [b, a], doubles(3 * 2 ** 40, 1)],
+      ["min", [a, b], doubles(2 ** -40, -4.5)],
+      ["max", [a, b], doubles(3, -4.5)],
+      ["pmin", [a, b], doubles(2 ** -40, -4.5)],
+      ["pmax", [a, b], doubles(3, -4.5)],
+      ["floor", [a], doubles(0, -5)],
+      [
+        "promoteLowF32x4",
+        [floats(0.1, -2, 5, 6)],
+        doubles(Math.fround(0.1), -2),
+      ],
+    ],
+    [],
+    (name, operands, result) =>
+      checkVector(f64x2[name as "add"], name, operands, result),
   );
 });
 
@@ -224,6 +263,11 @@ Deno.test("i32x4 instructions do what the specification says", () => {
       ["shrS", [b, 1], integers(1, 0, 3, -2)],
       ["shrU", [b, 28], integers(0, 0, 0, 15)],
       ["extractLane", [b, 3], -3],
+      [
+        "truncSatF64x2SZero",
+        [doubles(-8.5, 2 ** 40)],
+        integers(-8, 2147483647, 0, 0),
+      ],
     ],
     ["splat"],
     (name, operands, result) =>
@@ -252,6 +296,7 @@ Deno.test("loads read at address plus offset, aligned or not", () => {
   );
   assertEquals(load(() => v128.load32Splat(12, 8)), integers(-2, -2, -2, -2));
   assertEquals(load(() => v128.load32Zero(20)), integers(-2, 0, 0, 0));
+  assertEquals(load(() => v128.load64Zero(20)), integers(-2, 3, 0, 0));
   // The upper half of 1 and the lower half of −2.
   assertEquals(load(() => i32.load(18)), -2 << 16);
 });

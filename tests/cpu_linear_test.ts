@@ -9,7 +9,7 @@ import {
   addLinear,
   linearScratch,
 } from "../cpu/kernels/linear.ts";
-import { packedBytes, packWeight } from "../cpu/kernels/linear_pack.ts";
+import { packedBytes, packRows } from "../cpu/kernels/linear_pack.ts";
 import { vectorMath } from "../cpu/kernels/math.ts";
 import {
   type MultiplyAdd,
@@ -64,8 +64,8 @@ function createLinear(
       return at.byteOffset;
     };
     const shape = [O, I];
-    const packed = place(packedBytes(weightType, shape) / 4);
-    packWeight(bitsOf(packed), weight, { type: weightType, shape });
+    const packed = place(packedBytes(weightType, shape) / 4).fill(0);
+    packRows(bitsOf(packed), weight, { type: weightType, width: I, start: 0 });
     const scratch = place(linearScratch(weightType, M, shape) / 4);
     const xAt = put(x);
     const [biasAt, gateAt, residualAt] = [put(bias), put(gate), put(residual)];
@@ -158,7 +158,7 @@ Deno.test("linear() lets infinity and NaN through", async () => {
   assertEquals([...out], [Infinity, NaN, NaN, NaN, 3, 1]);
 });
 
-Deno.test("packWeight() puts 8 outputs side by side and fills up with zeros", () => {
+Deno.test("packRows() puts 8 outputs side by side and fills up with zeros", () => {
   const [O, I] = [9, 2];
   // Weight o, i is 10 o + i.
   const weight = Float32Array.from(
@@ -166,8 +166,12 @@ Deno.test("packWeight() puts 8 outputs side by side and fills up with zeros", ()
     (_, n) => 10 * Math.floor(n / I) + n % I,
   );
   const shape = [O, I];
-  const packed = new Float32Array(packedBytes("f32", shape) / 4).fill(NaN);
-  packWeight(bitsOf(packed), weight, { type: "f32", shape });
+  const packed = new Float32Array(packedBytes("f32", shape) / 4);
+  // In two pieces, the second of which begins within a panel.
+  for (const start of [0, 3]) {
+    const rows = weight.subarray(start * I, start === 0 ? 3 * I : O * I);
+    packRows(bitsOf(packed), rows, { type: "f32", width: I, start });
+  }
   assertEquals([...packed], [
     ...[0, 10, 20, 30, 40, 50, 60, 70],
     ...[1, 11, 21, 31, 41, 51, 61, 71],
@@ -176,7 +180,7 @@ Deno.test("packWeight() puts 8 outputs side by side and fills up with zeros", ()
   ]);
 });
 
-Deno.test("packWeight() puts 8 scales before words of 8 outputs, and inputs into words from the lowest bits up", () => {
+Deno.test("packRows() puts 8 scales before words of 8 outputs, and inputs into words from the lowest bits up", () => {
   const [O, I] = [2, 66];
   // Inputs 0, 1, 7 and 65 of output 1; on the grid, the scales being 2 and 1.
   const weight = new Float32Array(O * I);
@@ -185,7 +189,10 @@ Deno.test("packWeight() puts 8 scales before words of 8 outputs, and inputs into
   }
   const shape = [O, I];
   const packed = new Uint32Array(packedBytes("int4", shape) / 4);
-  packWeight(packed, weight, { type: "int4", shape });
+  for (const start of [0, 1]) {
+    const row = weight.subarray(start * I, (start + 1) * I);
+    packRows(packed, row, { type: "int4", width: I, start });
+  }
   const floats = new Float32Array(packed.buffer);
   const second = 8 + 64; // words before the second group
   assertEquals(packed.length, second + 8 + 8);

@@ -3,9 +3,9 @@
 // GPU has: limits of a grid and of a binding.
 
 import { assertEquals } from "@std/assert";
-import type { Indices, Tensor } from "../core/mod.ts";
 import { createContext } from "../gpu/context.ts";
 import { movementOperations } from "../gpu/operations/movement.ts";
+import { uploadOperations } from "../gpu/operations/upload.ts";
 import { bufferOf } from "../gpu/tensors.ts";
 import { device, gpu } from "./_gpu.ts";
 import { testNorms } from "./_operations/norms.ts";
@@ -33,21 +33,10 @@ Deno.test("rmsNorm() takes more rows than a grid has along one dimension (WebGPU
 Deno.test("embed() finds rows in all parts of a table that is too large to be bound (WebGPU)", async () => {
   // Three rows of 16 bytes, and then one more.
   const context = createContext(device, { bindable: 48 });
-  const upload = (data: Float32Array | Int32Array, shape: number[]) =>
-    context.tensors.upload(
-      data instanceof Float32Array ? "float" : "index",
-      shape,
-      16,
-      (buffer, start, end) =>
-        device.queue.writeBuffer(
-          buffer,
-          0,
-          data.subarray(4 * start, 4 * end) as BufferSource,
-        ),
-    );
+  const { upload } = uploadOperations(context);
   const values = Float32Array.from({ length: 16 }, (_, i) => i);
-  const table = upload(values, [4, 4]) as Tensor;
-  const ids = upload(Int32Array.of(3, 0, 2, 3), [1, 4]) as Indices;
+  const table = upload(values, [4, 4]);
+  const ids = upload(Int32Array.of(3, 0, 2, 3), [1, 4]);
   const y = movementOperations(context).embed(table, ids);
   const read = await context.runner.read(bufferOf(y), 64);
   assertEquals(

@@ -2,9 +2,9 @@
 // often the device is bothered, and what becomes of memory.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { writeBuffer } from "../gpu/buffers.ts";
 import { createContext } from "../gpu/context.ts";
 import { type Kernel, spread } from "../gpu/mod.ts";
+import { uploadOperations } from "../gpu/operations/upload.ts";
 import { bufferOf, type GpuTensor, partsOf } from "../gpu/tensors.ts";
 import { device } from "./_gpu.ts";
 
@@ -40,10 +40,9 @@ function start() {
   const context = createContext(device);
   const { tensors, runner } = context;
   const upload = (values: ArrayLike<number>): GpuTensor<"float"> =>
-    tensors.upload("float", [values.length], 4, (buffer, start, end) => {
-      const part = Float32Array.from(values).subarray(start, end);
-      writeBuffer(device, buffer, part);
-    });
+    uploadOperations(context).upload(Float32Array.from(values), [
+      values.length,
+    ]) as GpuTensor<"float">;
   const scale = (
     x: GpuTensor<"float">,
     factor: number,

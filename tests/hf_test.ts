@@ -70,6 +70,8 @@ Deno.test("loadCheckpoint() finds tensors across shards", async () => {
     assertEquals(await weights.read("a"), Float32Array.of(1, 2));
     assertEquals(await weights.read("b"), Float32Array.of(3));
     assertEquals(await weights.read("c"), Float32Array.of(4));
+    const second = { start: 1, length: 1 };
+    assertEquals(await weights.read("a", second), Float32Array.of(2));
     await assertRejects(
       () => weights.read("d"),
       RangeError,

@@ -100,6 +100,31 @@ Deno.test("read() needs no more than one chunk of the file at a time", async () 
   ]);
 });
 
+Deno.test("read() reads no more of the file than the rows it is asked for", async () => {
+  const bytes = float32File({
+    v: { shape: [1], values: [9] },
+    w: { shape: [3, 1, 2], values: [1, 2, 3, 4, 5, NaN] },
+  });
+  const memory = bytesInMemory(bytes);
+  const ranges: number[][] = [];
+  const source: ByteSource = {
+    length: memory.length,
+    read(offset, length) {
+      ranges.push([offset, length]);
+      return memory.read(offset, length);
+    },
+  };
+  const file = await openSafetensors(source, LABEL);
+  const rows = { start: 1, length: 1 };
+  assertEquals(await file.read("w", rows), Float32Array.of(3, 4));
+  assertEquals(ranges.at(-1), [bytes.length - 16, 8]);
+  await assertRejects(
+    () => file.read("w", { start: 2, length: 1 }),
+    RangeError,
+    "current value at index 5 is NaN",
+  );
+});
+
 Deno.test("read() takes bytes that start at an odd offset of their buffer", async () => {
   const bytes = float32File({ w: { shape: [2], values: [1, 2] } });
   const source: ByteSource = {

@@ -29,7 +29,7 @@ function renamed(
     tensors: new Map(
       [...oldNames].map(([name, old]) => [name, store.tensors.get(old)!]),
     ),
-    read: (name) => store.read(oldNames.get(name)!),
+    read: (name, rows) => store.read(oldNames.get(name)!, rows),
   };
 }
 
@@ -114,8 +114,8 @@ Deno.test("loadVisionLanguageModel() names a weight that cannot be stored in few
   const large = "language_model.model.layers.2.mlp.down_proj.weight";
   const tensors: TensorStore = {
     tensors: source.tensors.tensors,
-    async read(name) {
-      const data = await source.tensors.read(name);
+    async read(name, rows) {
+      const data = await source.tensors.read(name, rows);
       return name === large ? data.map((w, i) => i === 30 ? 1e6 : w) : data;
     },
   };
@@ -126,7 +126,7 @@ Deno.test("loadVisionLanguageModel() names a weight that cannot be stored in few
     });
   await load("f32");
   const error = await assertRejects(() => load("f16"), RangeError);
-  assertStringIncludes(error.message, "Cannot use layers.2.down of llava_a");
+  assertStringIncludes(error.message, `Cannot use ${large} of llava_a: `);
   assertStringIncludes(
     error.message,
     "current value is 1000000 in row 1, column 7",
@@ -162,7 +162,7 @@ function withTensors(
   );
   return {
     tensors: new Map([...store.tensors, ...added]),
-    read: (name) => store.read(name),
+    read: (name, rows) => store.read(name, rows),
   };
 }
 
@@ -235,33 +235,33 @@ Deno.test("loadVisionLanguageModel() lists what is wrong with tensors of several
   }
 });
 
-Deno.test("loadVisionLanguageModel() reads each tensor once, and changes none", async () => {
+Deno.test("loadVisionLanguageModel() reads no row twice", async () => {
   for (const name of FAMILY_FIXTURES) {
     const { source } = await loadFamilyFixture(name);
     const reads: string[] = [];
-    const values = new Map<string, Float32Array>();
-    for (const name of source.tensors.tensors.keys()) {
-      values.set(name, await source.tensors.read(name));
-    }
     const tensors: TensorStore = {
       tensors: source.tensors.tensors,
-      read: (name) => {
-        reads.push(name);
-        return Promise.resolve(values.get(name)!);
+      read: (name, rows) => {
+        const { start, length } = rows!;
+        for (let row = start; row < start + length; row++) {
+          reads.push(`${name} ${row}`);
+        }
+        return source.tensors.read(name, rows);
       },
     };
     await load({ ...source, tensors });
     // A tied head is the embedding once more.
-    const again = reads.filter((name, i) => reads.indexOf(name) !== i);
+    const rows = source.config.decoder.tiedHead
+      ? source.config.decoder.vocabulary
+      : 0;
+    const again = reads.filter((row, i) => reads.indexOf(row) !== i);
     assertEquals(
       again,
-      source.config.decoder.tiedHead
-        ? ["language_model.model.embed_tokens.weight"]
-        : [],
+      Array.from(
+        { length: rows },
+        (_, row) => `language_model.model.embed_tokens.weight ${row}`,
+      ),
     );
-    for (const [name, before] of values) {
-      assertEquals(before, await source.tensors.read(name), name);
-    }
   }
 });
 
@@ -300,7 +300,8 @@ Deno.test("loadVisionLanguageModel() refuses weights that are not numbers, by na
         ...source,
         tensors: {
           tensors: source.tensors.tensors,
-          read: (name) => (name === norm ? file : source.tensors).read(name),
+          read: (name, rows) =>
+            (name === norm ? file : source.tensors).read(name, rows),
         },
       }),
     RangeError,

@@ -57,35 +57,50 @@ function narrowBytes(type: NarrowType, I: number): number {
   return PANEL_BYTES * groups + chunkBytes(type) * Math.ceil(I / CHUNK);
 }
 
+/** Where in a packed weight the scale of an output's first group is, in bytes. */
+export function rowPlace(type: NarrowType, I: number, output: number): number {
+  const lane = output % PANEL_COLUMNS;
+  const panel = (output - lane) / PANEL_COLUMNS;
+  return panel * narrowBytes(type, I) + 4 * lane;
+}
+
+/** Rows of a weight, all of them or some. */
+export interface PackedRows {
+  /** How the weight is packed. */
+  readonly type: WeightType;
+  /** I, the length of a row. */
+  readonly width: number;
+  /** Which output the first of them belongs to. */
+  readonly start: number;
+}
+
 /**
- * Packs weights that `checkWeights` lets pass.
+ * Packs rows that `checkWeights` lets pass.
  *
- * @param packed overwritten
- * @param weight row-major, shape [O, I]
+ * @param packed the whole weight, zero where these rows belong
+ * @param rows row-major, shape [rows, I]
  */
-export function packWeight(
+export function packRows(
   packed: Uint32Array,
-  weight: Float32Array,
-  { type, shape }: {
-    readonly type: WeightType;
-    readonly shape: readonly number[];
-  },
+  rows: Float32Array,
+  { type, width, start }: PackedRows,
 ): void {
-  packed.fill(0);
-  if (type === "f32") packFloats(asFloats(packed), weight, shape);
-  else packNarrow(type, packed, weight, shape);
+  if (type === "f32") packFloats(asFloats(packed), rows, width, start);
+  else packNarrow(type, packed, rows, width, start);
 }
 
 function packFloats(
   packed: Float32Array,
-  weight: Float32Array,
-  [O, I]: readonly number[],
+  rows: Float32Array,
+  I: number,
+  start: number,
 ): void {
-  for (let o = 0; o < O; o++) {
+  for (let row = 0; row * I < rows.length; row++) {
+    const o = start + row;
     const lane = o % PANEL_COLUMNS;
     const panel = (o - lane) * I;
     for (let i = 0; i < I; i++) {
-      packed[panel + i * PANEL_COLUMNS + lane] = weight[o * I + i];
+      packed[panel + i * PANEL_COLUMNS + lane] = rows[row * I + i];
     }
   }
 }
@@ -93,30 +108,34 @@ function packFloats(
 function packNarrow(
   type: NarrowType,
   packed: Uint32Array,
-  weight: Float32Array,
-  [O, I]: readonly number[],
+  rows: Float32Array,
+  I: number,
+  first: number,
 ): void {
   const floats = asFloats(packed);
   const bits = WEIGHT_BITS[type];
+  const mask = 2 ** bits - 1;
   const places = 32 / bits;
-  const panelWords = narrowBytes(type, I) / 4;
   const group = groupInputs(type) ?? I;
-  for (let o = 0; o < O; o++) {
-    const lane = o % PANEL_COLUMNS;
-    const row = weight.subarray(o * I, (o + 1) * I);
+  for (let o = first; (o - first) * I < rows.length; o++) {
+    const row = rows.subarray((o - first) * I, (o - first + 1) * I);
     const { values, scales } = type === "f16"
       ? scaleHalves(row)
       : quantizeRows(row, { width: I, type });
-    let at = (o - lane) / PANEL_COLUMNS * panelWords + lane;
+    let at = rowPlace(type, I, o) / 4;
     for (let start = 0; start < I; start += group) {
       floats[at] = scales[start / group];
       at += PANEL_COLUMNS;
       const end = Math.min(start + group, I);
-      for (let i = start; i < end; i++) {
-        const place = (i - start) % places;
-        const value = values[i] & (2 ** bits - 1);
-        const word = at + (i - start - place) / places * PANEL_COLUMNS;
-        packed[word] |= value << (bits * place);
+      let word = at;
+      for (let i = start; i < end; i += places) {
+        const wordEnd = Math.min(i + places, end);
+        let bitsOfWord = 0;
+        for (let j = wordEnd - 1; j >= i; j--) {
+          bitsOfWord = bitsOfWord << bits | values[j] & mask;
+        }
+        packed[word] = bitsOfWord;
+        word += PANEL_COLUMNS;
       }
       at += Math.ceil((end - start) / CHUNK) * chunkBytes(type) / 4;
     }

@@ -58,6 +58,13 @@ export function f32Bytes(value: number): Bytes {
   return [...new Uint8Array(view.buffer)];
 }
 
+/** The eight bytes of a 64-bit float. */
+export function f64Bytes(value: number): Bytes {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, value, true);
+  return [...new Uint8Array(view.buffer)];
+}
+
 /** A length and so many elements. */
 export function vector(elements: readonly Bytes[]): Bytes {
   return [...u32(elements.length), ...elements.flat()];

@@ -1,5 +1,6 @@
 /**
- * The vector instructions: 128 bits as four floats or integers (SIMD), and the
+ * The vector instructions: 128 bits as four floats or integers or as two floats
+ * of 64 bits (SIMD), and the
  * fused multiply-add of relaxed SIMD, in tables of opcodes under the names of
  * the specification. Families of operators are complete; of everything else
  * only what a kernel uses is here, and what is missing is one line in a table.
@@ -7,7 +8,7 @@
  * This module is browser compatible.
  */
 
-import { type Bytes, f32Bytes, s32 } from "./encoding.ts";
+import { type Bytes, f32Bytes, f64Bytes, s32 } from "./encoding.ts";
 import {
   type Binary,
   type Expression,
@@ -52,6 +53,8 @@ export const v128:
     load32Splat: Load<"v128">;
     /** Reads 32 bits into lane 0; the others are zero. */
     load32Zero: Load<"v128">;
+    /** Reads 64 bits into lanes 0 and 1; the others are zero. */
+    load64Zero: Load<"v128">;
     not: Unary<"v128">;
     /** Bits of the first where the third, the mask, is set, else the second's. */
     bitselect: Operation<["v128", "v128", "v128"], "v128">;
@@ -60,6 +63,7 @@ export const v128:
     load: load("v128", simd(0), 4),
     load32Splat: load("v128", simd(9), 2),
     load32Zero: load("v128", simd(92), 2),
+    load64Zero: load("v128", simd(93), 3),
     not: operation(simd(77), ["v128"], "v128"),
     bitselect: operation(simd(82), ["v128", "v128", "v128"], "v128"),
   };
@@ -72,7 +76,7 @@ const F32X4_BINARY = {
 } as const;
 // deno-fmt-ignore
 const F32X4_UNARY = {
-  abs: 224, neg: 225, sqrt: 227, convertI32x4S: 250,
+  abs: 224, neg: 225, sqrt: 227, convertI32x4S: 250, demoteF64x2Zero: 94,
 } as const;
 
 /** Four 32-bit floats. Comparisons set all bits of a lane, or none. */
@@ -96,6 +100,30 @@ export const f32x4:
   };
 
 // deno-fmt-ignore
+const F64X2_BINARY = {
+  eq: 71, ne: 72, lt: 73, gt: 74, le: 75, ge: 76,
+  add: 240, sub: 241, mul: 242, div: 243, min: 244, max: 245, pmin: 246,
+  pmax: 247,
+} as const;
+const F64X2_UNARY = { floor: 117, promoteLowF32x4: 95 } as const;
+
+/** Two 64-bit floats. Comparisons set all bits of a lane, or none. */
+export const f64x2:
+  & Record<keyof typeof F64X2_BINARY, Binary<"v128">>
+  & Record<keyof typeof F64X2_UNARY, Unary<"v128">>
+  & {
+    /** The same constant in both lanes. */
+    const: (value: number) => Expression<"v128">;
+  } = {
+    ...vectorOperations(F64X2_BINARY, ["v128", "v128"]),
+    ...vectorOperations(F64X2_UNARY, ["v128"]),
+    const: (value) => ({
+      type: "v128",
+      code: [{ bytes: [...f64Bytes(value), ...f64Bytes(value)] }],
+    }),
+  };
+
+// deno-fmt-ignore
 const I32X4_BINARY = {
   eq: 55, ne: 56, ltS: 57, ltU: 58, gtS: 59, gtU: 60, leS: 61, leU: 62, geS: 63,
   geU: 64, add: 174, sub: 177, mul: 181, minS: 182, minU: 183, maxS: 184,
@@ -112,12 +140,15 @@ export const i32x4:
     const: (...lanes: number[]) => Expression<"v128">;
     splat: Unary<"i32", "v128">;
     extractLane: ExtractLane<"i32">;
+    /** Two 64-bit floats, without what is after the point; then zeros. */
+    truncSatF64x2SZero: Unary<"v128">;
   } = {
     ...vectorOperations(I32X4_BINARY, ["v128", "v128"]),
     ...vectorOperations(I32X4_SHIFT, ["v128", "i32"]),
     const: (...lanes) => vectorConstant(lanes, int32Bytes),
     splat: operation(simd(17), ["i32"], "v128"),
     extractLane: extractLane("i32", 27),
+    truncSatF64x2SZero: operation(simd(252), ["v128"], "v128"),
   };
 
 /**

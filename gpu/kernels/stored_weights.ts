@@ -20,6 +20,10 @@ import {
   type WeightType,
 } from "../../core/quantize.ts";
 
+/** The next multiple of four: rows are filled up with zeros to whole vec4. */
+export const wholeVectors = (length: number): number =>
+  4 * Math.ceil(length / 4);
+
 /** Bytes of a row of so many values, a multiple of four. */
 export function rowBytes(type: WeightType, width: number): number {
   return type === "int8" || type === "int4"

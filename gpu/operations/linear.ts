@@ -10,33 +10,19 @@ import type {
   Tensor,
   Weight,
 } from "../../core/backend.ts";
-import { checkWeights } from "../../core/quantize.ts";
-import { checkSize, sizeOf } from "../../core/reference_tensor.ts";
+import { sizeOf } from "../../core/reference_tensor.ts";
 import type { Context } from "../context.ts";
 import { isSoftware } from "../device.ts";
 import { ACTIVATIONS, MATRIX_LINEAR, ROW_LINEAR } from "../kernels/linear.ts";
 import { RESIZE_ROWS } from "../kernels/resize_rows.ts";
-import { rowBytes, store } from "../kernels/stored_weights.ts";
+import { wholeVectors } from "../kernels/stored_weights.ts";
 import { partsOf } from "../tensors.ts";
 
 /** The operations of this file on a device. */
 export function linearOperations(
-  { device, runner, tensors, uploader, weightType }: Context,
-): Pick<Backend, "linear" | "uploadWeight"> {
+  { device, runner, tensors, weightType }: Context,
+): Pick<Backend, "linear"> {
   const software = isSoftware(device.adapterInfo);
-
-  /** Rows are filled up with zeros to whole vec4. */
-  function uploadWeight(data: Float32Array, shape: readonly number[]): Weight {
-    checkSize(data, shape);
-    const [, I] = shape;
-    checkWeights(weightType, data, I);
-    const width = wholeVectors(I);
-    const bytes = rowBytes(weightType, width);
-    return tensors.upload("weight", shape, bytes, (buffer, start, end) => {
-      const rows = fillUp(data.subarray(start * I, end * I), I, width);
-      uploader.write(buffer, store(rows, weightType, width));
-    });
-  }
 
   /** x [.., D] → [.., ⌈D / 4⌉ · 4]. */
   function padRows(x: Tensor): Tensor {
@@ -95,7 +81,7 @@ export function linearOperations(
     return out;
   }
 
-  return { linear, uploadWeight };
+  return { linear };
 }
 
 /** So many rows are multiplied one by one. */
@@ -129,22 +115,4 @@ function tile(
   if (rows <= 32) return { X: 16, Y: 4, K: 4 };
   const large = Math.ceil(rows / 128) * Math.ceil(columns / 128);
   return large < MANY_TILES ? { X: 8, Y: 8, K: 4 } : { X: 16, Y: 16, K: 2 };
-}
-
-/** The next multiple of four. */
-const wholeVectors = (length: number): number => 4 * Math.ceil(length / 4);
-
-/** Rows of a length → rows of another, the rest of which is zeros. */
-function fillUp(
-  data: Float32Array,
-  from: number,
-  to: number,
-): Float32Array {
-  if (from === to) return data;
-  const rows = data.length / from;
-  const out = new Float32Array(rows * to);
-  for (let row = 0; row < rows; row++) {
-    out.set(data.subarray(row * from, (row + 1) * from), row * to);
-  }
-  return out;
 }
