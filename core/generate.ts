@@ -53,16 +53,24 @@ export function prefill(
   schedule: Schedule,
   reduction: ReductionOptions = {},
 ): Context {
-  const options = { ...reduction, keepsPast: true };
-  const { logits, past } = runToNextToken(model, state, schedule, options);
-  return {
-    logits,
-    past,
-    length: state.length,
-    next: past.map(({ positions }) =>
-      reduction.positions === "reindexed" ? positions.shape[1] : state.length
-    ),
-  };
+  const { backend } = model;
+  return backend.scope(() => {
+    const options = { ...reduction, keepsPast: true };
+    const { logits, past } = runToNextToken(model, state, schedule, options);
+    // A context owns what it holds; unreduced layers hand on the state's ids.
+    const ids = backend.concat([state.positions], 1);
+    const own = past.map((layer) =>
+      layer.positions === state.positions ? { ...layer, positions: ids } : layer
+    );
+    return {
+      logits,
+      past: own,
+      length: state.length,
+      next: own.map(({ positions }) =>
+        reduction.positions === "reindexed" ? positions.shape[1] : state.length
+      ),
+    };
+  });
 }
 
 /** A context further on, and what was likely on the way there. */

@@ -112,21 +112,23 @@ Deno.test("generate() ends before a stop token, and goes on in a next turn", asy
   assertEquals(rest.ids, ids.slice(9, 15));
 });
 
-Deno.test("generate() frees what it makes but the context that it returns", async () => {
+Deno.test("generate() frees what it makes but the context that it returns, and leaves the state as it was", async () => {
   const backend = createTrackingBackend(createReferenceBackend());
   const { model, prompts, images } = await loadLlavaFixture("llava_a", backend);
+  const vision = embedImages(model, [images[0]]);
+  const state = embedPrompts(model, vision, [prompts[0]]);
   const before = backend.live();
-  const context = backend.scope(() =>
-    prefill(
-      model,
-      embedPrompts(model, embedImages(model, [images[0]]), [prompts[0]]),
-      fromKeepCounts([16, 12, 8, 3], 16),
-    )
-  );
   const options = { stopTokens: [], maxTokens: 5 };
-  const { context: end } = await collect(model, context, options);
-  backend.free(contextTensors(end));
-  assertEquals(backend.live(), before);
+  const said: number[][] = [];
+  for (let turn = 0; turn < 2; turn++) {
+    const schedule = fromKeepCounts([16, 12, 8, 3], 16);
+    const context = prefill(model, state, schedule);
+    const { ids, context: end } = await collect(model, context, options);
+    said.push(ids);
+    backend.free(contextTensors(end));
+    assertEquals(backend.live(), before);
+  }
+  assertEquals(said[0], said[1]);
 });
 
 Deno.test("generate() rejects with the signal's reason", async () => {
