@@ -1,13 +1,14 @@
 /**
- * tokensieve: how few vision tokens each layer of a multimodal LLM needs. A
- * LLaVA forward pass written from scratch, G-Search on top of it, and a small
- * trained model and task to see it work (reference implementation of
- * arXiv 2412.00556).
+ * tokensieve: how few vision tokens each layer of a multimodal LLM needs. The
+ * forward pass of LLaVA and InternVL written from scratch, G-Search and
+ * P-Sigmoid on top of it, and a small trained model and task to see it work
+ * (reference implementation of arXiv 2412.00556).
  *
  * The parts can be imported alone: `@tokensieve/tokensieve/core` (the
- * transformer), `/search` (G-Search, cost model, statistics), `/eval` (model ×
- * data × schedule → score), `/io` (Hugging Face directories, images,
- * tokenizers; needs Deno).
+ * transformer), `/cpu` and `/gpu` (what it runs on), `/search` (the searches,
+ * other methods at the same budget, cost model, statistics), `/optim` (Bayesian
+ * optimisation), `/eval` (model × data × schedule → score), `/io` (Hugging Face
+ * directories, images, tokenizers, data sets; needs Deno).
  *
  * @example What a schedule costs on LLaVA-1.5-7B
  * ```ts

@@ -18,7 +18,6 @@ import {
   parseOptions,
   type SearchOptions,
   settleOptions,
-  USAGE,
 } from "./cli/options.ts";
 import { loadQuestionSets } from "./cli/questions.ts";
 import { prepareDirectory, toJson } from "./cli/results.ts";
@@ -26,6 +25,7 @@ import { runScenario1 } from "./cli/scenario1.ts";
 import { runScenario2 } from "./cli/scenario2.ts";
 import { createJudge, openCalibration, type Setup } from "./cli/setup.ts";
 import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
+import { USAGE } from "./cli/usage.ts";
 import { fullSchedule } from "./core/mod.ts";
 import { visionTokensOf } from "./eval/mod.ts";
 import { formatSeconds } from "./report/mod.ts";

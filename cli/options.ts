@@ -23,6 +23,15 @@ import {
 import { DEVICE_CHOICES, type DeviceChoice } from "./device.ts";
 import { METRIC_CHOICES, type MetricChoice } from "./generated.ts";
 import { integer, number, oneOf, text } from "./values.ts";
+import {
+  DEFAULT_BUDGETS,
+  DEFAULT_COUNTS,
+  DEFAULT_EVALUATIONS,
+  EPSILON,
+  QUICK_COUNTS,
+  QUICK_EPSILON,
+  QUICK_EVALUATIONS,
+} from "./usage.ts";
 
 /** Where questions come from: so many of the embedded task, or a file. */
 export type QuestionSource = { readonly count: number } | {
@@ -112,107 +121,6 @@ export function settleOptions(
   }
   return { ...options, firstLayer, leastFirstLayer: options.firstLayer ?? 1 };
 }
-
-/** ε where the user gives none. */
-const EPSILON: Readonly<Record<Criterion["kind"], number>> = {
-  accuracy: 0.5,
-  loss: 0.01,
-  bound: 0.5,
-};
-/** So few questions cannot show less. */
-const QUICK_EPSILON = { ...EPSILON, bound: 2.5 };
-const DEFAULT_COUNTS = { calibration: 640, heldout: 2000 };
-const QUICK_COUNTS = { calibration: 128, heldout: 200 };
-const DEFAULT_BUDGETS = "0.40,0.27,0.17";
-const DEFAULT_EVALUATIONS = 40;
-const QUICK_EVALUATIONS = 12;
-
-/** What `--help` prints. */
-export const USAGE: string =
-  `tokensieve: how few vision tokens does each layer of a model need?
-
-Usage: deno run -A search.ts [options]
-
-Finds a schedule (vision tokens kept per decoder layer) on calibration
-questions, and compares it on held-out questions: in Scenario I with G-Search,
-the least that is as good as the full model; in Scenario II with P-Sigmoid, the
-best within a budget, beside other methods at the same budget.
-
-  --scenario N         1, 2 or both (default: 1)
-  --model DIR          Hugging Face directory of a LLaVA or InternVL model
-                       (default: the embedded model, models/tiny)
-  --device NAME        where to run it: cpu (WebAssembly SIMD, one worker per
-                       core), webgpu, reference (plain loops, slow: what every
-                       operation means), or auto: webgpu where the GPU is
-                       hardware, else cpu (default: auto)
-  --weights TYPE       how the weights of linear layers are stored: f32 as they
-                       are, f16, int8 (a scale for each output) or int4 (a
-                       scale for 64 inputs); computed with in 32 bits in all
-                       cases (default: f32)
-  --data FILE          questions about images: VQAv2 (once for the questions and
-                       once for the annotations), TextVQA, GQA, POPE, ScienceQA,
-                       AI2D, MMBench, ChartQA, DocVQA, MME, or a .jsonl file of
-                       {"image", "question", "answer"}
-  --images DIR         where their images are (default: beside the file)
-  --split NAME         which part of ScienceQA (default: all)
-  --calibration N|FILE questions to search with: so many of --data, at most
-                       half of them and about other images than those held out,
-                       or of the embedded task; or a file of their own (default:
-                       ${DEFAULT_COUNTS.calibration})
-  --heldout N|FILE     questions to judge the result on (default: ${DEFAULT_COUNTS.heldout})
-  --metric NAME        how generated answers to the latter are judged: vqa,
-                       gqa, pope, choice, relaxed, anls, mme, exact, none, or
-                       auto: as the benchmark does, where answers have several
-                       tokens (default: auto)
-  --criterion KIND     when a schedule is as good as the full model (default:
-                       bound)
-                       accuracy  mean accuracy falls by at most epsilon points
-                       loss      mean answer loss rises by at most epsilon nats
-                       bound     an upper 95 % confidence bound on the fall of
-                                 the answer's probability is at most epsilon
-                                 points; 0.5 takes 528 questions at least
-  --epsilon X          tolerance (default: ${EPSILON.bound} points for bound,
-                       ${EPSILON.accuracy} points for accuracy, ${EPSILON.loss} nats for loss)
-  --first-layer I      first decoder layer that may be reduced; layers count
-                       from 0, and layer 0 never is (default: 3, as in the
-                       paper, or the last layer of a model with fewer; for
-                       P-Sigmoid, which searches from there on for it, 1)
-  --rank RULE          what vision tokens are ranked by (default: instruction)
-                       instruction      attention of all instruction tokens
-                       instruction_max  the same, of the largest head
-                       last             of the last token (FastV)
-                       raters           of those about the image (SparseVLM)
-                       self_cross       of vision tokens times that of
-                                        instruction tokens (FitPrune)
-                       next             of the last token, in the layer that
-                                        reduces (PyramidDrop)
-                       random, uniform  at random, evenly over the image
-  --positions RULE     position ids of the tokens that stay: original, or
-                       reindexed, without gaps (default: original)
-  --budget LIST        of Scenario II: mean keeping rates, flops:X as a share of
-                       the decoder's prefill FLOPs, kv:X of the KV cache
-                       (default: ${DEFAULT_BUDGETS})
-  --evaluations N      schedules that P-Sigmoid tries within each budget, and
-                       its refinement again (default: ${DEFAULT_EVALUATIONS})
-  --baselines LIST     what P-Sigmoid is compared with: all, none, or some of
-                       refined (single layers moved by tokens, no sigmoid),
-                       fastv, pyramiddrop, vtw, fitprune, sparsevlm, gsearch
-                       (rescaled; with --scenario both), constant, psigmoid
-                       (ranked at random and evenly) (default: all)
-  --seed N             which calibration questions are drawn (default: 0)
-  --out DIR            where results go (default: out): schedule.json and
-                       search.jsonl, and of Scenario II schedule-B.json,
-                       psigmoid-B.jsonl and refine-B.jsonl for each budget B
-  --quick              few questions, and a tolerance of ${QUICK_EPSILON.bound} points for
-                       bound: a first look
-  --json               print one JSON object as the last line
-  --help               print this
-
-An interrupted search (Ctrl-C) goes on where it stood when started again with
-the same options. Exit codes: 0 done, 2 wrong use or unreadable input, 130
-interrupted. Narrower permissions than -A:
-  --allow-read --allow-write=out --allow-env --allow-sys --allow-ffi
-`;
 
 const STRINGS = [
   "model",

@@ -3,8 +3,8 @@ import {
   parseOptions,
   type SearchOptions,
   settleOptions,
-  USAGE,
 } from "../cli/options.ts";
+import { USAGE } from "../cli/usage.ts";
 import { RIVALS } from "../cli/budgets.ts";
 import { RANKINGS } from "../core/mod.ts";
 import { checkEpsilon } from "../search/mod.ts";

@@ -1,7 +1,7 @@
 // The program search.ts as a user meets it.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { USAGE } from "../cli/options.ts";
+import { USAGE } from "../cli/usage.ts";
 import type { Trial } from "../search/mod.ts";
 import {
   DATA,
