@@ -1,6 +1,8 @@
-// Image files to pixels, by the npm package sharp (libvips). It is loaded when
-// the first image is decoded, so that nobody else needs its native library.
+// Image files to pixels, by the npm package sharp (libvips), or by the browser
+// in a page. The package is loaded when the first image is decoded, so that
+// nobody else needs its native library.
 import type { RgbImage } from "../core/image.ts";
+import { decodeInBrowser, inBrowser } from "./browser_images.ts";
 
 export type { RgbImage } from "../core/image.ts";
 
@@ -15,7 +17,8 @@ const MAX_PIXELS = 178_956_970;
  *
  * Two things are not as in Pillow. Of 16-bit grey the upper bytes are kept, as of
  * other 16-bit images, where Pillow makes nearly all of it white; and what the
- * picture of a GIF leaves bare of its screen is black.
+ * picture of a GIF leaves bare of its screen is black. In a browser, colours
+ * under transparency are lost as well, and inks are converted by their profile.
  *
  * @param bytes The image file's bytes.
  * @param label What errors call the image, usually its path.
@@ -44,6 +47,7 @@ export async function decodeImage(
         { cause },
       );
     });
+  if (inBrowser) return await whole(decodeInBrowser(bytes));
   const { default: sharp } = await import("sharp");
   const input = sharp(format === "GIF" ? showTransparent(bytes) : bytes, {
     autoOrient: true,

@@ -1,6 +1,6 @@
 /**
  * Runs tests in Chromium: the operations of the GPU backend, the whole model on
- * both backends, and the pool of workers.
+ * both backends, the pool of workers, and decoding of images.
  *
  *     deno task test:browser [--browser PATH] [FILE...]
  */
@@ -13,7 +13,7 @@ import type { TestResult } from "./page.ts";
 import { serveRepository } from "./server.ts";
 
 /** Test files that run in a page. */
-const FILES = /^(gpu_.*|cpu_model|pool)_test\.ts$/;
+const FILES = /^(gpu_.*|cpu_model|page_images|pool)_test\.ts$/;
 
 /** Longest time of one file, in milliseconds. */
 const LIMIT = 300_000;

@@ -37,8 +37,9 @@ export async function serveRepository(): Promise<
     const file = new URL(`.${pathname}`, ROOT);
     const bytes = await Deno.readFile(file).catch(() => null);
     if (bytes === null) return new Response(null, { status: 404 });
-    if (!pathname.endsWith(".ts")) return new Response(bytes);
     const text = new TextDecoder().decode(bytes);
+    if (pathname.endsWith(".json")) return respond("json", text);
+    if (!pathname.endsWith(".ts")) return new Response(bytes);
     return respond("javascript", stripTypeScriptTypes(text));
   }
 
@@ -50,7 +51,7 @@ export async function serveRepository(): Promise<
   };
 }
 
-function respond(type: "html" | "javascript", text: string): Response {
+function respond(type: "html" | "javascript" | "json", text: string): Response {
   return new Response(text, { headers: { "content-type": `text/${type}` } });
 }
 
