@@ -58,6 +58,14 @@ function countingBackend(
       bytes += weightBytes(weightType, shape);
       return inner.uploadWeight(data, shape);
     },
+    uploadRows(shape) {
+      bytes += 4 * shape.reduce((product, size) => product * size, 1);
+      return inner.uploadRows(shape);
+    },
+    uploadWeightRows(shape) {
+      bytes += weightBytes(weightType, shape);
+      return inner.uploadWeightRows(shape);
+    },
   };
   return { backend, bytes: () => bytes };
 }
