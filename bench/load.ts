@@ -33,6 +33,9 @@ const args = parseArgs(Deno.args, {
     tiles: "4",
     tokens: "8",
   },
+  unknown(arg: string) {
+    throw new RangeError(`Cannot use ${arg} as there is no such option`);
+  },
 });
 const weightTypes = args.weights.split(",") as WeightType[];
 
