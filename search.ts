@@ -92,12 +92,11 @@ async function search(
   printKinds(heldout, full.evaluation);
   await printTau(loaded, calibration, signal);
 
-  const loadedSetup = {
-    ...{ loaded, options, calibration, heldout, visionTokens, metric, signal },
-  };
+  const questions = { calibration, heldout, visionTokens };
+  const asked = { loaded, options, ...questions, metric, signal };
   const setup: Setup = {
-    ...loadedSetup,
-    onCalibration: await openCalibration(pool, loadedSetup),
+    ...asked,
+    onCalibration: await openCalibration(pool, asked),
     judge,
     full,
   };

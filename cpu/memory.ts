@@ -4,8 +4,8 @@
  * Forward passes ask for the same sizes again and again, so a block that was
  * given back is kept for the next request of its size. Only when memory runs
  * out are such blocks joined with their neighbours, to serve any request: the
- * smallest that fits is taken. (Joined at once, a search would spend a tenth of
- * its time among the holes between the states that it caches.)
+ * smallest that fits is taken. (Joined at once, a search would spend much of its
+ * time among the holes between the states that it caches.)
  *
  * This module is browser compatible.
  */
