@@ -1,42 +1,260 @@
 /**
- * Accuracy of a model on the embedded task, per kind of question; the table of
- * models/tiny/README.md.
+ * What the embedded model can do and how it prunes, section by section, as the
+ * tables of models/tiny/README.md.
  *
- *     deno task check:model            # 2,000 held-out questions, a minute or two
- *     deno task check:model 500
+ *     deno task check:model                         # some minutes
+ *     deno task check:model --model DIR             # the same of another one
+ *     deno task check:model --only accuracy,ranking --heldout 500
+ *
+ * `--calibration` and `--epsilon` are those of search.ts.
  */
 // deno-lint-ignore-file no-console
 
-import { loadModel } from "../cli/load.ts";
-import { loadQuestions } from "../cli/questions.ts";
-import { createStatusLine } from "../cli/progress.ts";
-import { printKinds, printTau } from "../cli/show.ts";
-import { fullSchedule } from "../core/mod.ts";
-import { accuracy, createEvaluatorPool } from "../eval/mod.ts";
-import { formatPercent } from "../report/mod.ts";
-import { wilsonInterval } from "../search/mod.ts";
+import { parseArgs } from "@std/cli/parse-args";
+import { compareRuns } from "../cli/compare.ts";
+import { loadQuestions, type QuestionSet } from "../cli/questions.ts";
+import { fastvSchedule, type Ranking } from "../core/mod.ts";
+import {
+  accuracy,
+  attentionByLayer,
+  KINDS,
+  majorityShare,
+} from "../eval/mod.ts";
+import { formatDifference, formatPercent } from "../report/mod.ts";
+import {
+  type Criterion,
+  gSearch,
+  kendallTau,
+  type SampleResult,
+  wilsonInterval,
+} from "../search/mod.ts";
+import {
+  finish,
+  formatAccuracy,
+  formatAgainst,
+  type Lab,
+  openLab,
+  scheduleCells,
+  shapeOf,
+} from "./ablations/lab.ts";
+import { printTable, printText } from "./ablations/page.ts";
 
-const count = Number(Deno.args[0] ?? 2000);
-const loaded = await loadModel(null);
-const heldout = await loadQuestions(loaded, { count }, "heldout", 0);
-using pool = createEvaluatorPool(
-  loaded.source,
-  navigator.hardwareConcurrency,
-);
-const status = createStatusLine();
-const { visionTokens, decoder: { layers } } = loaded.model.config;
-const evaluate = pool.createEvaluator(heldout, {
-  cache: false,
-  onProgress: (done, total) => status.show(`${done} of ${total}`),
+/** Accuracy of every kind of question, beside what blind guessing reaches. */
+function printAccuracy({ setup: { heldout, full } }: Lab): void {
+  const { kinds, texts } = heldout;
+  const { samples } = full.evaluation;
+  const row = (name: string, some: readonly SampleResult[]): string[] => {
+    const right = some.filter(({ correct }) => correct).length;
+    const { low, high } = wilsonInterval(right, some.length);
+    const asked = some.map(({ index }) => texts[index]);
+    return [
+      name,
+      String(some.length),
+      formatPercent(right / some.length),
+      `${formatPercent(low)} to ${formatPercent(high)}`,
+      formatPercent(majorityShare(asked)),
+    ];
+  };
+  printText(`${samples.length} held-out questions, with 95 % intervals.`);
+  printTable([
+    ["kind", "questions", "accuracy", "interval", "commonest answer"],
+    ...KINDS.map((kind) =>
+      row(kind, samples.filter(({ index }) => kinds[index] === kind))
+    ),
+    row("all", samples),
+  ]);
+}
+
+/** FastV's K, and the shares of vision tokens that it keeps here. */
+const FASTV_LAYER = 2;
+const FASTV_RATES = [.25, .10];
+const COMPARED: readonly Ranking[] = [
+  "instruction",
+  "last",
+  "random",
+  "uniform",
+];
+
+/** What ranking by attention is worth at equal keep counts. */
+async function printRankings({ setup }: Lab): Promise<void> {
+  printText(
+    `FastV's schedule: all vision tokens in the layers 0 and 1, a share of them from layer ${FASTV_LAYER} on, ranked by each rule.`,
+    "The difference is from the rule `instruction`, in points.",
+  );
+  const rows: string[][] = COMPARED.map((ranking) => [ranking]);
+  for (const keepRate of FASTV_RATES) {
+    const schedule = fastvSchedule({
+      ...shapeOf(setup),
+      ...{ layer: FASTV_LAYER, keepRate },
+    });
+    const judge = (ranking: Ranking) =>
+      setup.judge(ranking, schedule, { ranking, positions: "original" });
+    const own = await judge(COMPARED[0]);
+    for (const [i, ranking] of COMPARED.entries()) {
+      const run = await judge(ranking);
+      const difference = run === own ? "" : formatAgainst(run, own);
+      rows[i].push(formatAccuracy(run), i === 0 ? "" : difference);
+    }
+  }
+  const heads = FASTV_RATES.flatMap((rate) => [
+    `${formatPercent(rate, 0)} kept`,
+    "difference",
+  ]);
+  printTable([["ranking", ...heads], ...rows]);
+}
+
+/** Held-out questions that τ is averaged over. */
+const TAU_SAMPLES = 200;
+
+/** How alike all pairs of layers rank vision tokens. */
+async function printTau(
+  { setup: { loaded: { model }, heldout } }: Lab,
+): Promise<void> {
+  const samples = heldout.samples.slice(0, TAU_SAMPLES);
+  const scores = await attentionByLayer(model, { ...heldout, samples });
+  const L = model.config.decoder.layers;
+  const mean = (a: number, b: number): number =>
+    scores.reduce((sum, layers) => sum + kendallTau(layers[a], layers[b]), 0) /
+    scores.length;
+  const tau = Array.from(
+    { length: L },
+    (_, a) => Array.from({ length: L }, (_, b) => mean(a, b)),
+  );
+  const neighbours = tau.slice(2).map((row, i) => row[i + 1]);
+  const whole = neighbours.reduce((sum, x) => sum + x, 0) / neighbours.length;
+  printText(
+    `Kendall's τ between the rankings of each two layers by the attention of all instruction tokens, mean of ${samples.length} held-out questions.`,
+    `Neighbouring layers after the first: ${whole.toFixed(2)} in the mean, ${
+      Math.min(...neighbours).toFixed(2)
+    } at least.`,
+  );
+  printTable([
+    ["layer", ...tau.map((_, layer) => String(layer))],
+    ...tau.map((row, a) => [
+      String(a),
+      ...row.map((x, b) => a === b ? "" : x.toFixed(2)),
+    ]),
+  ]);
+}
+
+/** What G-Search finds with its defaults. */
+async function printGSearch(lab: Lab): Promise<void> {
+  const { setup, criterion, own } = lab;
+  const { schedule, trials } = await lab.gSearch();
+  const run = await setup.judge("G-Search", schedule, own);
+  const [full, reduced] = await compareRuns(
+    setup.loaded.model,
+    setup.heldout,
+    [setup.full, run],
+    setup.signal,
+  );
+  printText(
+    `Criterion ${criterion.kind} ${criterion.epsilon}, ${setup.calibration.samples.length} calibration questions, ${trials.length} trials; ratios are full / reduced.`,
+  );
+  printTable([
+    ["", "accuracy", "difference", "FLOPs", "time", "keeping", "schedule"],
+    [
+      "full model",
+      formatPercent(full.accuracy, 2),
+      ...["", "", `${full.milliseconds.toFixed(1)} ms`, "1", ""],
+    ],
+    [
+      "G-Search",
+      formatPercent(reduced.accuracy, 2),
+      formatDifference(reduced.difference),
+      `${(full.flops / reduced.flops).toFixed(2)}x`,
+      `${(full.milliseconds / reduced.milliseconds).toFixed(2)}x`,
+      ...scheduleCells(schedule),
+    ],
+  ]);
+}
+
+/** Calibration questions of each kind, and when a schedule is good for them. */
+const KIND_QUESTIONS = 160;
+const KIND_CRITERION: Criterion = { kind: "loss", epsilon: .01 };
+
+/** How many vision tokens each kind of question needs. */
+async function printKinds(lab: Lab): Promise<void> {
+  const { loaded, heldout } = lab.setup;
+  const count = KIND_QUESTIONS * KINDS.length;
+  const all = await loadQuestions(loaded, { count }, "calibration", 0);
+  printText(
+    `G-Search on ${KIND_QUESTIONS} calibration questions of one kind, reducing from layer 1 on: the loss rises by at most ${KIND_CRITERION.epsilon} nats.`,
+    "The difference is from the full model, in points, on the held-out questions of that kind.",
+  );
+  const rows: string[][] = [];
+  for (const kind of KINDS) {
+    const { evaluate, full } = await lab.askThese(ofKind(all, kind));
+    const { schedule } = await finish(gSearch(evaluate, {
+      ...shapeOf(lab.setup),
+      ...{ firstLayer: 1, criterion: KIND_CRITERION, full },
+    }));
+    const run = await lab.setup.judge(kind, schedule, lab.own);
+    const [own, whole] = [run, lab.setup.full].map(({ evaluation }) =>
+      accuracy(
+        evaluation.samples.filter(({ index }) => heldout.kinds[index] === kind),
+      )
+    );
+    const [keeping, keep] = scheduleCells(schedule);
+    const difference = 100 * (own - whole);
+    rows.push([kind, keep, keeping, formatPercent(own), difference.toFixed(1)]);
+  }
+  printTable([
+    ["kind", "vision tokens kept", "keeping", "accuracy", "difference"],
+    ...rows,
+  ]);
+}
+
+/** The questions of one kind. */
+function ofKind(set: QuestionSet, kind: string): QuestionSet {
+  const pick = <T>(items: readonly T[]): T[] =>
+    items.filter((_, i) => set.kinds[i] === kind);
+  return {
+    ...set,
+    samples: pick(set.samples),
+    kinds: pick(set.kinds),
+    texts: pick(set.texts),
+  };
+}
+
+const SECTIONS: Readonly<
+  Record<
+    string,
+    readonly [title: string, print: (lab: Lab) => Promise<void> | void]
+  >
+> = {
+  accuracy: ["Accuracy", printAccuracy],
+  ranking: ["Ranking by attention or at random", printRankings],
+  tau: ["Do layers rank vision tokens alike?", printTau],
+  gsearch: ["G-Search", printGSearch],
+  kinds: ["What each kind of question needs", printKinds],
+};
+
+const args = parseArgs(Deno.args, {
+  string: ["model", "only", "heldout", "calibration", "epsilon"],
+  default: {
+    only: Object.keys(SECTIONS).join(),
+    heldout: "2000",
+    calibration: "640",
+    epsilon: "0.5",
+  },
 });
-const evaluation = await evaluate(fullSchedule(layers, visionTokens));
-status.clear();
-printKinds(heldout, evaluation);
-const correct = evaluation.samples.filter((sample) => sample.correct).length;
-const { low, high } = wilsonInterval(correct, count);
-console.log(
-  `accuracy ${formatPercent(accuracy(evaluation.samples), 2)}, 95 % interval ${
-    formatPercent(low, 2)
-  } to ${formatPercent(high, 2)}`,
-);
-await printTau(loaded, heldout, new AbortController().signal);
+using lab = await openLab({
+  model: args.model ?? null,
+  heldout: Number(args.heldout),
+  calibration: Number(args.calibration),
+  epsilon: Number(args.epsilon),
+  evaluations: 30,
+});
+for (const name of args.only.split(",")) {
+  if (!(name in SECTIONS)) {
+    throw new RangeError(
+      `Cannot use --only as it must be some of ${
+        Object.keys(SECTIONS).join(", ")
+      }: current value is "${args.only}"`,
+    );
+  }
+  const [title, print] = SECTIONS[name];
+  console.log(`## ${title}\n`);
+  await print(lab);
+}

@@ -10,7 +10,12 @@ import {
   fullSchedule,
   prefill,
 } from "../core/mod.ts";
-import { accuracy, attentionByLayer, generateAnswers } from "../eval/mod.ts";
+import {
+  accuracy,
+  attentionByLayer,
+  generateAnswers,
+  majorityShare,
+} from "../eval/mod.ts";
 import { formatBar, formatPercent, formatTable } from "../report/mod.ts";
 import { type Evaluation, neighbouringTau } from "../search/mod.ts";
 import type { LoadedModel } from "./load.ts";
@@ -75,12 +80,12 @@ export function printKinds(
 ): void {
   const rows = [...new Set(kinds)].map((kind) => {
     const ofKind = samples.filter(({ index }) => kinds[index] === kind);
-    const answers = ofKind.map(({ index }) => texts[index].answer);
+    const asked = ofKind.map(({ index }) => texts[index]);
     return [
       kind,
       String(ofKind.length),
       formatPercent(accuracy(ofKind)),
-      formatPercent(commonestShare(answers)),
+      formatPercent(majorityShare(asked)),
     ];
   });
   console.log("\nFull model on held-out questions:");
@@ -91,14 +96,6 @@ export function printKinds(
       ? []
       : [["all", String(samples.length), formatPercent(accuracy(samples)), ""]],
   ]));
-}
-
-function commonestShare(answers: readonly string[]): number {
-  const counts = new Map<string, number>();
-  for (const answer of answers) {
-    counts.set(answer, (counts.get(answer) ?? 0) + 1);
-  }
-  return Math.max(...counts.values()) / answers.length;
 }
 
 /** Samples that τ is averaged over. */

@@ -298,7 +298,9 @@ export function makeQuestions(
 }
 
 /** Share of the commonest answer among questions: what blind guessing reaches. */
-export function majorityShare(questions: readonly Question[]): number {
+export function majorityShare(
+  questions: readonly Pick<Question, "answer">[],
+): number {
   const counts = new Map<string, number>();
   for (const { answer } of questions) {
     counts.set(answer, (counts.get(answer) ?? 0) + 1);

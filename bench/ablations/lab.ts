@@ -15,6 +15,7 @@ import { loadQuestions, type QuestionSet } from "../../cli/questions.ts";
 import type { Run } from "../../cli/compare.ts";
 import { warmStartOf } from "../../cli/scenario2.ts";
 import {
+  type Calibration,
   createJudge,
   type Judge,
   openCalibration,
@@ -59,7 +60,9 @@ export interface Lab extends Disposable {
   /** The paper's rule. */
   readonly own: Required<ReductionOptions>;
   /** So many calibration questions, and how the full model answers them. */
-  ask(count: number, seed: number): Promise<Setup["onCalibration"]>;
+  ask(count: number, seed: number): Promise<Calibration>;
+  /** The same for questions at hand. */
+  askThese(questions: QuestionSet): Promise<Calibration>;
   /** G-Search on all calibration questions; run once for the same options. */
   gSearch(options?: Partial<GSearchChoice>): Promise<GSearchResult>;
   /** P-Sigmoid on them at a mean keeping rate; run once for each. */
@@ -104,8 +107,9 @@ export async function openLab(
     async ask(count, seed) {
       const source = { count };
       const set = await loadQuestions(loaded, source, "calibration", seed);
-      return await openCalibration(pool, { ...setup, calibration: set });
+      return await lab.askThese(set);
     },
+    askThese: (calibration) => openCalibration(pool, { ...setup, calibration }),
     gSearch: (choice = {}) => gSearchOnce({ criterion, firstLayer, ...choice }),
     pSigmoid: once(async (rate) => {
       const { schedule } = await lab.gSearch();
