@@ -13,6 +13,7 @@ class Config:
     vision_layers: int = 3
     vision_mlp: int = 512
     layers: int = 8
+    shared_from: int = 1  # this layer and all deeper ones share queries and keys
     mlp: int = 320
     rope_base: float = 10000.0
     image_mean: float = 0.35  # of pixels in [0, 1], the same for R, G, B

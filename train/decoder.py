@@ -26,9 +26,16 @@ class DecoderAttention(nn.Module):
         self.o_proj = nn.Linear(width, width, bias=False)
 
     def forward(
-        self, x: Tensor, rotation: Rotation, text_mask: Tensor, prefix: int
-    ) -> Tensor:
-        """x (B, P + T, D); text_mask (B, 1, T, P + T), 0 or -inf."""
+        self,
+        x: Tensor,
+        rotation: Rotation,
+        text_mask: Tensor,
+        prefix: int,
+        with_weights: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """x (B, P + T, D); text_mask (B, 1, T, P + T), 0 or -inf. Where wanted,
+        also the weights of the text's attention, mean over heads (B, T, P + T).
+        """
         q, k, v = project_heads(x, self.heads, self.q_proj, self.k_proj, self.v_proj)
         q, k = rotate(q, rotation), rotate(k, rotation)
         # Two calls instead of one with a big mask: the prefix is purely causal
@@ -36,10 +43,15 @@ class DecoderAttention(nn.Module):
         y_prefix = F.scaled_dot_product_attention(
             q[:, :, :prefix], k[:, :, :prefix], v[:, :, :prefix], is_causal=True
         )
-        y_text = F.scaled_dot_product_attention(
-            q[:, :, prefix:], k, v, attn_mask=text_mask
-        )
-        return self.o_proj(merge_heads(torch.cat([y_prefix, y_text], 2)))
+        q = q[:, :, prefix:]
+        weights = None
+        if with_weights:  # the fused kernel does not give them
+            weights = (q @ k.mT * q.shape[-1] ** -0.5 + text_mask).softmax(-1)
+            y_text = weights @ v
+            weights = weights.detach().mean(1)
+        else:
+            y_text = F.scaled_dot_product_attention(q, k, v, attn_mask=text_mask)
+        return self.o_proj(merge_heads(torch.cat([y_prefix, y_text], 2))), weights
 
     def at_rows(
         self, x: Tensor, rows: Tensor, rotation: Rotation, mask: Tensor
@@ -72,11 +84,11 @@ class DecoderLayer(nn.Module):
         self.post_attention_layernorm = nn.RMSNorm(c.width, eps=1e-5)
         self.mlp = DecoderMlp(c.width, c.mlp)
 
-    def forward(
-        self, x: Tensor, rotation: Rotation, text_mask: Tensor, prefix: int
-    ) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotation, text_mask, prefix)
-        return x + self.mlp(self.post_attention_layernorm(x))
+    def forward(self, x: Tensor, *attention) -> tuple[Tensor, Tensor | None]:
+        """`attention` as DecoderAttention takes it; the weights are passed on."""
+        y, weights = self.self_attn(self.input_layernorm(x), *attention)
+        x = x + y
+        return x + self.mlp(self.post_attention_layernorm(x)), weights
 
     def at_rows(
         self, x: Tensor, rows: Tensor, rotation: Rotation, mask: Tensor
@@ -93,6 +105,17 @@ class Decoder(nn.Module):
         self.embed_tokens = nn.Embedding(c.vocabulary, c.width)
         self.layers = nn.ModuleList(DecoderLayer(c) for _ in range(c.layers))
         self.norm = nn.RMSNorm(c.width, eps=1e-5)
+        self.share_queries_and_keys(c.shared_from)
+
+    def share_queries_and_keys(self, first: int) -> None:
+        """Layers from `first` on ask with the same matrices. The checkpoint has
+        a copy for each of them, as the format knows no sharing.
+        """
+        source = self.layers[first]
+        for layer in self.layers[first + 1 :]:
+            layer.input_layernorm = source.input_layernorm
+            layer.self_attn.q_proj = source.self_attn.q_proj
+            layer.self_attn.k_proj = source.self_attn.k_proj
 
 
 class LanguageModel(nn.Module):

@@ -185,8 +185,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Save models/tiny.")
     parser.add_argument("--data", type=Path, default=here / "data")
     parser.add_argument("--to", type=Path, default=here.parent / "models" / "tiny")
+    parser.add_argument("--checkpoint", type=Path, help="default: in --data")
     options = parser.parse_args()
-    checkpoint = torch.load(options.data / "checkpoint.pt", map_location="cpu")
+    path = options.checkpoint or options.data / "checkpoint.pt"
+    checkpoint = torch.load(path, map_location="cpu")
     export(checkpoint, options.to)
     validation = Split(options.data / "validation", torch.device("cpu"))
     worst = verify(checkpoint, options.to, validation)

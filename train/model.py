@@ -21,6 +21,7 @@ Versions: Python 3.11, torch 2.15.0.
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from config import Config
@@ -55,14 +56,6 @@ class Questions:
         )
 
 
-@dataclass(frozen=True)
-class Reduction:
-    """From decoder layer `layer` on (0-based), only `keep` vision tokens stay."""
-
-    layer: int
-    keep: int
-
-
 class Model(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
@@ -80,44 +73,58 @@ class Model(nn.Module):
         self,
         features: Tensor,  # (B, N, D)
         questions: Questions,
-        reductions: list[Reduction] = [],
-        priority: Tensor | None = None,  # (B, N): the highest stay
+        kept: Tensor | None = None,
+        schedule: dict[int, int] | None = None,
+        scores: Tensor | None = None,
+        blind: int = 0,
     ) -> Tensor:
-        """Logits of the answers, (B, Q, vocabulary)."""
-        decoder = self.language_model.model
+        """Logits of the answers, (B, Q, vocabulary).
+
+        kept (B, n): which vision tokens enter the decoder, ascending.
+        schedule {layer: keep}: from that layer on (at least 1) a question sees
+        only `keep` of these, the best of those that it saw before. They are
+        ranked by the attention of its tokens in the layer before, mean over
+        heads, or by `scores` (B, Q, n) where given. Only the question goes
+        without: vision tokens see each other, being shared by all questions.
+        blind: in so many of the first layers questions see no vision token.
+        """
+        decoder, schedule = self.language_model.model, schedule or {}
         B, N, D = features.shape
         bos = decoder.embed_tokens.weight[1].expand(B, 1, D)
         vision = self.multi_modal_projector(features)
         text = decoder.embed_tokens(questions.tokens)
+        if kept is None:
+            kept = torch.arange(N, device=features.device).expand(B, N)
+        else:
+            vision = take_rows(vision, kept)
 
         # Positions: <bos> 0, vision token p at 1 + p (also when others are
         # dropped, as a FastV-style implementation keeps them), text from 1 + N.
-        kept = torch.arange(N, device=features.device).expand(B, N)
-        text_positions = 1 + N + questions.offset
+        positions = torch.cat(
+            [kept.new_zeros(B, 1), 1 + kept, 1 + N + questions.offset], 1
+        )
+        rotation = rotation_at(positions, self.config)
         x = torch.cat([bos, vision, text], 1)
-        keep_from = {r.layer: r.keep for r in reductions}
+        prefix = 1 + kept.shape[1]
+        mask = text_mask(questions.owner, prefix)
+        blindfold = mask.clone()
+        blindfold[..., 1:prefix] = float("-inf")
+        hidden = None  # (B, Q, n): what a question no longer sees
 
-        for index, layer in enumerate(decoder.layers):
-            if index in keep_from:
-                slots = top_slots(priority.gather(1, kept), keep_from[index])
-                prefix = 1 + kept.shape[1]
-                vision = take_rows(x[:, 1:prefix], slots)
-                x = torch.cat([x[:, :1], vision, x[:, prefix:]], 1)
-                kept = kept.gather(1, slots)
-            if index == 0 or index in keep_from:
-                prefix = 1 + kept.shape[1]
-                bos_position = kept.new_zeros(B, 1)
-                positions = torch.cat([bos_position, 1 + kept, text_positions], 1)
-                rotation = rotation_at(positions, self.config)
-                mask = text_mask(questions.owner, prefix)
-            if index < len(decoder.layers) - 1:
-                x = layer(x, rotation, mask, prefix)
-            else:
-                last = questions.last
-                answer_mask = mask.gather(
-                    2, last[:, None, :, None].expand(-1, -1, -1, mask.shape[3])
+        *layers, final = decoder.layers
+        for index, layer in enumerate(layers):
+            ranked = index + 1 in schedule and scores is None
+            seen = blindfold if index < blind else mask
+            x, weights = layer(x, rotation, seen, prefix, ranked)
+            if index + 1 in schedule:
+                ranking = scores if weights is None else received(
+                    weights[:, :, 1:prefix], questions
                 )
-                x = layer.at_rows(x, prefix + last, rotation, answer_mask)
+                hidden = all_but_best(ranking, schedule[index + 1], hidden)
+                mask = hide(mask, hidden, questions.owner)
+        last = questions.last
+        rows = last[:, None, :, None].expand(-1, -1, -1, mask.shape[3])
+        x = final.at_rows(x, prefix + last, rotation, mask.gather(2, rows))
         return self.language_model.lm_head(decoder.norm(x))
 
     @torch.no_grad()
@@ -152,6 +159,33 @@ def text_mask(owner: Tensor, prefix: int) -> Tensor:
     visible = (owner[:, :, None] == owner[:, None, :]).tril()
     mask = torch.zeros(B, 1, T, prefix + T, device=owner.device)
     mask[:, 0, :, prefix:].masked_fill_(~visible, float("-inf"))
+    return mask
+
+
+def received(weights: Tensor, questions: Questions) -> Tensor:
+    """Attention (B, T, n) of text tokens, summed over each question's (B, Q, n)."""
+    Q = questions.last.shape[1]
+    owner = F.one_hot(questions.owner, Q + 1)[:, :, :Q].to(weights.dtype)
+    return owner.mT @ weights
+
+
+def all_but_best(scores: Tensor, keep: int, hidden: Tensor | None) -> Tensor:
+    """True for all but the `keep` highest scores (B, Q, n) not hidden before."""
+    if hidden is not None:
+        scores = scores.masked_fill(hidden, float("-inf"))
+    best = scores.topk(min(keep, scores.shape[-1]), -1).indices
+    return torch.ones_like(scores, dtype=torch.bool).scatter(-1, best, False)
+
+
+def hide(mask: Tensor, hidden: Tensor, owner: Tensor) -> Tensor:
+    """The text mask without the vision tokens that each question has lost."""
+    n = hidden.shape[2]
+    padding = torch.zeros_like(hidden[:, :1])  # owner Q
+    of_token = torch.cat([hidden, padding], 1).gather(
+        1, owner[:, :, None].expand(-1, -1, n)
+    )
+    mask = mask.clone()
+    mask[:, 0, :, 1 : 1 + n].masked_fill_(of_token, float("-inf"))
     return mask
 
 

@@ -6,7 +6,7 @@ decoder starts on features that are already worth asking about.
 
 Stage 1, everything: 16 images with 17 questions each per step, cross-entropy of
 the answer plus the patch losses. The first steps use scenes of at most three
-shapes. Vision tokens are dropped at random, see `draw_reductions`: that is what
+shapes. Vision tokens are dropped, see reductions.py: that is what
 makes the model fit to be reduced later.
 
 A killed run resumes: run the same line again. Batches depend on (seed, stage,
@@ -15,6 +15,7 @@ step) only, so it sees the same data as an uninterrupted one.
 Run:      python train/train.py [--device cuda]
 Seed:     0 (--seed)
 Length:   1 (--length, for a rougher model in less time)
+Others:   --set NAME=VALUE changes the recipe or the shape, for experiments
 Versions: Python 3.11, torch 2.15.0, numpy 2.4.6
 """
 
@@ -38,9 +39,10 @@ from torch import Tensor, nn
 from batches import Split, batch_of
 from config import Config
 from evaluate import report
-from model import Model, Reduction
+from model import Model
 from muon import Muon
-from patch_heads import PatchHeads, is_object
+from patch_heads import PatchHeads
+from reductions import draw_blind, draw_input, draw_schedule
 
 # Kinds that are learned last weigh more; kinds not named here weigh 1.
 KIND_WEIGHTS = dict(above=2.5, below=2.5, read=2.0, where=1.5)
@@ -64,10 +66,17 @@ class Recipe:
     patch_weight: float = 0.3  # of the patch losses in stage 1
     position_weight: float = 0.1  # of the row and column losses, both stages
     input_reduction: float = 0.6  # share of batches reduced before layer 0
-    depth_reduction: float = 0.5  # share reduced at one deeper layer, later on
-    depth_reduction_start: float = 0.6  # of the steps
+    schedules: float = 0.5  # share reduced in the decoder, later on
+    schedules_start: float = 0.3  # of the steps
     evaluate_every: int = 250  # steps
     save_every: int = 125  # steps
+
+
+def overridden(base, settings: dict[str, str]):
+    """A recipe or a shape with some of its numbers replaced."""
+    known = {name: type(value) for name, value in asdict(base).items()}
+    mine = {name: known[name](v) for name, v in settings.items() if name in known}
+    return replace(base, **mine)
 
 
 def shortened(recipe: Recipe, length: float) -> Recipe:
@@ -75,31 +84,6 @@ def shortened(recipe: Recipe, length: float) -> Recipe:
     names = ("warmup", "encoder_steps", "steps", "easy_steps")
     steps = {name: round(length * getattr(recipe, name)) for name in names}
     return replace(recipe, **steps)
-
-
-def draw_reductions(rng: np.random.Generator, progress: float, recipe: Recipe):
-    """Which vision tokens a batch loses, and from which layer on.
-
-    Dropping a random number of tokens at the decoder's input is meant against a
-    shortcut that a trial run seemed to take: counting by the *fraction* of
-    tokens that show objects, which every removal of background changes. Late in
-    training, most tokens go at one deeper layer, so that the model learns to
-    have moved what it needs by then. Neither was tested against a run without.
-    """
-    reductions = []
-    if rng.random() < recipe.input_reduction:
-        reductions.append(Reduction(0, int(rng.choice([56, 72, 88, 104, 124]))))
-    late = progress >= recipe.depth_reduction_start
-    if late and rng.random() < recipe.depth_reduction:
-        layer = int(rng.integers(2, 7))
-        reductions.append(Reduction(layer, int(rng.choice([12, 24, 36, 48]))))
-    return reductions
-
-
-def draw_priority(labels: Tensor, rng: np.random.Generator) -> Tensor:
-    """labels (B, N, 5) to (B, N): random, but objects outlive background."""
-    noise = torch.from_numpy(rng.random(labels.shape[:2], dtype=np.float32))
-    return noise.to(labels.device) + is_object(labels)
 
 
 def make_optimisers(model: Model, heads: PatchHeads, recipe: Recipe, scale: float):
@@ -139,8 +123,10 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
 
 
 class Trainer:
-    def __init__(self, recipe: Recipe, data: Path, device: torch.device):
+    def __init__(self, recipe: Recipe, options: argparse.Namespace):
+        data, device = options.data, torch.device(options.device)
         self.recipe, self.device, self.data = recipe, device, data
+        self.checkpoint = options.checkpoint or data / "checkpoint.pt"
         meta = json.loads((data / "meta.json").read_text())
         self.kinds, self.vocabulary = meta["kinds"], meta["vocabulary"]
         weights = [KIND_WEIGHTS.get(kind, 1.0) for kind in self.kinds]
@@ -149,7 +135,8 @@ class Trainer:
             Split(data / name, device) for name in ("train", "easy", "validation")
         )
         torch.manual_seed(recipe.seed)
-        self.config = Config(vocabulary=len(self.vocabulary))
+        config = Config(vocabulary=len(self.vocabulary))
+        self.config = overridden(config, options.set)
         self.model = Model(self.config).to(device)
         self.heads = PatchHeads(self.config).to(device)
         self.seconds = 0.0  # of training so far, over all resumed pieces
@@ -175,10 +162,15 @@ class Trainer:
 
         labels = split.get("patches", rows).long()
         questions, answers, kinds = split.questions(rows, half=epoch % 2)
-        reductions = draw_reductions(rng, step / r.steps, r)
         features = self.model.features(split.get("images", rows))
-        priority = draw_priority(labels, rng)
-        logits = self.model(features, questions, reductions, priority)
+        kept, schedule, blind = None, None, draw_blind(rng)
+        entering = features.shape[1]
+        if rng.random() < r.input_reduction:
+            kept = draw_input(labels, rng)
+            entering = kept.shape[1]
+        if step >= r.schedules_start * r.steps and rng.random() < r.schedules:
+            schedule = draw_schedule(entering, self.config.layers, blind, rng)
+        logits = self.model(features, questions, kept, schedule, blind=blind)
 
         weights = self.kind_weights[kinds].flatten()
         each = F.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
@@ -190,7 +182,7 @@ class Trainer:
                 1,
                 step,
                 f"loss {answer.item():.3f} {content.item():.3f} {position.item():.3f} "
-                f"batch {100 * right:.1f} {[(x.layer, x.keep) for x in reductions]}",
+                f"batch {100 * right:.1f} of {entering} from {blind} {schedule or ''}",
             )
         return answer + r.patch_weight * content + r.position_weight * position
 
@@ -240,16 +232,16 @@ class Trainer:
             optimisers=[o.state_dict() for o in optimisers],
         )
         # Written aside and renamed: a kill never leaves half a checkpoint.
-        target = self.data / "checkpoint.pt"
-        torch.save(state, target.with_suffix(".tmp"))
-        target.with_suffix(".tmp").replace(target)
+        unfinished = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, unfinished)
+        unfinished.replace(self.checkpoint)
 
     def run(self) -> None:
-        r, path = self.recipe, self.data / "checkpoint.pt"
+        r, path = self.recipe, self.checkpoint
         stage, step, state = 0, 0, None
         if path.exists():
             saved = torch.load(path, map_location=self.device)
-            if saved["recipe"] != asdict(r):
+            if saved["recipe"] != asdict(r) or saved["config"] != asdict(self.config):
                 raise SystemExit(f"{path} belongs to another recipe: move it away")
             stage, step, state = saved["stage"], saved["step"], saved["optimisers"]
             self.seconds = saved["seconds"]
@@ -285,10 +277,16 @@ def main() -> None:
     parser.add_argument(
         "--length", type=float, default=1.0, help="of the steps: a rougher model, sooner"
     )
+    parser.add_argument("--checkpoint", type=Path, help="default: in --data")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
+    options.set = dict(setting.split("=") for setting in options.set)
+    known = asdict(Recipe()) | asdict(Config(vocabulary=1))
+    if unknown := options.set.keys() - known.keys():
+        parser.error(f"--set: no such number: {', '.join(sorted(unknown))}")
     keep_freed_memory()
     recipe = shortened(replace(Recipe(), seed=options.seed), options.length)
-    Trainer(recipe, options.data, torch.device(options.device)).run()
+    Trainer(overridden(recipe, options.set), options).run()
 
 
 if __name__ == "__main__":
