@@ -7,7 +7,7 @@ logits: the files are right only if the class they are made for gives the same
 answers as model.py.
 
 Run:      python train/export_model.py
-Versions: Python 3.11, torch 2.15.0, transformers 5.23.0, tokenizers 0.23.3,
+Versions: Python 3.11, torch 2.15.0, transformers 5.24.0, tokenizers 0.23.3,
           safetensors 0.8.0
 """
 
