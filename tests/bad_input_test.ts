@@ -10,7 +10,7 @@
 //                 fields_test.ts (40)
 //   preprocessor  preprocess_test.ts (11), image_test.ts (10)
 //   images        images_test.ts (22)
-//   text          tokenizer_test.ts (9), templates_test.ts (11)
+//   text          tokenizer_test.ts (9), templates_test.ts (8), prompts_test.ts (3)
 //   schedules     schedule_test.ts (21)
 //   questions     dataset_errors_test.ts (53)
 //   options       options_test.ts (42), search_cli_test.ts (14)
