@@ -21,14 +21,15 @@ def draw_input(labels: Tensor, rng: np.random.Generator) -> Tensor:
     return top_slots(noise.to(labels.device) + is_object(labels), keep)
 
 
-def draw_blind(rng: np.random.Generator) -> int:
-    """In how many of the first layers a batch's questions see no vision token.
+def draw_blind(share: float, rng: np.random.Generator) -> int:
+    """In how many of the first layers a batch's questions see no vision token: in
+    so large a share of the batches one to three, else none.
 
     Left alone, the model reads an image in its first two layers, and whatever
     happens to vision tokens later does not matter. A large model has its
     language from before it saw images, and reads them later.
     """
-    return int(rng.choice(4, p=[0.6, 0.1, 0.2, 0.1]))
+    return int(rng.choice(4, p=[1 - share, share / 4, share / 2, share / 4]))
 
 
 def draw_schedule(

@@ -6,8 +6,8 @@ decoder starts on features that are already worth asking about.
 
 Stage 1, everything: 16 images with 17 questions each per step, cross-entropy of
 the answer plus the patch losses. The first steps use scenes of at most three
-shapes. Vision tokens are dropped, see reductions.py: that is what
-makes the model fit to be reduced later.
+shapes. Vision tokens are dropped, see reductions.py: that is what makes the
+model fit to be reduced later.
 
 A killed run resumes: run the same line again. Batches depend on (seed, stage,
 step) only, so it sees the same data as an uninterrupted one.
@@ -66,6 +66,7 @@ class Recipe:
     patch_weight: float = 0.3  # of the patch losses in stage 1
     position_weight: float = 0.1  # of the row and column losses, both stages
     input_reduction: float = 0.6  # share of batches reduced before layer 0
+    blind: float = 0.4  # share whose questions are blind in the first layers
     schedules: float = 0.5  # share reduced in the decoder, later on
     schedules_start: float = 0.3  # of the steps
     evaluate_every: int = 250  # steps
@@ -163,7 +164,7 @@ class Trainer:
         labels = split.get("patches", rows).long()
         questions, answers, kinds = split.questions(rows, half=epoch % 2)
         features = self.model.features(split.get("images", rows))
-        kept, schedule, blind = None, None, draw_blind(rng)
+        kept, schedule, blind = None, None, draw_blind(r.blind, rng)
         entering = features.shape[1]
         if rng.random() < r.input_reduction:
             kept = draw_input(labels, rng)
