@@ -11,7 +11,7 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { compareRuns } from "../cli/compare.ts";
+import { compareRuns, formatRatio } from "../cli/compare.ts";
 import { loadQuestions, type QuestionSet } from "../cli/questions.ts";
 import { fastvSchedule, type Ranking } from "../core/mod.ts";
 import {
@@ -25,19 +25,19 @@ import {
   type Criterion,
   gSearch,
   kendallTau,
+  neighbouringTau,
   type SampleResult,
   wilsonInterval,
 } from "../search/mod.ts";
 import {
   finish,
-  formatAccuracy,
-  formatAgainst,
   type Lab,
   openLab,
   scheduleCells,
   shapeOf,
 } from "./ablations/lab.ts";
 import { printTable, printText } from "./ablations/page.ts";
+import { rankingRows } from "./ablations/rules.ts";
 
 /** Accuracy of every kind of question, beside what blind guessing reaches. */
 function printAccuracy({ setup: { heldout, full } }: Lab): void {
@@ -76,31 +76,22 @@ const COMPARED: readonly Ranking[] = [
 ];
 
 /** What ranking by attention is worth at equal keep counts. */
-async function printRankings({ setup }: Lab): Promise<void> {
+async function printRankings(lab: Lab): Promise<void> {
   printText(
     `FastV's schedule: all vision tokens in the layers 0 and 1, a share of them from layer ${FASTV_LAYER} on, ranked by each rule.`,
     "The difference is from the rule `instruction`, in points.",
   );
-  const rows: string[][] = COMPARED.map((ranking) => [ranking]);
-  for (const keepRate of FASTV_RATES) {
-    const schedule = fastvSchedule({
-      ...shapeOf(setup),
-      ...{ layer: FASTV_LAYER, keepRate },
-    });
-    const judge = (ranking: Ranking) =>
-      setup.judge(ranking, schedule, { ranking, positions: "original" });
-    const own = await judge(COMPARED[0]);
-    for (const [i, ranking] of COMPARED.entries()) {
-      const run = await judge(ranking);
-      const difference = run === own ? "" : formatAgainst(run, own);
-      rows[i].push(formatAccuracy(run), i === 0 ? "" : difference);
-    }
-  }
+  const schedules = FASTV_RATES.map((keepRate) =>
+    fastvSchedule({ ...shapeOf(lab.setup), layer: FASTV_LAYER, keepRate })
+  );
   const heads = FASTV_RATES.flatMap((rate) => [
     `${formatPercent(rate, 0)} kept`,
     "difference",
   ]);
-  printTable([["ranking", ...heads], ...rows]);
+  printTable([
+    ["ranking", ...heads],
+    ...await rankingRows(lab, schedules, COMPARED),
+  ]);
 }
 
 /** Held-out questions that τ is averaged over. */
@@ -116,11 +107,10 @@ async function printTau(
   const mean = (a: number, b: number): number =>
     scores.reduce((sum, layers) => sum + kendallTau(layers[a], layers[b]), 0) /
     scores.length;
-  const tau = Array.from(
-    { length: L },
-    (_, a) => Array.from({ length: L }, (_, b) => mean(a, b)),
-  );
-  const neighbours = tau.slice(2).map((row, i) => row[i + 1]);
+  const cell = (a: number, b: number): string =>
+    a < b ? mean(a, b).toFixed(2) : "";
+  const layers = Array.from({ length: L }, (_, layer) => layer);
+  const neighbours = neighbouringTau(scores).slice(1);
   const whole = neighbours.reduce((sum, x) => sum + x, 0) / neighbours.length;
   printText(
     `Kendall's τ between the rankings of each two layers by the attention of all instruction tokens, mean of ${samples.length} held-out questions.`,
@@ -129,10 +119,10 @@ async function printTau(
     } at least.`,
   );
   printTable([
-    ["layer", ...tau.map((_, layer) => String(layer))],
-    ...tau.map((row, a) => [
+    ["layer", ...layers.map(String)],
+    ...layers.slice(0, -1).map((a) => [
       String(a),
-      ...row.map((x, b) => a === b ? "" : x.toFixed(2)),
+      ...layers.map((b) => cell(a, b)),
     ]),
   ]);
 }
@@ -162,8 +152,8 @@ async function printGSearch(lab: Lab): Promise<void> {
       "G-Search",
       formatPercent(reduced.accuracy, 2),
       formatDifference(reduced.difference),
-      `${(full.flops / reduced.flops).toFixed(2)}x`,
-      `${(full.milliseconds / reduced.milliseconds).toFixed(2)}x`,
+      formatRatio(full.flops, reduced.flops),
+      formatRatio(full.milliseconds, reduced.milliseconds),
       ...scheduleCells(schedule),
     ],
   ]);

@@ -12,7 +12,7 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { compareRuns, type Run } from "../cli/compare.ts";
+import { compareRuns, formatRatio, type Run } from "../cli/compare.ts";
 import { loadModel } from "../cli/load.ts";
 import { loadQuestions } from "../cli/questions.ts";
 import {
@@ -131,8 +131,8 @@ for (const criterion of args.criteria.split(",").map(parseCriterion)) {
       String(seed),
       formatPercent(run.accuracy, 2),
       formatDifference(run.difference),
-      `${(all.flops / run.flops).toFixed(2)}x`,
-      `${(all.milliseconds / run.milliseconds).toFixed(2)}x`,
+      formatRatio(all.flops, run.flops),
+      formatRatio(all.milliseconds, run.milliseconds),
       meanKeepingRate(schedule).toFixed(3),
       String(trials.length),
       `${seconds.toFixed(0)} s`,

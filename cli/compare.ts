@@ -146,6 +146,7 @@ export function printComparison(runs: readonly ComparedRun[]): void {
   );
 }
 
-function formatRatio(full: number, reduced: number): string {
+/** How many times less it is than the full model, such as "2.00x". */
+export function formatRatio(full: number, reduced: number): string {
   return `${(full / reduced).toFixed(2)}x`;
 }

@@ -1,6 +1,6 @@
 /** Which tokens stay, and what becomes of their positions, at fixed counts. */
 
-import { RANKINGS, type Schedule } from "../../core/mod.ts";
+import { type Ranking, RANKINGS, type Schedule } from "../../core/mod.ts";
 import { baselines } from "../../search/mod.ts";
 import {
   formatAccuracy,
@@ -34,7 +34,6 @@ async function schedulesOf(
 
 /** Prints what each ranking rule is worth. */
 export async function compareRankings(lab: Lab): Promise<void> {
-  const { judge } = lab.setup;
   const { pSigmoid, fastv } = await schedulesOf(lab);
   printText(
     `The same keep counts at mean keeping rate ${RATE}, P-Sigmoid's (${
@@ -44,23 +43,34 @@ export async function compareRankings(lab: Lab): Promise<void> {
     }), with vision tokens ranked by each rule.`,
     "The difference is from the rule `instruction`, the paper's, in points.",
   );
+  printTable([
+    ["ranking", "P-Sigmoid's counts", "difference", "FastV's", "difference"],
+    ...await rankingRows(lab, [pSigmoid, fastv], RANKINGS),
+  ]);
+}
+
+/**
+ * A row for each ranking rule: its name, then its accuracy under every schedule
+ * with the difference from the paper's rule.
+ */
+export async function rankingRows(
+  { setup: { judge }, own }: Lab,
+  schedules: readonly Schedule[],
+  rankings: readonly Ranking[],
+): Promise<string[][]> {
   const rows: string[][] = [];
-  for (const ranking of RANKINGS) {
+  for (const ranking of rankings) {
     const row: string[] = [ranking];
-    for (const schedule of [pSigmoid, fastv]) {
-      const run = await judge(ranking, schedule, { ...lab.own, ranking });
-      const own = await judge("own", schedule, lab.own);
-      const difference = ranking === lab.own.ranking
+    for (const schedule of schedules) {
+      const run = await judge(ranking, schedule, { ...own, ranking });
+      const difference = ranking === own.ranking
         ? ""
-        : formatAgainst(run, own);
+        : formatAgainst(run, await judge("own", schedule, own));
       row.push(formatAccuracy(run), difference);
     }
     rows.push(row);
   }
-  printTable([
-    ["ranking", "P-Sigmoid's counts", "difference", "FastV's", "difference"],
-    ...rows,
-  ]);
+  return rows;
 }
 
 /** Prints what numbering survivors anew costs. */

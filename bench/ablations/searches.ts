@@ -8,7 +8,7 @@ import {
   gSearch,
   type GSearchResult,
 } from "../../search/mod.ts";
-import { meanTextTokens, type Run } from "../../cli/compare.ts";
+import { formatRatio, meanTextTokens, type Run } from "../../cli/compare.ts";
 import { modelShape } from "../../cli/load.ts";
 import {
   type BayesLayers,
@@ -33,7 +33,7 @@ function flopsRatio({ setup }: Lab, { schedule }: Run): string {
   const shape = modelShape(setup.loaded.model.config);
   const textTokens = meanTextTokens(setup.heldout);
   const full = decoderFlops(shape, setup.full.schedule, textTokens);
-  return `${(full / decoderFlops(shape, schedule, textTokens)).toFixed(2)}x`;
+  return formatRatio(full, decoderFlops(shape, schedule, textTokens));
 }
 
 /** Head of the columns that `resultCells()` fills. */
