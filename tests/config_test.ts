@@ -5,31 +5,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { type ModelConfig, parseModelConfig } from "../core/mod.ts";
-
-/** As published for LLaVA-1.5-7B: all that differs from the classes' defaults. */
-const LLAVA_7B = {
-  model_type: "llava",
-  image_token_index: 32000,
-  projector_hidden_act: "gelu",
-  text_config: {
-    model_type: "llama",
-    max_position_embeddings: 4096,
-    rms_norm_eps: 1e-5,
-    vocab_size: 32064,
-  },
-  vision_config: {
-    model_type: "clip_vision_model",
-    hidden_size: 1024,
-    image_size: 336,
-    intermediate_size: 4096,
-    num_attention_heads: 16,
-    num_hidden_layers: 24,
-    patch_size: 14,
-    projection_dim: 768,
-  },
-  vision_feature_layer: -2,
-  vision_feature_select_strategy: "default",
-};
+import { llava7bConfig } from "./_published.ts";
 
 const LLAVA_7B_PARSED: ModelConfig = {
   family: "llava",
@@ -72,7 +48,7 @@ const LLAVA_7B_PARSED: ModelConfig = {
 
 /** LLaVA-1.5-7B with some fields changed, named by their paths. */
 function change(fields: Record<string, unknown>): unknown {
-  const config = structuredClone<Record<string, unknown>>(LLAVA_7B);
+  const config = structuredClone<Record<string, unknown>>(llava7bConfig);
   for (const [path, value] of Object.entries(fields)) {
     const names = path.split(".");
     let part = config;
@@ -85,7 +61,7 @@ function change(fields: Record<string, unknown>): unknown {
 }
 
 Deno.test("parseModelConfig() fills a published config with the classes' defaults", () => {
-  assertEquals(parseModelConfig(LLAVA_7B), LLAVA_7B_PARSED);
+  assertEquals(parseModelConfig(llava7bConfig), LLAVA_7B_PARSED);
 });
 
 Deno.test("parseModelConfig() knows the default of every field", () => {

@@ -7,7 +7,6 @@ import {
   type DatasetOptions,
   parseDataset,
   type Question,
-  questionText,
   readDataset,
 } from "../io/mod.ts";
 
@@ -350,17 +349,4 @@ Deno.test("readDataset() finds images beside the file or in a folder", async () 
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
-});
-
-Deno.test("questionText() asks for a letter, a few words, or as the file does", () => {
-  const choices = ["cat", "dog"];
-  assertEquals(
-    questionText({ ...QUESTION, choices }, "jsonl"),
-    "is it red ?\nA. cat\nB. dog\nAnswer with the option's letter from the given choices directly.",
-  );
-  assertEquals(
-    questionText(QUESTION, "vqa"),
-    "is it red ?\nAnswer the question using a single word or phrase.",
-  );
-  assertEquals(questionText(QUESTION, "jsonl"), "is it red ?");
 });

@@ -25,6 +25,7 @@ import {
 } from "../core/mod.ts";
 import { openModelDirectory } from "../io/mod.ts";
 import { FAMILY_FIXTURES, loadFamilyFixture } from "./_families.ts";
+import { llava7bConfig } from "./_published.ts";
 
 type Json = Record<string, unknown>;
 
@@ -93,15 +94,7 @@ function llava(text_config: Json): ModelConfig {
   return parseModelConfig({
     model_type: "llava",
     text_config: { model_type: "llama", vocab_size: 32064, ...text_config },
-    vision_config: {
-      model_type: "clip_vision_model",
-      hidden_size: 1024,
-      image_size: 336,
-      intermediate_size: 4096,
-      num_attention_heads: 16,
-      num_hidden_layers: 24,
-      patch_size: 14,
-    },
+    vision_config: llava7bConfig.vision_config,
   });
 }
 
