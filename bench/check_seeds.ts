@@ -6,8 +6,8 @@
  *     deno task check:seeds --criteria bound,loss:0.02 --seeds 3 --heldout 1000
  *
  * Whoever compares settings to choose one does so with `--split validation`,
- * so that the held-out questions stay what they are. `--first-layer` is that of
- * search.ts.
+ * so that the held-out questions stay what they are. `--first-layer` and
+ * `--model` are those of search.ts.
  */
 // deno-lint-ignore-file no-console
 
@@ -42,6 +42,7 @@ const args = parseArgs(Deno.args, {
     "heldout",
     "split",
     "first-layer",
+    "model",
   ],
   default: {
     criteria: defaults.criterion.kind,
@@ -60,7 +61,7 @@ if (!split) {
     }: current value is "${args.split}"`,
   );
 }
-const loaded = await loadModel(null);
+const loaded = await loadModel(args.model ?? null);
 const { visionTokens, decoder: { layers } } = loaded.model.config;
 const { ranking, positions, firstLayer } = settleOptions(
   args["first-layer"]
