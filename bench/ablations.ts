@@ -14,6 +14,7 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
+import { DEFAULT_COUNTS } from "../cli/usage.ts";
 import { formatSeconds } from "../report/mod.ts";
 import { compareBudgets } from "./ablations/budgets.ts";
 import { type Lab, type LabOptions, openLab } from "./ablations/lab.ts";
@@ -33,8 +34,8 @@ const args = parseArgs(Deno.args, {
     ...["epsilon", "sizes"],
   ],
   default: {
-    calibration: "640",
-    heldout: "2000",
+    calibration: String(DEFAULT_COUNTS.calibration),
+    heldout: String(DEFAULT_COUNTS.heldout),
     evaluations: "30",
     seeds: "3",
     sizes: "32,64,128,256,512",

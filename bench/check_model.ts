@@ -13,6 +13,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { compareRuns, formatRatio } from "../cli/compare.ts";
 import { loadQuestions, type QuestionSet } from "../cli/questions.ts";
+import { DEFAULT_COUNTS } from "../cli/usage.ts";
 import { fastvSchedule, type Ranking } from "../core/mod.ts";
 import {
   accuracy,
@@ -224,8 +225,8 @@ const args = parseArgs(Deno.args, {
   string: ["model", "only", "heldout", "calibration", "epsilon"],
   default: {
     only: Object.keys(SECTIONS).join(),
-    heldout: "2000",
-    calibration: "640",
+    heldout: String(DEFAULT_COUNTS.heldout),
+    calibration: String(DEFAULT_COUNTS.calibration),
     epsilon: "0.5",
   },
 });

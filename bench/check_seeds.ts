@@ -20,6 +20,7 @@ import {
   type SearchOptions,
   settleOptions,
 } from "../cli/options.ts";
+import { DEFAULT_COUNTS } from "../cli/usage.ts";
 import { fullSchedule, meanKeepingRate } from "../core/mod.ts";
 import { accuracy, createEvaluatorPool } from "../eval/mod.ts";
 import { formatDifference, formatPercent } from "../report/mod.ts";
@@ -47,8 +48,8 @@ const args = parseArgs(Deno.args, {
   default: {
     criteria: defaults.criterion.kind,
     seeds: "5",
-    calibration: String((defaults.calibration as { count: number }).count),
-    heldout: "2000",
+    calibration: String(DEFAULT_COUNTS.calibration),
+    heldout: String(DEFAULT_COUNTS.heldout),
     split: "heldout",
   },
 });

@@ -2,8 +2,8 @@
  * Where the processor time of the main job goes: its phases, and in each the
  * operations of the CPU backend, on one thread.
  *
- *     deno task bench:job
- *     deno task bench:job --calibration 640 --heldout 2000    # as search.ts does
+ *     deno task bench:job --calibration 100 --heldout 200     # a first look
+ *     deno task bench:job                                    # as search.ts does
  *
  * Operations on the CPU are finished when they return, so a clock around each
  * call is enough; what is left over is everything else: scheduling, arena,
@@ -19,6 +19,7 @@ import {
   type SearchOptions,
   settleOptions,
 } from "../cli/options.ts";
+import { DEFAULT_COUNTS } from "../cli/usage.ts";
 import {
   type Backend,
   fastvSchedule,
@@ -62,7 +63,10 @@ function withClocks(inner: Backend, clocks: Clocks): Backend {
 
 const args = parseArgs(Deno.args, {
   string: ["calibration", "heldout"],
-  default: { calibration: "640", heldout: "2000" },
+  default: {
+    calibration: String(DEFAULT_COUNTS.calibration),
+    heldout: String(DEFAULT_COUNTS.heldout),
+  },
 });
 const clocks: Clocks = new Map();
 const loaded = await loadModel(null);
