@@ -20,6 +20,8 @@ import {
   type ReadDatasetOptions,
   type Tokenizer,
 } from "../io/mod.ts";
+import { freeMemory } from "./device.ts";
+import { holdImages } from "./held_images.ts";
 import type { LoadedModel } from "./load.ts";
 import type { DataOptions, QuestionSource, SearchOptions } from "./options.ts";
 import { splitQuestions } from "./split.ts";
@@ -179,7 +181,8 @@ function refuse(
  * Questions in the tokens of a model. Each image is decoded once, and held as
  * the model sees it: 0.3 MB of LLaVA-1.5, 0.6 MB for each tile of InternVL2.
  *
- * @throws {RangeError} an answer has no tokens
+ * @throws {RangeError} an answer has no tokens, or images take more memory than
+ *   there is
  */
 async function encodeDataset(
   loaded: LoadedModel,
@@ -188,10 +191,12 @@ async function encodeDataset(
 ): Promise<QuestionSet> {
   const { format, questions } = dataset;
   const sources = [...new Set(questions.map(({ image }) => image!))];
-  const images: SampleSet["images"][number][] = [];
-  for (const source of sources) {
-    images.push(await loadTiles(loaded, source, label));
-  }
+  const images = await holdImages({
+    sources,
+    label,
+    load: (source) => loadTiles(loaded, source, label),
+    room: freeMemory(),
+  });
   const places = new Map(sources.map((source, place) => [source, place]));
   const texts = questions.map((question) => ({
     question: questionText(question, format),
