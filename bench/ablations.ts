@@ -14,7 +14,7 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { DEFAULT_COUNTS } from "../cli/usage.ts";
+import { DEFAULT_COUNTS, EPSILON } from "../cli/usage.ts";
 import { formatSeconds } from "../report/mod.ts";
 import { compareBudgets } from "./ablations/budgets.ts";
 import { type Lab, type LabOptions, openLab } from "./ablations/lab.ts";
@@ -39,7 +39,7 @@ const args = parseArgs(Deno.args, {
     evaluations: "30",
     seeds: "3",
     sizes: "32,64,128,256,512",
-    epsilon: "0.5",
+    epsilon: String(EPSILON.bound),
   },
 });
 const sizes = args.sizes.split(",").map(Number);

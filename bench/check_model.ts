@@ -13,7 +13,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { compareRuns, formatRatio } from "../cli/compare.ts";
 import { loadQuestions, type QuestionSet } from "../cli/questions.ts";
-import { DEFAULT_COUNTS } from "../cli/usage.ts";
+import { DEFAULT_COUNTS, EPSILON } from "../cli/usage.ts";
 import { fastvSchedule, type Ranking } from "../core/mod.ts";
 import {
   accuracy,
@@ -227,7 +227,7 @@ const args = parseArgs(Deno.args, {
     only: Object.keys(SECTIONS).join(),
     heldout: String(DEFAULT_COUNTS.heldout),
     calibration: String(DEFAULT_COUNTS.calibration),
-    epsilon: "0.5",
+    epsilon: String(EPSILON.bound),
   },
 });
 using lab = await openLab({
