@@ -38,12 +38,11 @@ export async function holdImages<T>(
     const tiles = await load(source);
     bytes += tiles.reduce((sum, { data }) => sum + data.length, 0);
     images.push(tiles.map((tile) => ({ ...tile, data: shared(tile.data) })));
-    const rest = images.length < TYPICAL ? 0 : sources.length - images.length;
-    const needed = bytes / images.length * (images.length + rest);
-    if (needed > room) {
+    const expected = bytes / images.length * sources.length;
+    if (bytes > room || (images.length >= TYPICAL && expected > room)) {
       throw new RangeError(
-        `Cannot hold the ${sources.length} images of ${label} as they take ${
-          formatBytes(needed)
+        `Cannot hold the ${sources.length} images of ${label} as they take about ${
+          formatBytes(expected)
         }: ${
           formatBytes(room)
         } are available; use fewer --calibration or --heldout questions`,

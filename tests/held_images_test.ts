@@ -27,13 +27,13 @@ Deno.test("holdImages() refuses images that will not fit, before it has read the
         room: 20_000,
         read: 32,
         message:
-          "Cannot hold the 100 images of q.jsonl as they take 30.0 kB: 20.0 kB are available; use fewer --calibration or --heldout questions",
+          "Cannot hold the 100 images of q.jsonl as they take about 30.0 kB: 20.0 kB are available; use fewer --calibration or --heldout questions",
       },
       // That the first four do not fit it knows at once.
       {
         room: 1000,
         read: 4,
-        message: "as they take 1.20 kB: 1.00 kB are available",
+        message: "as they take about 30.0 kB: 1.00 kB are available",
       },
     ]
   ) {
