@@ -1,6 +1,4 @@
-// deno-lint-ignore-file camelcase -- Hugging Face's names
-
-/** Numbers read off the paper's figures (paper section 5), and a configuration. */
+/** Numbers read off the paper's figures (paper section 5). */
 
 /** G-Search's keeping rates of LLaVA-1.5-7B, layers 3 … 31. */
 export const gSearchRates: readonly number[] = [
@@ -25,30 +23,3 @@ export const internVlRates = {
     memory: .532,
   },
 } as const;
-
-/**
- * As published for LLaVA-1.5-7B: all that differs from the classes' defaults.
- */
-export const llava7bConfig = {
-  model_type: "llava",
-  image_token_index: 32000,
-  projector_hidden_act: "gelu",
-  text_config: {
-    model_type: "llama",
-    max_position_embeddings: 4096,
-    rms_norm_eps: 1e-5,
-    vocab_size: 32064,
-  },
-  vision_config: {
-    model_type: "clip_vision_model",
-    hidden_size: 1024,
-    image_size: 336,
-    intermediate_size: 4096,
-    num_attention_heads: 16,
-    num_hidden_layers: 24,
-    patch_size: 14,
-    projection_dim: 768,
-  },
-  vision_feature_layer: -2,
-  vision_feature_select_strategy: "default",
-};

@@ -6,8 +6,8 @@
 //
 //   safetensors   safetensors_test.ts (46, and a file cut short at every byte)
 //   folders       hf_test.ts (16), weights_test.ts (6)
-//   config.json   config_test.ts (29), families_config_test.ts (18),
-//                 fields_test.ts (40)
+//   config.json   config_test.ts (29), families_bad_config_test.ts
+//                 (18), fields_test.ts (40)
 //   preprocessor  preprocess_test.ts (11), image_test.ts (10)
 //   images        images_test.ts (22)
 //   text          tokenizer_test.ts (9), templates_test.ts (8), prompts_test.ts (3)

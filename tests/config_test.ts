@@ -5,7 +5,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { type ModelConfig, parseModelConfig } from "../core/mod.ts";
-import { llava7bConfig } from "./_published.ts";
+import { llava7bConfig } from "./_published_configs.ts";
 
 const LLAVA_7B_PARSED: ModelConfig = {
   family: "llava",

@@ -25,7 +25,13 @@ import {
 } from "../core/mod.ts";
 import { openModelDirectory } from "../io/mod.ts";
 import { FAMILY_FIXTURES, loadFamilyFixture } from "./_families.ts";
-import { llava7bConfig } from "./_published.ts";
+import {
+  internLm2Config,
+  internVl2Config,
+  llava7bConfig,
+  phi3Config,
+  qwen2Config,
+} from "./_published_configs.ts";
 
 type Json = Record<string, unknown>;
 
@@ -98,27 +104,8 @@ function llava(text_config: Json): ModelConfig {
   });
 }
 
-/** InternVL2 as published, without what is by default. */
-function internvl2(architecture: string, llm_config: Json): ModelConfig {
-  return parseModelConfig({
-    model_type: "internvl_chat",
-    downsample_ratio: 0.5,
-    force_image_size: 448,
-    ps_version: "v2",
-    vision_config: {
-      hidden_act: "gelu",
-      hidden_size: 1024,
-      image_size: 448,
-      intermediate_size: 4096,
-      norm_type: "layer_norm",
-      num_attention_heads: 16,
-      num_hidden_layers: 24,
-      qk_normalization: false,
-      qkv_bias: true,
-    },
-    llm_config: { architectures: [architecture], ...llm_config },
-  });
-}
+const internVl2 = (llm: Json): ModelConfig =>
+  parseModelConfig(internVl2Config(llm));
 
 /** Models, how many parameters they have, and how they see pictures. */
 const PUBLISHED: Readonly<Record<string, [ModelConfig, number, Framing]>> = {
@@ -135,51 +122,27 @@ const PUBLISHED: Readonly<Record<string, [ModelConfig, number, Framing]>> = {
     CROP,
   ],
   "InternVL2-1B": [
-    internvl2("Qwen2ForCausalLM", {
-      hidden_size: 896,
-      intermediate_size: 4864,
-      num_attention_heads: 14,
-      num_hidden_layers: 24,
-      num_key_value_heads: 2,
-      vocab_size: 151655,
-    }),
+    internVl2(qwen2Config),
     0.938e9,
     TILES,
   ],
   "InternVL2-2B": [
-    internvl2("InternLM2ForCausalLM", {
-      bias: false,
-      hidden_size: 2048,
-      intermediate_size: 8192,
-      num_attention_heads: 16,
-      num_hidden_layers: 24,
-      num_key_value_heads: 8,
-      vocab_size: 92553,
-    }),
+    internVl2(internLm2Config),
     2.206e9,
     TILES,
   ],
   "InternVL2-4B": [
-    internvl2("Phi3ForCausalLM", {
-      hidden_size: 3072,
-      intermediate_size: 8192,
-      num_attention_heads: 32,
-      num_hidden_layers: 32,
-      num_key_value_heads: 32,
-      vocab_size: 32020,
-    }),
+    internVl2(phi3Config),
     4.147e9,
     TILES,
   ],
   "InternVL2-8B": [
-    internvl2("InternLM2ForCausalLM", {
-      bias: false,
+    internVl2({
+      ...internLm2Config,
       hidden_size: 4096,
       intermediate_size: 14336,
       num_attention_heads: 32,
       num_hidden_layers: 32,
-      num_key_value_heads: 8,
-      vocab_size: 92553,
     }),
     8.075e9,
     TILES,
