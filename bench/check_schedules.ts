@@ -1,0 +1,74 @@
+/**
+ * What given schedules lose on one model: accuracy, and the fall of the right
+ * answer's probability, which G-Search's criterion `bound` limits. Two models,
+ * or two ways to train one, compare with far less noise by this than by the
+ * schedules that a search happens to find.
+ *
+ *     deno task check:schedules --split validation --model DIR
+ *     deno task check:schedules "144 144 144 40 26 14 8 4" "144 144 72 72 72 72 72 72"
+ */
+// deno-lint-ignore-file no-console
+
+import { parseArgs } from "@std/cli/parse-args";
+import { loadModel } from "../cli/load.ts";
+import { loadQuestions } from "../cli/questions.ts";
+import { fullSchedule, type Schedule } from "../core/mod.ts";
+import { accuracy, createEvaluatorPool } from "../eval/mod.ts";
+import { formatPercent } from "../report/mod.ts";
+import { pairedDifference } from "../search/mod.ts";
+
+/** Of models/tiny, from the fourth layer on: one step each, and falling. */
+const SCHEDULES = [
+  "144 144 144 72 72 72 72 72",
+  "144 144 144 72 48 30 8 4",
+  "144 144 144 36 36 36 36 36",
+  "144 144 144 40 26 14 8 4",
+  "144 144 144 24 24 24 24 24",
+  "144 144 144 24 16 8 4 2",
+];
+
+const args = parseArgs(Deno.args, {
+  string: ["_", "model", "heldout", "split"],
+  default: { heldout: "3000", split: "heldout" },
+});
+const split = args.split === "validation" ? "validation" : "heldout";
+const loaded = await loadModel(args.model ?? null);
+const { visionTokens, decoder: { layers } } = loaded.model.config;
+const questions = await loadQuestions(
+  loaded,
+  { count: Number(args.heldout) },
+  split,
+  0,
+);
+using pool = createEvaluatorPool(loaded.source, navigator.hardwareConcurrency);
+const evaluate = pool.createEvaluator(questions, { cache: false });
+
+const full = await evaluate(fullSchedule(layers, visionTokens));
+console.log(
+  `full model: ${
+    formatPercent(accuracy(full.samples), 2)
+  } of ${args.heldout} ${split} questions; p is the right answer's probability, in per cent, with the standard error of its fall\n`,
+);
+const printRow = (...cells: string[]): void =>
+  console.log(
+    cells.map((cell, i) => cell.padStart([9, 7, 5][i] ?? 0)).join("  "),
+  );
+printRow("accuracy", "p falls", "+-", "schedule");
+for (const text of args._.length > 0 ? args._.map(String) : SCHEDULES) {
+  const schedule: Schedule = {
+    visionTokens,
+    keep: text.split(" ").map(Number),
+  };
+  const reduced = await evaluate(schedule);
+  const { mean, standardError } = pairedDifference(
+    "probability",
+    full,
+    reduced,
+  );
+  printRow(
+    formatPercent(accuracy(reduced.samples), 2),
+    (-100 * mean).toFixed(2),
+    (100 * standardError).toFixed(2),
+    text,
+  );
+}
