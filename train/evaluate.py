@@ -12,7 +12,7 @@ def evaluate(model: Model, split: Split, kinds: list[str], images: int, keep=Non
     """Accuracy over all questions and per kind, on the first `images` scenes.
 
     `keep` is ("attention" or "random", tokens): only so many vision tokens,
-    ranked thus, are seen from layer 2 on.
+    ranked thus, are left from layer 2 on.
     """
     rng = np.random.default_rng(1)
     rank, tokens = keep or (None, None)

@@ -8,8 +8,9 @@ share one image prefix, which runs through the decoder once:
     row = <bos>, vision tokens, question 1, question 2, ...
 
 A question token sees the prefix and its own question, never another question,
-and every question starts at the position after the image. A row therefore gives
-exactly the logits of as many separate prompts.
+and every question starts at the position after the image. Where vision tokens
+are removed, questions part: from there on each has a row of its own. Both ways
+give exactly the logits of as many separate prompts.
 
 Dimensions: B images, Q questions per image, N vision tokens kept, P = 1 + N
 prefix length, T text tokens per row, D width, H heads, E head width.
@@ -55,6 +56,18 @@ class Questions:
             last=lengths.cumsum(1) - 1,
         )
 
+    def one_each(self) -> tuple["Questions", Tensor]:
+        """Every question in a row of its own, right-padded: (B * Q, T) with T
+        the longest, and the column of each word in the packed row.
+        """
+        lengths = self.last.diff(prepend=self.last.new_full((len(self.last), 1), -1))
+        column = torch.arange(int(lengths.max()), device=lengths.device)
+        columns = (self.last - lengths + 1)[..., None] + column
+        columns = columns.clamp(max=self.tokens.shape[1] - 1)  # (B, Q, T)
+        words = self.tokens.gather(1, columns.flatten(1)).view(columns.shape)
+        packed = Questions.pack(words.flatten(0, 1)[:, None], lengths.flatten()[:, None])
+        return packed, columns.flatten(0, 1)
+
 
 class Model(nn.Module):
     def __init__(self, config: Config):
@@ -81,11 +94,12 @@ class Model(nn.Module):
         """Logits of the answers, (B, Q, vocabulary).
 
         kept (B, n): which vision tokens enter the decoder, ascending.
-        schedule {layer: keep}: from that layer on (at least 1) a question sees
-        only `keep` of these, the best of those that it saw before. They are
+        schedule {layer: keep}: from that layer on (at least 1) a question has
+        only `keep` of these, the best of those that it had before. They are
         ranked by the attention of its tokens in the layer before, mean over
-        heads, or by `scores` (B, Q, n) where given. Only the question goes
-        without: vision tokens see each other, being shared by all questions.
+        heads, or by `scores` (B, Q, n) where given. From the first such layer on
+        each question has its own vision tokens, and these see no others: as if
+        every question were a prompt of its own.
         blind: in so many of the first layers questions see no vision token.
         """
         decoder, schedule = self.language_model.model, schedule or {}
@@ -109,22 +123,60 @@ class Model(nn.Module):
         mask = text_mask(questions.owner, prefix)
         blindfold = mask.clone()
         blindfold[..., 1:prefix] = float("-inf")
-        hidden = None  # (B, Q, n): what a question no longer sees
 
-        *layers, final = decoder.layers
-        for index, layer in enumerate(layers):
-            ranked = index + 1 in schedule and scores is None
+        weights = None
+        for index, layer in enumerate(decoder.layers[: min(schedule, default=-1)]):
             seen = blindfold if index < blind else mask
+            ranked = index + 1 in schedule and scores is None
             x, weights = layer(x, rotation, seen, prefix, ranked)
-            if index + 1 in schedule:
-                ranking = scores if weights is None else received(
-                    weights[:, :, 1:prefix], questions
-                )
-                hidden = all_but_best(ranking, schedule[index + 1], hidden)
-                mask = hide(mask, hidden, questions.owner)
-        last = questions.last
-        rows = last[:, None, :, None].expand(-1, -1, -1, mask.shape[3])
-        x = final.at_rows(x, prefix + last, rotation, mask.gather(2, rows))
+        if schedule:
+            ranking = scores if weights is None else received(
+                weights[:, :, 1:prefix], questions
+            )
+            return self.reduced(
+                x, positions, questions, ranking, schedule, ranked=scores is None
+            )
+        return self.answers(x, prefix, questions, rotation, mask)
+
+    def reduced(
+        self,
+        x: Tensor,  # (B, 1 + n + packed words, D)
+        positions: Tensor,
+        questions: Questions,
+        ranking: Tensor,  # (B, Q, n)
+        schedule: dict[int, int],
+        ranked: bool,  # anew, by each layer before one that reduces
+    ) -> Tensor:
+        """The layers from the first that reduces on: a row for each question."""
+        decoder, (B, Q, n) = self.language_model.model, ranking.shape
+        prefix, ranking = 1 + n, ranking.flatten(0, 1)
+        own, columns = questions.one_each()
+        for index in range(min(schedule), len(decoder.layers)):
+            if index in schedule:
+                slots = top_slots(ranking, min(schedule[index], ranking.shape[1]))
+                ranking = ranking.gather(1, slots)
+                rows = torch.cat([0 * slots[:, :1], 1 + slots, prefix + columns], 1)
+                # The first time from the image's row, later from the question's.
+                x = take_rows(x, rows.view(len(x), -1)).view(*rows.shape, -1)
+                positions = positions.gather(1, rows.view(len(positions), -1))
+                positions = positions.view(rows.shape)
+                columns = torch.arange(columns.shape[1], device=x.device)
+                columns = columns.expand(B * Q, -1)
+                prefix = 1 + slots.shape[1]
+                rotation = rotation_at(positions, self.config)
+                mask = text_mask(own.owner, prefix)
+            if index + 1 < len(decoder.layers):
+                needed = ranked and index + 1 in schedule
+                x, weights = decoder.layers[index](x, rotation, mask, prefix, needed)
+                if needed:
+                    ranking = received(weights[:, :, 1:prefix], own)[:, 0]
+        return self.answers(x, prefix, own, rotation, mask).view(B, Q, -1)
+
+    def answers(self, x, prefix: int, questions: Questions, rotation, mask) -> Tensor:
+        """The last layer, at each question's last token only, and the logits."""
+        decoder, last = self.language_model.model, questions.last
+        seen = mask.gather(2, last[:, None, :, None].expand(-1, -1, -1, mask.shape[3]))
+        x = decoder.layers[-1].at_rows(x, prefix + last, rotation, seen)
         return self.language_model.lm_head(decoder.norm(x))
 
     @torch.no_grad()
@@ -167,26 +219,6 @@ def received(weights: Tensor, questions: Questions) -> Tensor:
     Q = questions.last.shape[1]
     owner = F.one_hot(questions.owner, Q + 1)[:, :, :Q].to(weights.dtype)
     return owner.mT @ weights
-
-
-def all_but_best(scores: Tensor, keep: int, hidden: Tensor | None) -> Tensor:
-    """True for all but the `keep` highest scores (B, Q, n) not hidden before."""
-    if hidden is not None:
-        scores = scores.masked_fill(hidden, float("-inf"))
-    best = scores.topk(min(keep, scores.shape[-1]), -1).indices
-    return torch.ones_like(scores, dtype=torch.bool).scatter(-1, best, False)
-
-
-def hide(mask: Tensor, hidden: Tensor, owner: Tensor) -> Tensor:
-    """The text mask without the vision tokens that each question has lost."""
-    n = hidden.shape[2]
-    padding = torch.zeros_like(hidden[:, :1])  # owner Q
-    of_token = torch.cat([hidden, padding], 1).gather(
-        1, owner[:, :, None].expand(-1, -1, n)
-    )
-    mask = mask.clone()
-    mask[:, 0, :, 1 : 1 + n].masked_fill_(of_token, float("-inf"))
-    return mask
 
 
 def top_slots(priority: Tensor, keep: int) -> Tensor:

@@ -33,17 +33,17 @@ def draw_blind(share: float, rng: np.random.Generator) -> int:
 
 
 def draw_schedule(
-    tokens: int, layers: int, blind: int, rng: np.random.Generator
+    tokens: int, layers: int, blind: int, latest: int, rng: np.random.Generator
 ) -> dict[int, int]:
     """A random schedule, {layer: keep}: fewer and fewer of so many vision tokens
-    from one of the layers 3 to 6 on, ranked by the model's own attention.
+    from one of the layers 3 to `latest` on, ranked by the model's own attention.
 
     Layers 0 to 2 always see what entered. A trial that cut from layer 1 on
     taught the model to be done with the image by layer 3, so that it no longer
     mattered which tokens stay.
     """
     # A layer ranks by the attention of the one before, which must not be blind.
-    layer = int(rng.integers(max(3, blind + 1), 7))
+    layer = int(rng.integers(max(3, blind + 1), latest + 1))
     schedule, keep = {}, tokens * rng.uniform(0.1, 0.5)
     while layer < layers:
         schedule[layer] = max(4, int(keep))

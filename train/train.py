@@ -9,6 +9,9 @@ the answer plus the patch losses. The first steps use scenes of at most three
 shapes. Vision tokens are dropped, see reductions.py: that is what makes the
 model fit to be reduced later.
 
+Stage 2, the same with other numbers, FINISH: most batches lose vision tokens in
+the decoder, and counting, which is all that is still learnt, weighs more.
+
 A killed run resumes: run the same line again. Batches depend on (seed, stage,
 step) only, so it sees the same data as an uninterrupted one.
 
@@ -47,6 +50,7 @@ from reductions import draw_blind, draw_input, draw_schedule
 # Kinds that are learned last weigh more; kinds not named here weigh 1.
 KIND_WEIGHTS = dict(above=2.5, below=2.5, read=2.0, where=1.5)
 KIND_WEIGHTS |= dict(exist=0.7, color=0.7, shape=0.7)
+FINISH_WEIGHTS = dict(count_color=2.0, count_shape=2.0, count_all=2.0)
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,15 @@ class Recipe:
     blind: float = 0.4  # share whose questions are blind in the first layers
     schedules: float = 0.5  # share reduced in the decoder, later on
     schedules_start: float = 0.3  # of the steps
+    latest_cut: int = 6  # the last layer at which their schedules may begin
     evaluate_every: int = 250  # steps
     save_every: int = 125  # steps
+
+
+# What stage 2 does otherwise than stage 1.
+FINISH = dict(learning_rate=1e-3, warmup=60, steps=900, easy_steps=0)
+FINISH |= dict(input_reduction=0.3, blind=0.2)
+FINISH |= dict(schedules=0.75, schedules_start=0.0, latest_cut=4)
 
 
 def overridden(base, settings: dict[str, str]):
@@ -126,12 +137,17 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
 class Trainer:
     def __init__(self, recipe: Recipe, options: argparse.Namespace):
         data, device = options.data, torch.device(options.device)
-        self.recipe, self.device, self.data = recipe, device, data
+        finish = shortened(replace(recipe, **FINISH), options.length)
+        recipe = shortened(recipe, options.length)
+        self.recipes = (recipe, recipe, finish)  # one for each stage
+        self.device, self.data = device, data
         self.checkpoint = options.checkpoint or data / "checkpoint.pt"
         meta = json.loads((data / "meta.json").read_text())
         self.kinds, self.vocabulary = meta["kinds"], meta["vocabulary"]
-        weights = [KIND_WEIGHTS.get(kind, 1.0) for kind in self.kinds]
-        self.kind_weights = torch.tensor(weights, device=device)
+        self.kind_weights = {
+            stage: torch.tensor([of.get(k, 1.0) for k in self.kinds], device=device)
+            for stage, of in {1: KIND_WEIGHTS, 2: FINISH_WEIGHTS}.items()
+        }
         self.train, self.easy, self.validation = (
             Split(data / name, device) for name in ("train", "easy", "validation")
         )
@@ -143,7 +159,7 @@ class Trainer:
         self.seconds = 0.0  # of training so far, over all resumed pieces
 
     def encoder_loss(self, step: int) -> Tensor:
-        r = self.recipe
+        r = self.recipes[0]
         rows, _ = batch_of(step, r.encoder_batch, len(self.train), r.seed)
         features = self.model.features(self.train.get("images", rows))
         labels = self.train.get("patches", rows).long()
@@ -154,12 +170,12 @@ class Trainer:
             self.log(0, step, f"loss {content.item():.3f} {position.item():.3f} {found}")
         return content + r.position_weight * position
 
-    def joint_loss(self, step: int) -> Tensor:
-        r = self.recipe
+    def joint_loss(self, stage: int, step: int) -> Tensor:
+        r = self.recipes[stage]
         easy = step < r.easy_steps
         split = self.easy if easy else self.train
-        rows, epoch = batch_of(step, r.batch, len(split), r.seed + 1)
-        rng = np.random.default_rng([r.seed, 2, step])
+        rows, epoch = batch_of(step, r.batch, len(split), r.seed + stage)
+        rng = np.random.default_rng([r.seed, 1 + stage, step])
 
         labels = split.get("patches", rows).long()
         questions, answers, kinds = split.questions(rows, half=epoch % 2)
@@ -170,17 +186,18 @@ class Trainer:
             kept = draw_input(labels, rng)
             entering = kept.shape[1]
         if step >= r.schedules_start * r.steps and rng.random() < r.schedules:
-            schedule = draw_schedule(entering, self.config.layers, blind, rng)
+            layers = self.config.layers
+            schedule = draw_schedule(entering, layers, blind, r.latest_cut, rng)
         logits = self.model(features, questions, kept, schedule, blind=blind)
 
-        weights = self.kind_weights[kinds].flatten()
+        weights = self.kind_weights[stage][kinds].flatten()
         each = F.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
         answer = (each * weights).sum() / weights.sum()
         content, position = self.heads.losses(features, labels)
         if (step + 1) % 50 == 0:
             right = (logits.argmax(-1) == answers).float().mean().item()
             self.log(
-                1,
+                stage,
                 step,
                 f"loss {answer.item():.3f} {content.item():.3f} {position.item():.3f} "
                 f"batch {100 * right:.1f} of {entering} from {blind} {schedule or ''}",
@@ -191,8 +208,9 @@ class Trainer:
         minutes = (self.seconds + time.time() - self.started) / 60
         print(f"stage {stage} step {step + 1} {minutes:.1f} min {text}", flush=True)
 
-    def run_stage(self, stage: int, steps: int, loss_at, first: int, state) -> None:
-        r = self.recipe
+    def run_stage(self, stage: int, first: int, state) -> None:
+        r = self.recipes[stage]
+        steps = r.steps if stage else r.encoder_steps
         scale = 1.0 if stage == 0 else r.encoder_scale
         optimisers = make_optimisers(self.model, self.heads, r, scale)
         for optimiser, saved in zip(optimisers, state or []):
@@ -203,15 +221,16 @@ class Trainer:
             for optimiser in optimisers:
                 for group in optimiser.param_groups:
                     group["lr"] = rate * group["scale"]
-            loss_at(step).backward()
+            loss = self.joint_loss(stage, step) if stage else self.encoder_loss(step)
+            loss.backward()
             nn.utils.clip_grad_norm_(parameters, r.clip)
             for optimiser in optimisers:
                 optimiser.step()
                 optimiser.zero_grad(set_to_none=True)
             done = step + 1 == steps
-            if stage == 1 and ((step + 1) % r.evaluate_every == 0 or done):
+            if stage and ((step + 1) % r.evaluate_every == 0 or done):
                 images = len(self.validation) if done else 200
-                self.log(1, step, "VALIDATION " + self.validate(images))
+                self.log(stage, step, "VALIDATION " + self.validate(images))
             if (step + 1) % r.save_every == 0 or done:
                 self.save(stage, step + 1, optimisers)
 
@@ -225,7 +244,7 @@ class Trainer:
             stage=stage,
             step=step,
             seconds=self.seconds,
-            recipe=asdict(self.recipe),
+            recipes=[asdict(recipe) for recipe in self.recipes],
             config=asdict(self.config),
             vocabulary=self.vocabulary,
             model=self.model.state_dict(),
@@ -238,11 +257,11 @@ class Trainer:
         unfinished.replace(self.checkpoint)
 
     def run(self) -> None:
-        r, path = self.recipe, self.checkpoint
-        stage, step, state = 0, 0, None
+        path, stage, step, state = self.checkpoint, 0, 0, None
+        recipes = [asdict(recipe) for recipe in self.recipes]
         if path.exists():
             saved = torch.load(path, map_location=self.device)
-            if saved["recipe"] != asdict(r) or saved["config"] != asdict(self.config):
+            if saved["recipes"] != recipes or saved["config"] != asdict(self.config):
                 raise SystemExit(f"{path} belongs to another recipe: move it away")
             stage, step, state = saved["stage"], saved["step"], saved["optimisers"]
             self.seconds = saved["seconds"]
@@ -250,10 +269,9 @@ class Trainer:
             self.heads.load_state_dict(saved["heads"])
             print(f"resumed at stage {stage} step {step}", flush=True)
         self.started = time.time()
-        if stage == 0:
-            self.run_stage(0, r.encoder_steps, self.encoder_loss, step, state)
+        for stage in range(stage, len(self.recipes)):
+            self.run_stage(stage, step, state)
             step, state = 0, None
-        self.run_stage(1, r.steps, self.joint_loss, step, state)
 
 
 def keep_freed_memory() -> None:
@@ -286,8 +304,8 @@ def main() -> None:
     if unknown := options.set.keys() - known.keys():
         parser.error(f"--set: no such number: {', '.join(sorted(unknown))}")
     keep_freed_memory()
-    recipe = shortened(replace(Recipe(), seed=options.seed), options.length)
-    Trainer(overridden(recipe, options.set), options).run()
+    recipe = overridden(replace(Recipe(), seed=options.seed), options.set)
+    Trainer(recipe, options).run()
 
 
 if __name__ == "__main__":
