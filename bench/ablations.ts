@@ -14,7 +14,7 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { DEFAULT_COUNTS, EPSILON } from "../cli/usage.ts";
+import { EPSILON, P_SIGMOID_COUNTS } from "../cli/usage.ts";
 import { formatSeconds } from "../report/mod.ts";
 import { compareBudgets } from "./ablations/budgets.ts";
 import { type Lab, type LabOptions, openLab } from "./ablations/lab.ts";
@@ -34,8 +34,8 @@ const args = parseArgs(Deno.args, {
     ...["epsilon", "sizes"],
   ],
   default: {
-    calibration: String(DEFAULT_COUNTS.calibration),
-    heldout: String(DEFAULT_COUNTS.heldout),
+    calibration: String(P_SIGMOID_COUNTS.calibration),
+    heldout: String(P_SIGMOID_COUNTS.heldout),
     evaluations: "30",
     seeds: "3",
     sizes: "32,64,128,256,512",

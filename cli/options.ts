@@ -28,6 +28,7 @@ import {
   DEFAULT_COUNTS,
   DEFAULT_EVALUATIONS,
   EPSILON,
+  P_SIGMOID_COUNTS,
   QUICK_COUNTS,
   QUICK_EPSILON,
   QUICK_EVALUATIONS,
@@ -99,8 +100,12 @@ export interface SettledOptions extends SearchOptions {
   readonly leastFirstLayer: number;
 }
 
-/** The first layer that the paper reduces, as its FLOPs tell; from 0. */
-const PAPER_FIRST_LAYER = 3;
+/**
+ * The first layer that G-Search reduces: 3, as the paper's FLOPs tell of models
+ * with 32 layers and more, but at most a quarter of the way (our decision).
+ */
+const defaultFirstLayer = (layers: number): number =>
+  Math.min(3, Math.ceil(layers / 4));
 
 /**
  * Fills in what depends on the model.
@@ -112,8 +117,7 @@ export function settleOptions(
   options: SearchOptions,
   layers: number,
 ): SettledOptions {
-  const firstLayer = options.firstLayer ??
-    Math.max(1, Math.min(PAPER_FIRST_LAYER, layers - 1));
+  const firstLayer = options.firstLayer ?? defaultFirstLayer(layers);
   if (firstLayer >= layers) {
     throw new RangeError(
       `Cannot use --first-layer as it must be below ${layers}, the model's decoder layers: current value is ${firstLayer}`,
@@ -164,7 +168,6 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
   if (values._.length > 0) noSuchOption(String(values._[0]));
   if (values.help) return null;
 
-  const counts = values.quick ? QUICK_COUNTS : DEFAULT_COUNTS;
   const kind = oneOf("criterion", values.criterion ?? "bound", [
     "accuracy",
     "loss",
@@ -175,6 +178,11 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
     "2",
     "both",
   ]);
+  const counts = values.quick
+    ? QUICK_COUNTS
+    : scenario === "2"
+    ? P_SIGMOID_COUNTS
+    : DEFAULT_COUNTS;
   return {
     scenario,
     model: values.model === undefined ? null : text("model", values.model),

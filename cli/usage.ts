@@ -15,7 +15,15 @@ export const EPSILON: Readonly<Record<Criterion["kind"], number>> = {
 /** So few questions cannot show less. */
 export const QUICK_EPSILON: typeof EPSILON = { ...EPSILON, bound: 2.5 };
 /** Questions. */
-export const DEFAULT_COUNTS = { calibration: 640, heldout: 2000 };
+export const DEFAULT_COUNTS = { calibration: 2000, heldout: 2000 };
+/**
+ * The same where G-Search does not run: P-Sigmoid compares schedules with each
+ * other, which takes fewer questions than to show that one loses nothing.
+ */
+export const P_SIGMOID_COUNTS: typeof DEFAULT_COUNTS = {
+  ...DEFAULT_COUNTS,
+  calibration: 640,
+};
 /** The same for `--quick`. */
 export const QUICK_COUNTS: typeof DEFAULT_COUNTS = {
   calibration: 128,
@@ -59,7 +67,7 @@ best within a budget, beside other methods at the same budget.
   --calibration N|FILE questions to search with: so many of --data, at most
                        half of them and about other images than those held out,
                        or of the embedded task; or a file of their own (default:
-                       ${DEFAULT_COUNTS.calibration})
+                       ${DEFAULT_COUNTS.calibration}, with --scenario 2 ${P_SIGMOID_COUNTS.calibration})
   --heldout N|FILE     questions to judge the result on (default: ${DEFAULT_COUNTS.heldout})
   --metric NAME        how generated answers to the latter are judged: vqa,
                        gqa, pope, choice, relaxed, anls, mme, exact, none, or
@@ -76,8 +84,9 @@ best within a budget, beside other methods at the same budget.
                        ${EPSILON.accuracy} points for accuracy, ${EPSILON.loss} nats for loss)
   --first-layer I      first decoder layer that may be reduced; layers count
                        from 0, and layer 0 never is (default: 3, as in the
-                       paper, or the last layer of a model with fewer; for
-                       P-Sigmoid, which searches from there on for it, 1)
+                       paper, but a quarter of the layers in a model with fewer
+                       than 12; for P-Sigmoid, which searches from there on for
+                       it, 1)
   --rank RULE          what vision tokens are ranked by (default: instruction)
                        instruction      attention of all instruction tokens
                        instruction_max  the same, of the largest head

@@ -21,7 +21,7 @@ const DEFAULTS: Counts = {
   device: "auto",
   weights: "f32",
   data: { files: [], images: null, split: null },
-  calibration: { count: 640 },
+  calibration: { count: 2000 },
   heldout: { count: 2000 },
   metric: "auto",
   criterion: { kind: "bound", epsilon: 0.5 },
@@ -41,6 +41,8 @@ const parse = (line: string) =>
 
 Deno.test("parseOptions() has a default for everything", () => {
   assertEquals(parse(""), DEFAULTS);
+  // P-Sigmoid alone needs fewer questions.
+  assertEquals(parse("--scenario 2")!.calibration, { count: 640 });
 });
 
 Deno.test("parseOptions() takes every option, in both spellings", () => {
@@ -94,12 +96,13 @@ Deno.test("parseOptions() lets --quick ask less and tolerate what that can show"
   assertEquals(parse("--quick --criterion loss")?.criterion.epsilon, 0.01);
 });
 
-Deno.test("settleOptions() reduces from the paper's layer on, or from the last of fewer", () => {
+Deno.test("settleOptions() reduces from the paper's layer on, in shallow models from a quarter of the layers on", () => {
   const firstLayer = (line: string, layers: number) =>
     settleOptions(parse(line)!, layers).firstLayer;
-  assertEquals(firstLayer("", 8), 3);
-  assertEquals(firstLayer("", 4), 3);
-  assertEquals(firstLayer("", 3), 2);
+  assertEquals(firstLayer("", 32), 3);
+  assertEquals(firstLayer("", 12), 3);
+  assertEquals(firstLayer("", 8), 2);
+  assertEquals(firstLayer("", 2), 1);
   assertEquals(firstLayer("--first-layer 5", 8), 5);
   assertThrows(() => firstLayer("--first-layer 8", 8), RangeError, "below 8");
   assertThrows(() => firstLayer("", 1), RangeError, "below 1");
