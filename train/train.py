@@ -16,7 +16,7 @@ A killed run resumes: run the same line again. Batches depend on (seed, stage,
 step) only, so it sees the same data as an uninterrupted one.
 
 Run:      python train/train.py [--device cuda]
-Seed:     0 (--seed)
+Seed:     0 (--seed); the published weights are of seed 1
 Length:   1 (--length, for a rougher model in less time)
 Others:   --set NAME=VALUE changes the recipe or the shape, for experiments
 Versions: Python 3.11, torch 2.15.0, numpy 2.4.6
@@ -131,7 +131,7 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
     """Linear warm-up, then a cosine down to `final_rate`."""
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
     decay = recipe.final_rate + (1 - recipe.final_rate) * cosine
-    return recipe.learning_rate * min(1, (step + 1) / recipe.warmup) * decay
+    return recipe.learning_rate * min(1, (step + 1) / max(1, recipe.warmup)) * decay
 
 
 class Trainer:
