@@ -6,7 +6,7 @@
  *     deno task bench:ablations --only transfer --other DIR
  *
  * `--other` is a second model of equal depth, such as what
- * `train/train.py --seed 1` makes. Which section runs and how long each took is
+ * `train/train.py --seed 0` makes. Which section runs and how long each took is
  * told on standard error. `--calibration`, `--heldout`, `--evaluations` and
  * `--seeds` make it shorter; fewer than 528 calibration questions need a larger
  * `--epsilon` too.
