@@ -12,7 +12,8 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { loadModel } from "../cli/load.ts";
 import { loadQuestions } from "../cli/questions.ts";
-import { fullSchedule, type Schedule } from "../core/mod.ts";
+import { oneOf } from "../cli/values.ts";
+import { fromKeepCounts, fullSchedule } from "../core/mod.ts";
 import { accuracy, createEvaluatorPool } from "../eval/mod.ts";
 import { formatPercent } from "../report/mod.ts";
 import { pairedDifference } from "../search/mod.ts";
@@ -31,7 +32,7 @@ const args = parseArgs(Deno.args, {
   string: ["_", "model", "heldout", "split"],
   default: { heldout: "3000", split: "heldout" },
 });
-const split = args.split === "validation" ? "validation" : "heldout";
+const split = oneOf("split", args.split, ["heldout", "validation"]);
 const loaded = await loadModel(args.model ?? null);
 const { visionTokens, decoder: { layers } } = loaded.model.config;
 const questions = await loadQuestions(
@@ -55,11 +56,8 @@ const printRow = (...cells: string[]): void =>
   );
 printRow("accuracy", "p falls", "+-", "schedule");
 for (const text of args._.length > 0 ? args._.map(String) : SCHEDULES) {
-  const schedule: Schedule = {
-    visionTokens,
-    keep: text.split(" ").map(Number),
-  };
-  const reduced = await evaluate(schedule);
+  const keep = text.split(" ").map(Number);
+  const reduced = await evaluate(fromKeepCounts(keep, visionTokens));
   const { mean, standardError } = pairedDifference(
     "probability",
     full,

@@ -21,6 +21,7 @@ import {
   settleOptions,
 } from "../cli/options.ts";
 import { DEFAULT_COUNTS } from "../cli/usage.ts";
+import { oneOf } from "../cli/values.ts";
 import { fullSchedule, meanKeepingRate } from "../core/mod.ts";
 import { accuracy, createEvaluatorPool } from "../eval/mod.ts";
 import { formatDifference, formatPercent } from "../report/mod.ts";
@@ -53,15 +54,7 @@ const args = parseArgs(Deno.args, {
     split: "heldout",
   },
 });
-const SPLITS = ["heldout", "validation"] as const;
-const split = SPLITS.find((name) => name === args.split);
-if (!split) {
-  throw new RangeError(
-    `Cannot use --split as it must be one of ${
-      SPLITS.join(", ")
-    }: current value is "${args.split}"`,
-  );
-}
+const split = oneOf("split", args.split, ["heldout", "validation"]);
 const loaded = await loadModel(args.model ?? null);
 const { visionTokens, decoder: { layers } } = loaded.model.config;
 const { ranking, positions, firstLayer } = settleOptions(

@@ -1,13 +1,12 @@
 // Question files: a small example of every layout, made by hand.
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import {
   type Dataset,
   type DatasetFormat,
   type DatasetOptions,
   parseDataset,
   type Question,
-  readDataset,
 } from "../io/mod.ts";
 
 const LINE = '{"image": "a.png", "question": "is it red ?", "answer": "no"}';
@@ -322,31 +321,4 @@ Deno.test("parseDataset() reads MME, with a column of predictions or without", (
       { id: "2", image: "a.jpg", question: "Is it a dog?", answers: ["no"] },
     ],
   );
-});
-
-Deno.test("readDataset() finds images beside the file or in a folder", async () => {
-  const directory = await Deno.makeTempDir();
-  const imagesOf = ({ questions }: Dataset) => questions.map((q) => q.image);
-  try {
-    const path = `${directory}/q.jsonl`;
-    await Deno.writeTextFile(
-      path,
-      `${LINE}\n${LINE.replace("a.png", "/data/b.png")}\n`,
-    );
-    assertEquals(imagesOf(await readDataset([path])), [
-      `${directory}/a.png`,
-      "/data/b.png",
-    ]);
-    assertEquals(imagesOf(await readDataset([path], { images: "photos" })), [
-      "photos/a.png",
-      "/data/b.png",
-    ]);
-    await assertRejects(
-      () => readDataset([`${directory}/none.jsonl`]),
-      Error,
-      `Cannot read ${directory}/none.jsonl as there is no such file`,
-    );
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
 });

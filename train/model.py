@@ -141,13 +141,15 @@ class Model(nn.Module):
     def reduced(
         self,
         x: Tensor,  # (B, 1 + n + packed words, D)
-        positions: Tensor,
+        positions: Tensor,  # (B, 1 + n + packed words)
         questions: Questions,
         ranking: Tensor,  # (B, Q, n)
         schedule: dict[int, int],
         ranked: bool,  # anew, by each layer before one that reduces
     ) -> Tensor:
-        """The layers from the first that reduces on: a row for each question."""
+        """Logits (B, Q, vocabulary): the layers from the first that reduces on,
+        with a row for each question.
+        """
         decoder, (B, Q, n) = self.language_model.model, ranking.shape
         prefix, ranking = 1 + n, ranking.flatten(0, 1)
         own, columns = questions.one_each()
@@ -173,7 +175,9 @@ class Model(nn.Module):
         return self.answers(x, prefix, own, rotation, mask).view(B, Q, -1)
 
     def answers(self, x, prefix: int, questions: Questions, rotation, mask) -> Tensor:
-        """The last layer, at each question's last token only, and the logits."""
+        """Logits (B, Q, vocabulary): the last layer at each question's last token
+        only, from x (B, prefix + T, D) and mask (B, 1, T, prefix + T).
+        """
         decoder, last = self.language_model.model, questions.last
         seen = mask.gather(2, last[:, None, :, None].expand(-1, -1, -1, mask.shape[3]))
         x = decoder.layers[-1].at_rows(x, prefix + last, rotation, seen)
