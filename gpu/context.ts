@@ -6,6 +6,7 @@
 
 import type { WeightOptions, WeightType } from "../core/quantize.ts";
 import { BufferPool, Uploader, USAGE } from "./buffers.ts";
+import { isSoftware } from "./device.ts";
 import { Failures } from "./failures.ts";
 import { Runner } from "./runner.ts";
 import { TensorPool } from "./tensors.ts";
@@ -24,12 +25,16 @@ export interface Context {
   readonly runner: Runner;
   /** How the weights of `linear` are stored. */
   readonly weightType: WeightType;
+  /** Whether kernels run on a CPU, which wants other tiles than a GPU. */
+  readonly software: boolean;
 }
 
 /** What else may be said of a context. */
 export interface ContextOptions extends WeightOptions {
   /** Bytes that a kernel may bind. Default: what the device allows. */
   readonly bindable?: number;
+  /** Default: what `isSoftware` says of the device. */
+  readonly software?: boolean;
 }
 
 /** Starts without tensors, and with nothing to run. */
@@ -38,6 +43,7 @@ export function createContext(
   {
     weightType = "f32",
     bindable = device.limits.maxStorageBufferBindingSize,
+    software = isSoftware(device.adapterInfo),
   }: ContextOptions = {},
 ): Context {
   const failures = new Failures(device);
@@ -47,5 +53,5 @@ export function createContext(
   const tensors = new TensorPool(buffers, bindable);
   const runner = new Runner(device, failures, () => buffers.submitted());
   const uploader = new Uploader(device);
-  return { device, buffers, tensors, uploader, runner, weightType };
+  return { device, buffers, tensors, uploader, runner, weightType, software };
 }

@@ -61,6 +61,25 @@ for (const weightType of WEIGHT_TYPES) {
 Deno.test("linear() uses large tiles where there are many (WebGPU)", () =>
   assertSameLinear(linearOf(gpu, "f32"), randomLinear([129, 5, 128 * 64])));
 
+// What runs on a GPU runs in software too, only slower.
+for (const weightType of ["f32", "int4"] as const) {
+  const context = createContext(device, { weightType, software: false });
+  const backend = { ...backendOn(context), name: `GPU's tiles, ${weightType}` };
+  const linear = linearOf(backend, weightType);
+  testLinear(linear, {
+    runs: 60,
+    largest: [150, 300, 150],
+    edges: { M: [5, 32, 33], I: [16, 33, 65], O: [1, 63, 65] },
+  });
+
+  Deno.test(`linear() chooses tiles by how many there are (${backend.name})`, async () => {
+    // Large ones, small ones, and those whose depth 4 and 8 threads share.
+    for (const [M, tiles] of [[9, 512], [65, 256], [64, 256], [64, 255]]) {
+      await assertSameLinear(linear, randomLinear([M, 37, 64 * tiles]));
+    }
+  });
+}
+
 Deno.test("rowLinear adds up the same in teams of any number of threads", async () => {
   const [O, I] = [9, 5004];
   const context = createContext(device);

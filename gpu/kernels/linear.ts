@@ -87,10 +87,13 @@ struct Sizes {
 /**
  * Each workgroup computes a tile of 8 Y rows × 8 X columns, K vec4 of depth at
  * a time. Each thread holds 8 × 8 sums, of rows Y and columns X apart: its
- * neighbours then read and write what lies side by side.
+ * neighbours then read and write what lies side by side. Z threads share the
+ * depth of the same sums, each taking every Z-th vec4.
+ *
+ * The Z threads meet in what held the tile's weights: Y Z ≤ 8 (K + 1).
  */
 export const MATRIX_LINEAR: Readonly<
-  Record<WeightType, Kernel<LinearSize, "X" | "Y" | "K">>
+  Record<WeightType, Kernel<LinearSize, "X" | "Y" | "Z" | "K">>
 > = withWeights({
   label: "matrixLinear",
   ...BINDINGS,
@@ -100,6 +103,7 @@ export const MATRIX_LINEAR: Readonly<
     1,
   ],
   code: DECLARATIONS + EPILOGUE + `
+override Z: u32 = 1;
 override K: u32 = 4;
 override PITCH = K + 1; // odd, which keeps rows in different memory banks
 var<workgroup> xTile: array<vec4f, 8 * Y * PITCH>;
@@ -124,7 +128,7 @@ fn rowsOfWeight(first: u32, k: u32) -> mat4x4f {
   ));
 }
 
-@compute @workgroup_size(X, Y)
+@compute @workgroup_size(X, Y, Z)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_id) local: vec3u,
@@ -138,7 +142,7 @@ fn main(
   var sums11 = mat4x4f();
   for (var start = 0u; start < sizes.depth; start += K) {
     // What lies outside of the matrices counts as zero.
-    for (var i = index; i < 8 * Y * K; i += X * Y) {
+    for (var i = index; i < 8 * Y * K; i += X * Y * Z) {
       let r = row + i / K;
       let k = start + i % K;
       var value = vec4f();
@@ -147,7 +151,7 @@ fn main(
       }
       xTile[i / K * PITCH + i % K] = value;
     }
-    for (var i = index; i < 8 * X * K; i += X * Y) {
+    for (var i = index; i < 8 * X * K; i += X * Y * Z) {
       let c = column + i / K;
       let k = start + i % K;
       var value = vec4f();
@@ -158,7 +162,7 @@ fn main(
     }
     workgroupBarrier();
     let end = min(K, sizes.depth - start);
-    for (var k = 0u; k < end; k++) {
+    for (var k = local.z; k < end; k += Z) {
       let a0 = rowsOfX(local.y, k);
       let a1 = rowsOfX(local.y + 4 * Y, k);
       let b0 = rowsOfWeight(local.x, k);
@@ -170,13 +174,22 @@ fn main(
     }
     workgroupBarrier();
   }
-  // In a loop, which compiles the epilogue once: 64 times would take seconds.
+  // In loops, which compile the epilogue once: 64 times would take seconds.
   var sums = array(sums00, sums01, sums10, sums11);
-  for (var i = 0u; i < 64; i++) {
-    let r = i / 8;
-    let c = i % 8;
-    let sum = sums[r / 4 * 2 + c / 4][r % 4][c % 4];
-    store(row + local.y + r * Y, column + local.x + c * X, sum);
+  for (var i = 0u; i < 16; i++) {
+    var sum = sums[i / 4][i % 4];
+    if (Z > 1) {
+      workgroupBarrier();
+      wTile[index] = sum;
+      workgroupBarrier();
+      sum = vec4f();
+      for (var z = 0u; z < Z; z++) { sum += wTile[index % (X * Y) + z * X * Y]; }
+    }
+    if (i % Z == local.z) { // one of the Z threads stores it
+      let r = row + local.y + (i / 8 * 4 + i % 4) * Y;
+      let c = column + local.x + i / 4 % 2 * 4 * X;
+      for (var part = 0u; part < 4; part++) { store(r, c + part * X, sum[part]); }
+    }
   }
 }
 `,

@@ -12,7 +12,6 @@ import type {
 } from "../../core/backend.ts";
 import { sizeOf } from "../../core/reference_tensor.ts";
 import type { Context } from "../context.ts";
-import { isSoftware } from "../device.ts";
 import { ACTIVATIONS, MATRIX_LINEAR, ROW_LINEAR } from "../kernels/linear.ts";
 import { RESIZE_ROWS } from "../kernels/resize_rows.ts";
 import { wholeVectors } from "../kernels/stored_weights.ts";
@@ -20,10 +19,8 @@ import { partsOf } from "../tensors.ts";
 
 /** The operations of this file on a device. */
 export function linearOperations(
-  { device, runner, tensors, weightType }: Context,
+  { runner, tensors, weightType, software }: Context,
 ): Pick<Backend, "linear"> {
-  const software = isSoftware(device.adapterInfo);
-
   /** x [.., D] → [.., ⌈D / 4⌉ · 4]. */
   function padRows(x: Tensor): Tensor {
     const width = x.shape.at(-1)!;
@@ -73,7 +70,7 @@ export function linearOperations(
             constants: rowThreads(depth, software),
           });
         } else {
-          const constants = tile(rows, columns);
+          const constants = tileOf(rows, columns, software);
           runner.run(MATRIX_LINEAR[weightType], { ...run, constants });
         }
       }
@@ -100,19 +97,36 @@ function rowThreads(
   return software || depth < 256 ? { X: 8, Y: 8 } : { X: 64, Y: 1 };
 }
 
-/** Tiles that keep a large GPU busy. */
-const MANY_TILES = 128;
+/** Threads of a workgroup of `MATRIX_LINEAR`, and the depth of its tile. */
+type Tile = Readonly<Record<"X" | "Y" | "Z" | "K", number>>;
 
 /**
- * Threads of a workgroup and depth of its tile, of which what WebGPU guarantees
- * of workgroup memory, 16 KiB, must be enough for 8 (X + Y) (K + 1) vec4. Large
- * tiles read the least; they must not be too few, nor mostly empty.
+ * Tiles for a GPU, and how many workgroups make each the best. Large tiles read
+ * the least. Where there are too few of them to keep a large GPU busy, several
+ * threads share the depth of the same sums, and then tiles become smaller: it is
+ * the deep layers of a reduced prefill that have few rows. Not measured: no GPU
+ * was at hand. All stay within what WebGPU guarantees: 256 threads, and 16 KiB
+ * for 8 (X + Y) (K + 1) vec4.
  */
-function tile(
-  rows: number,
-  columns: number,
-): { X: number; Y: number; K: number } {
-  if (rows <= 32) return { X: 16, Y: 4, K: 4 };
-  const large = Math.ceil(rows / 128) * Math.ceil(columns / 128);
-  return large < MANY_TILES ? { X: 8, Y: 8, K: 4 } : { X: 16, Y: 16, K: 2 };
+const GPU_TILES: readonly (Tile & { readonly least: number })[] = [
+  { X: 16, Y: 16, Z: 1, K: 2, least: 256 },
+  { X: 8, Y: 8, Z: 1, K: 4, least: 512 },
+  { X: 8, Y: 8, Z: 4, K: 4, least: 256 },
+  { X: 8, Y: 4, Z: 8, K: 8, least: 0 },
+];
+
+/** The tile for a product of so many rows and columns. */
+function tileOf(rows: number, columns: number, software: boolean): Tile {
+  const count = ({ X, Y }: Pick<Tile, "X" | "Y">): number =>
+    Math.ceil(rows / (8 * Y)) * Math.ceil(columns / (8 * X));
+  if (!software) {
+    const { least: _, ...tile } = GPU_TILES.find((tile) =>
+      count(tile) >= tile.least
+    )!;
+    return tile;
+  }
+  // Cores are few here: tiles must only not be mostly empty.
+  if (rows <= 32) return { X: 16, Y: 4, Z: 1, K: 4 };
+  const large = { X: 16, Y: 16, Z: 1, K: 2 };
+  return count(large) < 128 ? { X: 8, Y: 8, Z: 1, K: 4 } : large;
 }
