@@ -1,9 +1,9 @@
-/** How searches call an `Evaluate` function that wants complete results. */
+/** How searches call an `Evaluate` function. */
 
 // This module is browser compatible.
 
 import type { Schedule } from "../core/schedule.ts";
-import type { Evaluate, Evaluation } from "./evaluate.ts";
+import type { Evaluate, EvaluateOptions, Evaluation } from "./evaluate.ts";
 
 /** Number of leading layers that keep the same counts. */
 export function commonLayers(a: Schedule, b: Schedule): number {
@@ -17,14 +17,17 @@ export function commonLayers(a: Schedule, b: Schedule): number {
  *
  * @param evaluate Runs the model.
  * @param signal Handed on with every call, and obeyed between calls.
- * @returns From a schedule to its evaluation.
+ * @returns From a schedule to its evaluation, complete unless `stop` ends it.
  */
 export function createCaller(
   evaluate: Evaluate,
   signal: AbortSignal | undefined,
-): (schedule: Schedule) => Promise<Evaluation> {
+): (
+  schedule: Schedule,
+  stop?: EvaluateOptions["stop"],
+) => Promise<Evaluation> {
   let previous: Schedule | null = null;
-  return async (schedule) => {
+  return async (schedule, stop) => {
     signal?.throwIfAborted();
     const fixedLayers = previous === null
       ? 0
@@ -32,6 +35,7 @@ export function createCaller(
     previous = schedule;
     const evaluation = await evaluate(schedule, {
       fixedLayers,
+      ...(stop && { stop }),
       ...(signal && { signal }),
     });
     // An evaluation that returned early because of the signal is no result.

@@ -7,7 +7,7 @@
 // This module is browser compatible.
 
 import { fullSchedule, type Schedule } from "../core/schedule.ts";
-import { commonLayers } from "./calls.ts";
+import { createCaller } from "./calls.ts";
 import {
   checkEpsilon,
   type Criterion,
@@ -105,11 +105,11 @@ export async function* gSearch(
   const recorded = options.recorded ?? [];
   let state = replay(initGSearch(options), recorded);
   const trials = [...recorded];
-  const evaluateOptions = signal ? { signal } : {};
+  const call = createCaller(evaluate, signal);
 
   signal?.throwIfAborted();
-  let previous = fullSchedule(options.layers, options.visionTokens);
-  const full = options.full ?? await evaluate(previous, evaluateOptions);
+  const full = options.full ??
+    await call(fullSchedule(options.layers, options.visionTokens));
   checkEpsilon(criterion, full.total);
 
   for (
@@ -117,16 +117,12 @@ export async function* gSearch(
     proposal !== null;
     proposal = askGSearch(state)
   ) {
-    signal?.throwIfAborted();
     const { layer, keep, schedule } = proposal;
     const start = now?.();
-    const evaluation = await evaluate(schedule, {
-      ...evaluateOptions,
-      fixedLayers: commonLayers(previous, schedule),
-      stop: (partial) => judge(criterion, full, partial) !== "open",
-    });
-    // An evaluation that returned early because of the signal is no verdict.
-    signal?.throwIfAborted();
+    const evaluation = await call(
+      schedule,
+      (partial) => judge(criterion, full, partial) !== "open",
+    );
     const verdict = judge(criterion, full, evaluation);
     if (verdict === "open") {
       throw new RangeError(
@@ -134,7 +130,6 @@ export async function* gSearch(
       );
     }
     state = tellGSearch(state, verdict);
-    previous = schedule;
     const trial: Trial = {
       layer,
       keep,

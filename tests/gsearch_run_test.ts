@@ -100,6 +100,16 @@ Deno.test("`gSearch()` promises fixed layers only where they equal the call befo
   }
 });
 
+Deno.test("`gSearch()` promises nothing of a call that another made", async () => {
+  const full = await toyEvaluate()({
+    visionTokens: 20,
+    keep: Array(5).fill(20),
+  });
+  const calls: Call[] = [];
+  await run(toyEvaluate(calls), { ...options, full });
+  assertEquals(calls[0].options.fixedLayers, 0);
+});
+
 Deno.test("`gSearch()` resumed from any cut gives the identical result without a repeat", async () => {
   const { yielded, result } = await run(toyEvaluate(), options);
   for (let cut = 0; cut <= yielded.length; cut++) {
