@@ -55,12 +55,13 @@ export function leastEpsilon(kind: Criterion["kind"], samples: number): number {
  *
  * @param criterion When a trial passes.
  * @param samples n, at least 1.
- * @throws {RangeError} If no schedule whatever could pass.
+ * @throws {RangeError} If ε is negative, or no schedule whatever could pass.
  */
 export function checkEpsilon(
   { kind, epsilon }: Criterion,
   samples: number,
 ): void {
+  checkSign(epsilon);
   const least = leastEpsilon(kind, samples);
   if (epsilon < least) {
     // It falls as 1 / (n + 1).
@@ -71,6 +72,15 @@ export function checkEpsilon(
       } points: give ${
         epsilon > 0 ? `${needed} samples or ` : ""
       }a larger epsilon`,
+    );
+  }
+}
+
+function checkSign(epsilon: number): void {
+  // Written so that NaN fails too.
+  if (!(epsilon >= 0)) {
+    throw new RangeError(
+      `Cannot judge a trial as epsilon must be >= 0: current value is ${epsilon}`,
     );
   }
 }
@@ -105,12 +115,7 @@ export function judge(
   trial: Evaluation,
 ): Verdict | "open" {
   const { kind, epsilon } = criterion;
-  // Written so that NaN fails too.
-  if (!(epsilon >= 0)) {
-    throw new RangeError(
-      `Cannot judge a trial as epsilon must be >= 0: current value is ${epsilon}`,
-    );
-  }
+  checkSign(epsilon);
   const pairs = pair(full, trial);
   switch (kind) {
     case "accuracy":
@@ -239,9 +244,12 @@ function pair(full: Evaluation, trial: Evaluation): Pair[] {
     if (result !== undefined) paired++;
     return { full: sample, trial: result };
   });
-  if (paired !== trial.samples.length) {
+  const { length } = trial.samples;
+  if (paired !== length || trialByIndex.size !== length) {
     throw new RangeError(
-      `Cannot compare with the full model as the trial must hold its samples, each once: ${paired} of ${trial.samples.length} pair up`,
+      `Cannot compare with the full model as the trial must hold its samples, each once: ${
+        Math.min(paired, trialByIndex.size)
+      } of ${length} pair up`,
     );
   }
   return pairs;

@@ -206,6 +206,11 @@ Deno.test("`checkEpsilon()` tells how many samples an ε takes", () => {
     RangeError,
     "a larger epsilon",
   );
+  assertThrows(
+    () => checkEpsilon({ kind: "loss", epsilon: -1 }, 10),
+    RangeError,
+    "epsilon must be >= 0: current value is -1",
+  );
   checkEpsilon({ kind: "accuracy", epsilon: 0 }, 1);
   checkEpsilon({ kind: "loss", epsilon: 0 }, 1);
 });
@@ -238,6 +243,13 @@ Deno.test("`judge()` throws when it cannot compare", () => {
     [() => judge(criterion, { samples: [], total: 0 }, full), "not empty"],
     [() => judge(criterion, full, of({ ...sample, index: 9 })), "0 of 1 pair"],
     [() => judge(criterion, full, of(sample, sample)), "1 of 2 pair up"],
+    [
+      () => {
+        const twice = { samples: [sample, sample], total: 2 };
+        judge(criterion, twice, twice);
+      },
+      "1 of 2 pair up",
+    ],
     [() => judge(criterion, full, of({ ...sample, loss: -1 })), "sample 0"],
     [() => judge(criterion, full, of({ ...sample, loss: NaN })), "sample 0"],
   ];
