@@ -24,8 +24,8 @@ export interface Sample {
    */
   readonly answer: readonly number[];
   /**
-   * What results call it, and the seed of its random ranking. Default: its
-   * place in the set.
+   * What results call it, and the seed of its random ranking; no two samples of
+   * a set may share one. Default: its place in the set.
    */
   readonly number?: number;
 }
@@ -77,14 +77,31 @@ export function forcedPrompt({ prompt, answer }: Sample): Prompt {
  * answer.
  *
  * @param size samples per batch, at most
+ * @param vocabulary V, which answers are of
+ * @throws {RangeError} a sample has no such image, an empty answer, a token
+ * outside the vocabulary or the number of another; or `size` is below 1
  */
 export function makeBatches(
   { images, samples }: SampleSet,
   size: number,
+  vocabulary: number,
 ): Batch[] {
+  if (!Number.isInteger(size) || size < 1) {
+    throw new RangeError(
+      `Cannot make batches as their size must be an integer of 1 or more: current value is ${size}`,
+    );
+  }
   const open = new Map<string, NumberedSample[]>();
   const batches: NumberedSample[][] = [];
-  samples.forEach((sample, place) => {
+  const numbers = new Set<number>();
+  samples.forEach((unnumbered, place) => {
+    const sample = { number: place, ...unnumbered };
+    checkSample(sample, images.length, vocabulary);
+    if (numbers.size === numbers.add(sample.number).size) {
+      throw new RangeError(
+        `Cannot evaluate samples as each must have a number of its own: ${sample.number} is that of two`,
+      );
+    }
     const tiles = images[sample.image].length;
     const shape = `${tiles}: ${promptLengths(forcedPrompt(sample))}`;
     let batch = open.get(shape);
@@ -93,9 +110,36 @@ export function makeBatches(
       open.set(shape, batch);
       batches.push(batch);
     }
-    batch.push({ number: place, ...sample });
+    batch.push(sample);
   });
   return batches;
+}
+
+function checkSample(
+  { number, image, answer }: NumberedSample,
+  images: number,
+  vocabulary: number,
+): void {
+  const refuse = (requirement: string): never => {
+    throw new RangeError(`Cannot evaluate sample ${number} as ${requirement}`);
+  };
+  const below = (value: number, end: number): boolean =>
+    Number.isInteger(value) && value >= 0 && value < end;
+  if (!below(image, images)) {
+    refuse(
+      `its image must be one of the ${images} of the set: current value is ${image}`,
+    );
+  }
+  if (answer.length === 0) refuse("its answer must have a token");
+  for (const token of answer) {
+    if (!below(token, vocabulary)) {
+      refuse(
+        `a token of its answer must be an integer in [0, ${
+          vocabulary - 1
+        }]: current value is ${token}`,
+      );
+    }
+  }
 }
 
 /** The order in which to run batches: those with the greatest loss first. */

@@ -42,6 +42,8 @@ export const DEFAULT_BATCH_SIZE = 8;
  * whether it was the likeliest (teacher forcing); where all were, it would have
  * said this answer.
  *
+ * @throws {RangeError} a sample or the batch size is impossible
+ *
  * @example Accuracy of a schedule
  * ```ts ignore
  * const evaluate = createEvaluator(model, set);
@@ -80,7 +82,8 @@ export function createEvaluators(model: VisionLanguageModel): Evaluators {
     createEvaluator(set, options = {}) {
       const { batchSize = DEFAULT_BATCH_SIZE, ...rest } = options;
       const own = prepared.get(set, batchSize, () => {
-        const batches = makeBatches(set, batchSize);
+        const { vocabulary } = model.config.decoder;
+        const batches = makeBatches(set, batchSize, vocabulary);
         const { images } = set;
         const runBatch = createBatchRunner(model, { images, batches });
         return { batches, runBatch };

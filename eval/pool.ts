@@ -86,7 +86,9 @@ interface Run {
  * Starts workers.
  *
  * @param source the model, of which every worker reads the weights that it needs
- * @param count workers, usually `navigator.hardwareConcurrency`
+ * @param count workers, an integer of 1 or more, usually
+ *   `navigator.hardwareConcurrency`
+ * @throws {RangeError} `count` is no such number
  */
 export function createEvaluatorPool(
   { config, normalization, tensors }: ModelSource,
@@ -94,6 +96,11 @@ export function createEvaluatorPool(
   { device = "cpu", weightType = "f32", createWorker = startWorker }:
     PoolOptions = {},
 ): Evaluators {
+  if (!Number.isInteger(count) || count < 1) {
+    throw new RangeError(
+      `Cannot start workers as their count must be an integer of 1 or more: current value is ${count}`,
+    );
+  }
   const load: LoadRequest = {
     kind: "load",
     device,
@@ -113,7 +120,8 @@ export function createEvaluatorPool(
 
   function share(all: SampleSet, batchSize: number): SharedSet {
     const set = sets++;
-    const batches = makeBatches(all, batchSize);
+    const { vocabulary } = config.decoder;
+    const batches = makeBatches(all, batchSize, vocabulary);
     const shares = workers.flatMap((worker, i): Share[] => {
       // Neighbouring batches ask about the same images.
       const own = slice(batches, i, count);

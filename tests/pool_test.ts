@@ -5,6 +5,7 @@ import {
   assertEquals,
   assertNotEquals,
   assertRejects,
+  assertThrows,
 } from "@std/assert";
 import { fromKeepCounts, RANKINGS, type WeightType } from "../core/mod.ts";
 import {
@@ -36,6 +37,16 @@ for (const device of ["reference", "cpu"] as const) {
     }
   });
 }
+
+Deno.test("createEvaluatorPool() refuses counts that are none", () => {
+  for (const count of [0, 1.5, NaN]) {
+    assertThrows(
+      () => createPool(count),
+      RangeError,
+      `count must be an integer of 1 or more: current value is ${count}`,
+    );
+  }
+});
 
 Deno.test("createEvaluatorPool() stores weights as it is told", async () => {
   for (const device of ["reference", "cpu"] as const) {
