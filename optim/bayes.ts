@@ -82,12 +82,18 @@ export interface Suggestions {
  *
  * @param options What to optimise.
  * @returns The first state.
+ * @throws {TypeError} If the goal or the kind of a parameter is none.
  * @throws {RangeError} If a parameter, a warm-start point or a number is not
  * one of its kind.
  */
 export function initBayes(options: BayesOptions): BayesState {
   const { parameters, goal, constraints = [], warmStart = [] } = options;
   const { startingPoints = 10, seed = 0 } = options;
+  if (goal !== "minimise" && goal !== "maximise") {
+    throw new TypeError(
+      `Cannot start an optimisation as goal must be "minimise" or "maximise": current value is ${goal}`,
+    );
+  }
   const space = createSpace(parameters);
   for (const point of warmStart) encode(space, point);
   if (!Number.isSafeInteger(startingPoints) || startingPoints < 1) {

@@ -285,6 +285,12 @@ function checkParameter(name: string, parameter: Parameter): void {
     return;
   }
   const { kind, low, high } = parameter;
+  if (kind !== "integer" && kind !== "float" && kind !== "logFloat") {
+    kind satisfies never;
+    throw new TypeError(
+      `Cannot search over parameter "${name}" as its kind must be "float", "logFloat", "integer" or "categorical": current value is ${kind}`,
+    );
+  }
   const allowed = kind === "integer" ? Number.isSafeInteger : Number.isFinite;
   if (!allowed(low) || !allowed(high) || !allowed(high - low)) {
     refuse(`its bounds must be finite ${kind}s`);
@@ -309,7 +315,9 @@ function checkValue(
     throw new RangeError(
       `Cannot place a point as parameter "${name}" must be one of ${
         JSON.stringify(parameter)
-      }: current value is ${JSON.stringify(value)}`,
+      }: current value is ${
+        typeof value === "number" ? value : JSON.stringify(value)
+      }`,
     );
   }
 }

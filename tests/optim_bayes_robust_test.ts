@@ -103,6 +103,17 @@ Deno.test("the optimiser refuses what it cannot use in one sentence", () => {
   for (const [call, message] of refused) {
     assertThrows(call, RangeError, message);
   }
+  // As other packages spell them, in a state from JSON or in JavaScript.
+  const misspelt: [Record<string, unknown>, string][] = [
+    [{ goal: "maximize" }, 'goal must be "minimise" or "maximise"'],
+    [
+      { parameters: { x: { kind: "int", low: 0, high: 9 } } },
+      'kind must be "float", "logFloat", "integer" or "categorical"',
+    ],
+  ];
+  for (const [options, message] of misspelt) {
+    assertThrows(() => start(options), TypeError, message);
+  }
 });
 
 Deno.test("the optimiser takes 500 observations, many of them equal", () => {
