@@ -25,7 +25,8 @@ export interface SamplingOptions {
  *
  * @param logits shape [V]
  * @returns its id; of equally likely ones, at temperature 0, the lowest
- * @throws {RangeError} an option is out of range, or no logit is a number
+ * @throws {RangeError} an option is out of range, a logit is not a number, or
+ *   the largest is not finite
  */
 export function sampleToken(
   logits: Float32Array,
@@ -42,7 +43,12 @@ export function sampleToken(
     );
   }
   let best = 0;
-  for (let id = 1; id < logits.length; id++) {
+  for (let id = 0; id < logits.length; id++) {
+    if (Number.isNaN(logits[id])) {
+      throw new RangeError(
+        `Cannot sample a token as logit ${id} is not a number`,
+      );
+    }
     if (logits[id] > logits[best]) best = id;
   }
   if (!Number.isFinite(logits[best])) {

@@ -52,6 +52,15 @@ Deno.test("sampleToken() refuses what it cannot sample from", () => {
   }
   for (const bad of [NaN, Infinity, -Infinity]) {
     const values = new Float32Array(3).fill(bad);
-    assertThrows(() => sampleToken(values), RangeError, "largest logit");
+    assertThrows(
+      () => sampleToken(values),
+      RangeError,
+      Number.isNaN(bad) ? "logit 0 is not a number" : "largest logit",
+    );
   }
+  assertThrows(
+    () => sampleToken(Float32Array.of(1, NaN, 2), { temperature: 1, random }),
+    RangeError,
+    "logit 1 is not a number",
+  );
 });
