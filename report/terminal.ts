@@ -42,7 +42,7 @@ export function formatBar(share: number, width: number): string {
 export function formatSchedule({ visionTokens, keep }: Schedule): string {
   const digits = String(visionTokens).length;
   return keep.map((count, layer) => {
-    const share = count / visionTokens;
+    const share = visionTokens === 0 ? 1 : count / visionTokens;
     return `layer ${String(layer).padStart(2)}  ${
       String(count).padStart(digits)
     }  ${(100 * share).toFixed(0).padStart(3)} %  ${formatBar(share, 48)}`

@@ -43,8 +43,9 @@ export interface PSigmoidSpace extends FamilyShape {
   readonly budget: Budget;
   /**
    * Where more than `firstLayer`, the first layer that may be reduced is searched
-   * too, from there up to this one (our decision: the fewer layers there are,
-   * the more it matters). Those that a budget does not allow are left out.
+   * too, from there up to this one, below L (our decision: the fewer layers
+   * there are, the more it matters). Those that a budget does not allow are left
+   * out. Default: only `firstLayer`.
    */
   readonly lastFirstLayer?: number;
   /**
@@ -116,13 +117,14 @@ export interface PSigmoidBest extends PSigmoidProposal {
 export function initPSigmoid(space: PSigmoidSpace): PSigmoidState {
   const { budget, warmStart = [], evaluations = 30, seed = 0 } = space;
   const shape = settleShape(space);
+  const { firstLayer: low, layers } = shape;
+  const { lastFirstLayer = low } = space;
   checkIntegers("start a search", {
     evaluations: { value: evaluations, least: 1, most: Infinity },
+    lastFirstLayer: { value: lastFirstLayer, least: 0, most: layers - 1 },
   });
   // The least rate that spends the budget, for each first layer.
   const constants = [solveBudget(constantFamily(shape), budget).t];
-  const { firstLayer: low, layers } = shape;
-  const { lastFirstLayer = low } = space;
   for (let firstLayer = low + 1; firstLayer <= lastFirstLayer; firstLayer++) {
     const family = constantFamily({ ...shape, firstLayer });
     if (costOf(family.at(family.low), budget) > budget.limit) break;

@@ -196,6 +196,13 @@ Deno.test("P-Sigmoid throws when its numbers are impossible or it is done", () =
     RangeError,
     "evaluations must be an integer in [1, Infinity]",
   );
+  for (const lastFirstLayer of [space.layers, 2.5, NaN]) {
+    assertThrows(
+      () => initPSigmoid({ ...space, lastFirstLayer }),
+      RangeError,
+      `lastFirstLayer must be an integer in [0, ${space.layers - 1}]`,
+    );
+  }
   const state = initPSigmoid({ ...space, evaluations: 1 });
   assertEquals(bestPSigmoid(state), null);
   assertThrows(() => tellPSigmoid(state, NaN), RangeError, "finite");

@@ -45,6 +45,13 @@ Deno.test("formatSchedule() shows each layer's count, rate and bar", () => {
   );
 });
 
+Deno.test("formatSchedule() shows nothing lost where there was nothing", () => {
+  assertEquals(
+    formatSchedule({ visionTokens: 0, keep: [0] }),
+    "layer  0  0  100 %  " + "█".repeat(48),
+  );
+});
+
 Deno.test("formatSchedule() aligns layers of two digits", () => {
   const lines = formatSchedule({
     visionTokens: 8,
