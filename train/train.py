@@ -18,7 +18,8 @@ step) only, so it sees the same data as an uninterrupted one.
 Run:      python train/train.py [--device cuda]
 Seed:     0 (--seed); the published weights are of seed 1
 Length:   1 (--length, for a rougher model in less time)
-Others:   --set NAME=VALUE changes the recipe or the shape, for experiments
+Others:   --set NAME=VALUE changes the recipe (in all stages) or the shape, for
+          experiments
 Versions: Python 3.11, torch 2.15.0, numpy 2.4.6
 """
 
@@ -137,7 +138,8 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
 class Trainer:
     def __init__(self, recipe: Recipe, options: argparse.Namespace):
         data, device = options.data, torch.device(options.device)
-        finish = shortened(replace(recipe, **FINISH), options.length)
+        own = {name: v for name, v in FINISH.items() if name not in options.set}
+        finish = shortened(replace(recipe, **own), options.length)
         recipe = shortened(recipe, options.length)
         self.recipes = (recipe, recipe, finish)  # one for each stage
         self.device, self.data = device, data
