@@ -8,7 +8,8 @@
  * transformer), `/cpu` and `/gpu` (what it runs on), `/search` (the searches,
  * other methods at the same budget, cost model, statistics), `/optim` (Bayesian
  * optimisation), `/eval` (model × data × schedule → score), `/io` (Hugging Face
- * directories, images, tokenizers, data sets; needs Deno).
+ * directories, images, tokenizers, data sets; needs Deno), `/report` (tables and
+ * bars for a terminal).
  *
  * @example What a schedule costs on LLaVA-1.5-7B
  * ```ts
@@ -25,7 +26,7 @@
  *   layer: 2,
  *   keepRate: 0.5,
  * });
- * console.log((prefillFlops(model, schedule, 72) / 1e12).toFixed(2)); // 5.49
+ * console.log((prefillFlops(model, schedule, 72) / 1e12).toFixed(2)); // 5.47 (paper: 5.49)
  * ```
  *
  * @module

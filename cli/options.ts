@@ -102,7 +102,8 @@ export interface SettledOptions extends SearchOptions {
 
 /**
  * The first layer that G-Search reduces: 3, as the paper's FLOPs tell of models
- * with 32 layers and more, but at most a quarter of the way (our decision).
+ * with 24 layers and more, but in shallow ones a quarter of the way, rounded up
+ * (our decision).
  */
 const defaultFirstLayer = (layers: number): number =>
   Math.min(3, Math.ceil(layers / 4));

@@ -34,8 +34,8 @@ export interface DecoderState {
   /** Tokens that the sequence had before any were removed. */
   readonly length: number;
   /**
-   * Rank of every vision token still there, shape [B, n], higher stays longer.
-   * Null where no layer before has made them and none reduces here.
+   * Score of every vision token still there, shape [B, n]: the highest stay
+   * longest. Null where no layer before has made them and none reduces here.
    */
   readonly scores: Tensor | null;
   /**

@@ -75,7 +75,7 @@ export interface BaselineOptions extends FamilyShape {
   readonly budget: Budget;
   /** Attention of the unreduced model, for FitPrune. */
   readonly attention?: AttentionByRank;
-  /** G-Search's schedule, to be rescaled. */
+  /** G-Search's schedule, full before `firstLayer`, to be rescaled. */
   readonly gSearch?: Schedule;
   /** P-Sigmoid's schedule at this budget, to be ranked at random and evenly. */
   readonly pSigmoid?: Schedule;

@@ -205,7 +205,8 @@ function internVlVisionFlops(decoderWidth: number): number {
 
 /**
  * The three models of the paper's main table (section 5), whose rows the cost
- * model reproduces within .03 TFLOPs.
+ * model reproduces within .03 TFLOPs, but for PyramidDrop on LLaVA: printed are
+ * 5.47, while formula and the paper's own figure give 4.95.
  *
  * The published .619 TFLOPs per InternViT-300M tile is what the linear layers
  * alone give (.620; .724 with the attention products), so the products are
