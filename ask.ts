@@ -28,7 +28,6 @@ import {
 import { openConversation } from "./cli/conversation.ts";
 import { readQuestions } from "./cli/lines.ts";
 import { loadModel } from "./cli/load.ts";
-import { readSchedule, type ScheduleFile } from "./cli/schedule_file.ts";
 import {
   createRandom,
   fullSchedule,
@@ -36,7 +35,12 @@ import {
   scaleSchedule,
 } from "./core/mod.ts";
 import { drawScene, SCENE_SIZE, sceneRandom } from "./eval/mod.ts";
-import { decodeImage, readBytes } from "./io/mod.ts";
+import {
+  decodeImage,
+  readBytes,
+  readSchedule,
+  type ScheduleFile,
+} from "./io/mod.ts";
 import { formatSchedule } from "./report/mod.ts";
 
 /**

@@ -3,7 +3,7 @@
  */
 
 import { meanKeepingRate } from "../core/mod.ts";
-import { writeAtomically } from "../io/mod.ts";
+import { SCHEDULE_FORMAT, writeAtomically } from "../io/mod.ts";
 import { accuracy } from "../eval/mod.ts";
 import type { AccuracyDifference } from "../search/mod.ts";
 import { budgetJson } from "./budget_table.ts";
@@ -59,7 +59,7 @@ export async function writeSchedule(
 ): Promise<void> {
   const { visionTokens, keep } = reduced.schedule;
   const file = {
-    format: "tokensieve schedule 1",
+    format: SCHEDULE_FORMAT,
     model,
     visionTokens,
     keep,

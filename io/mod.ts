@@ -23,5 +23,6 @@ export * from "./images.ts";
 export * from "./model_directory.ts";
 export * from "./prompts.ts";
 export * from "./question_text.ts";
+export * from "./schedule_file.ts";
 export * from "./templates.ts";
 export * from "./tokenizer.ts";

@@ -82,7 +82,7 @@ export interface Suggestions {
  *
  * @param options What to optimise.
  * @returns The first state.
- * @throws {TypeError} If the goal or the kind of a parameter is none.
+ * @throws {TypeError} If the goal is none.
  * @throws {RangeError} If a parameter, a warm-start point or a number is not
  * one of its kind.
  */

@@ -285,11 +285,8 @@ function checkParameter(name: string, parameter: Parameter): void {
     return;
   }
   const { kind, low, high } = parameter;
-  if (kind !== "integer" && kind !== "float" && kind !== "logFloat") {
-    kind satisfies never;
-    throw new TypeError(
-      `Cannot search over parameter "${name}" as its kind must be "float", "logFloat", "integer" or "categorical": current value is ${kind}`,
-    );
+  if (!["float", "logFloat", "integer"].includes(kind)) {
+    refuse("its kind must be float, logFloat, integer or categorical");
   }
   const allowed = kind === "integer" ? Number.isSafeInteger : Number.isFinite;
   if (!allowed(low) || !allowed(high) || !allowed(high - low)) {

@@ -1,7 +1,7 @@
 // schedule.json, read again.
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { readSchedule } from "../cli/schedule_file.ts";
+import { readSchedule } from "../io/mod.ts";
 
 const GOOD = {
   format: "tokensieve schedule 1",

@@ -1,19 +1,13 @@
-/**
- * schedule.json as search.ts writes it, read again.
- */
+// schedule.json as search.ts writes it, read again.
 
-import {
-  fromKeepCounts,
-  type PositionRule,
-  type Ranking,
-  RANKINGS,
-  type Schedule,
-} from "../core/mod.ts";
 import { Fields } from "../core/fields.ts";
-import { readJson } from "../io/mod.ts";
+import { type Ranking, RANKINGS } from "../core/ranking.ts";
+import type { PositionRule } from "../core/reduce.ts";
+import { fromKeepCounts, type Schedule } from "../core/schedule.ts";
+import { readJson } from "./files.ts";
 
-/** What the first field of the file says. */
-const FORMAT = "tokensieve schedule 1";
+/** What the field `format` of a schedule.json says. */
+export const SCHEDULE_FORMAT = "tokensieve schedule 1";
 
 /** A schedule, and how it is to be obeyed. */
 export interface ScheduleFile {
@@ -28,19 +22,22 @@ export interface ScheduleFile {
 const POSITIONS = { original: "original", reindexed: "reindexed" } as const;
 
 /**
- * Reads a schedule for a model.
+ * Reads a schedule for a model, as `search.ts` writes it. Programs in other
+ * languages need no more than its fields `visionTokens` and `keep`.
  *
- * @param layers decoder layers of the model
- * @throws {Error} the file cannot be read
- * @throws {SyntaxError} it is not JSON
- * @throws {RangeError} it is not a schedule, or one for another depth
+ * @param path The file.
+ * @param layers L, decoder layers of the model.
+ * @returns The schedule, and how it is to be obeyed.
+ * @throws {Error} If the file cannot be read.
+ * @throws {SyntaxError} If it is not JSON.
+ * @throws {RangeError} If it is not a schedule, or one for another depth.
  */
 export async function readSchedule(
   path: string,
   layers: number,
 ): Promise<ScheduleFile> {
   const fields = new Fields(await readJson(path), path);
-  fields.oneOf("format", { [FORMAT]: true });
+  fields.oneOf("format", { [SCHEDULE_FORMAT]: true });
   const visionTokens = fields.integer("visionTokens", undefined);
   const keep = fields.get("keep");
   if (!Array.isArray(keep) || keep.length !== layers) {
