@@ -115,9 +115,10 @@ export function mmeScores(results: readonly MmeResult[]): MmeScores {
 }
 
 /**
- * Which choice an answer names (ScienceQA, AI2D, MMBench): a letter alone or
- * at the start ("B", "(b)", "B. the cat"), "the answer is B" (both as LLaVA's
- * eval_science_qa.py), or the words of one choice (our decision).
+ * Which choice an answer names (ScienceQA, AI2D, MMBench): a letter alone ("B",
+ * "(b)"), the words of one choice (our decision), a letter at the start ("B. the
+ * cat") or "the answer is B" (as LLaVA's eval_science_qa.py); whichever of these
+ * comes first, for words may begin as with a letter ("D.C.").
  *
  * @param choices their texts, A first
  * @returns the letter in upper case, or null where none is named
@@ -127,23 +128,24 @@ export function choiceLetter(
   choices: readonly string[],
 ): string | null {
   const text = answer.trim();
-  const letter = /^[("[]?([A-Za-z])[)"\].:,]*$/.exec(text)?.[1] ??
-    /^\(?([A-Z])[).:,]/.exec(text)?.[1] ??
-    /\b[Aa]nswer(?: is|:)\s*\(?([A-Z])\b/.exec(text)?.[1];
-  if (letter !== undefined) {
-    const index = letter.toUpperCase().charCodeAt(0) - "A".charCodeAt(0);
-    if (index < choices.length) return letter.toUpperCase();
-  }
-  const matching = [...choices.keys()]
-    .filter((i) => gqaCorrect(text, choices[i]));
-  return matching.length === 1
-    ? String.fromCharCode("A".charCodeAt(0) + matching[0])
-    : null;
+  const letters = choices.map((_, i) =>
+    String.fromCharCode("A".charCodeAt(0) + i)
+  );
+  const find = (pattern: RegExp): string | undefined => {
+    const letter = pattern.exec(text)?.[1].toUpperCase();
+    return letters.find((other) => other === letter);
+  };
+  const inWords = letters.filter((_, i) => gqaCorrect(text, choices[i]));
+  return find(/^[("[]?([A-Za-z])[)"\].:,]*$/) ??
+    (inWords.length === 1 ? inWords[0] : undefined) ??
+    find(/^\(?([A-Z])[).:,]/) ??
+    find(/\b[Aa]nswer(?: is|:)\s*\(?([A-Z])\b/) ??
+    null;
 }
 
 /**
  * ChartQA's relaxed correctness (as pix2struct's metrics.py): numbers may be 5 %
- * off, anything else must be the same but for its case. "12%" is 0.12.
+ * off, anything else must be the same but for its case. "12%" and "12 %" are 0.12.
  */
 export function relaxedCorrect(answer: string, reference: string): boolean {
   const said = parseNumber(answer);
@@ -156,9 +158,9 @@ export function relaxedCorrect(answer: string, reference: string): boolean {
 
 /** A decimal number, perhaps in percent. */
 function parseNumber(text: string): number | null {
-  const match = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(%?)$/i
+  const match = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:\s*(%))?$/i
     .exec(text.trim());
-  return match && Number(match[1]) / (match[2] === "%" ? 100 : 1);
+  return match && Number(match[1]) / (match[2] === undefined ? 1 : 100);
 }
 
 /**

@@ -186,6 +186,12 @@ Deno.test("choiceLetter() finds the letter that an answer names", () => {
     assertEquals(choiceLetter(answer, choices), letter, answer);
   }
   assertEquals(choiceLetter("same", ["same", "same"]), null);
+  // Words that begin as if with a letter.
+  const places = ["Ohio", "D.C.", "Maine", "Utah"];
+  assertEquals(choiceLetter("D.C.", places), "B");
+  assertEquals(choiceLetter("D. Utah", places), "D");
+  const sets = ["A and B", "B and C", "A, B and C"];
+  assertEquals(choiceLetter("A, B and C", sets), "C");
 });
 
 Deno.test("relaxedCorrect() lets numbers be 5 % off and nothing else", () => {
@@ -196,6 +202,7 @@ Deno.test("relaxedCorrect() lets numbers be 5 % off and nothing else", () => {
     ["-96", "-100", true],
     ["96", "-100", false],
     ["12%", "0.12", true],
+    ["12 %", "12%", true],
     ["12", "12%", false],
     ["1e3", "1000", true],
     // Nothing is 5 % of 0.
