@@ -188,7 +188,8 @@ function findWeights(
  * @param x Input in the unit cube, length d.
  * @param output Its output.
  * @param noiseVariance Its noise variance, in squared units of the outputs.
- * Default the learnt one.
+ * Default the learnt one; where none was learnt, the least that a known one is
+ * taken for.
  * @returns A new process of n + 1 observations.
  * @throws {RangeError} If a coordinate or the output is not finite.
  */
@@ -205,26 +206,33 @@ export function condition(
     );
   }
   const { size: n, hyperParameters, outputMean, outputDeviation } = gp;
-  const noise = noiseVariance === undefined
+  const noise = noiseVariance === undefined && hyperParameters.noise > 0
     ? hyperParameters.noise
-    : standardiseNoise(noiseVariance, outputDeviation);
+    : standardiseNoise(noiseVariance ?? 0, outputDeviation);
   const row = new Float64Array(n + 1);
   const { lengthScales, outputScale, mean } = hyperParameters;
   row.set(crossCovariance(gp.covariance, x, gp.inputs, lengthScales));
   for (let i = 0; i < n; i++) row[i] *= outputScale;
   row[n] = outputScale + noise + gp.jitter;
   const factor = appendRow(gp.factor, n, row);
-  const outputs = Float64Array.of(...gp.outputs, output);
+  const outputs = append(gp.outputs, [output]);
   const y = outputs.map((value) => (value - outputMean) / outputDeviation);
   return {
     ...gp,
     size: n + 1,
-    inputs: Float64Array.of(...gp.inputs, ...x),
+    inputs: append(gp.inputs, x),
     outputs,
-    noiseVariances: Float64Array.of(...gp.noiseVariances, noise),
+    noiseVariances: append(gp.noiseVariances, [noise]),
     factor,
     weights: findWeights(factor, y, mean),
   };
+}
+
+function append(values: Float64Array, more: ArrayLike<number>): Float64Array {
+  const all = new Float64Array(values.length + more.length);
+  all.set(values);
+  all.set(more, values.length);
+  return all;
 }
 
 /**

@@ -71,7 +71,7 @@ export interface Minimum {
  * @param f The function.
  * @param start Where to start, length d; moved into the box first.
  * @param options The box and when to stop.
- * @returns The best point met, which is never worse than the start.
+ * @returns The last point it moved to: each is better than the one before it.
  * @throws {RangeError} If a lower bound is above its upper bound or the value
  * or gradient at the start is not finite.
  */

@@ -121,6 +121,26 @@ Deno.test("`condition()` uses the noise it is told", () => {
   assert(variance() < variance(1));
 });
 
+Deno.test("`condition()` takes a point twice where noise is known", () => {
+  const noiseVariances = Float64Array.of(.01, .01, .01);
+  const observations = {
+    inputs: Float64Array.of(0, .5, 1),
+    outputs: Float64Array.of(1, 0, 1),
+    noiseVariances,
+  };
+  const gp = createGaussianProcess(observations, "matern52", {
+    lengthScales: Float64Array.of(.5),
+    outputScale: 1,
+    noise: 0,
+    mean: 0,
+  });
+  const x = Float64Array.of(.3);
+  const twice = condition(condition(gp, x, .7), x, .7);
+  assertClose([createPredictor(twice)(x, false).mean], [.7], {
+    absolute: 1e-6,
+  });
+});
+
 Deno.test("`leaveOneOut()` equals leaving out one observation after the other", () => {
   const gp = sklearnProcess("matern32");
   const { mean, variance, residuals } = leaveOneOut(gp);
