@@ -111,10 +111,12 @@ interface Method extends Omit<Contender, "schedule"> {
  * methods start from.
  * @returns Those that meet the budget, in a fixed order, and the others.
  * @throws {RangeError} If a number is out of range.
- * @throws {TypeError} If `attention` is not of the shape [L][N].
+ * @throws {TypeError} If `attention` is not of the shape [L][N], or a schedule
+ * not of L layers and N vision tokens.
  */
 export function baselines(options: BaselineOptions): Baselines {
   const { budget, pSigmoid, positions = "original" } = options;
+  checkShapes(options);
   const contenders: Contender[] = [];
   const leftOut: LeftOut[] = [];
   for (const { family, ...rest } of allMethods(options)) {
@@ -138,6 +140,24 @@ export function baselines(options: BaselineOptions): Baselines {
     }
   }
   return { contenders, leftOut };
+}
+
+function checkShapes(
+  { layers, visionTokens, attention, gSearch, pSigmoid }: BaselineOptions,
+): void {
+  const shapes = {
+    attention: attention &&
+      [attention.cross.length, attention.cross[0]?.length],
+    gSearch: gSearch && [gSearch.keep.length, gSearch.visionTokens],
+    pSigmoid: pSigmoid && [pSigmoid.keep.length, pSigmoid.visionTokens],
+  };
+  for (const [name, shape] of Object.entries(shapes)) {
+    if (shape && (shape[0] !== layers || shape[1] !== visionTokens)) {
+      throw new TypeError(
+        `Cannot compare methods as ${name} must be of ${layers} layers and ${visionTokens} vision tokens: current shape is [${shape}]`,
+      );
+    }
+  }
 }
 
 function allMethods(options: BaselineOptions): Method[] {

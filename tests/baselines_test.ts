@@ -181,4 +181,14 @@ Deno.test("`baselines()` leaves out all methods when one full layer costs too mu
 
 Deno.test("`baselines()` throws when the shape is impossible", () => {
   assertThrows(() => atRate(.4, { firstLayer: 32 }), RangeError, "firstLayer");
+  const other = fromRates(Array(32).fill(1), 6);
+  const six = Array(32).fill([6, 5, 4, 3, 2, 1]);
+  const cases: [Partial<BaselineOptions>, string][] = [
+    [{ gSearch: other }, "gSearch must be of 32 layers and 576 vision tokens"],
+    [{ pSigmoid: other }, "pSigmoid must be of 32 layers"],
+    [{ attention: { cross: six, self: six } }, "current shape is [32,6]"],
+  ];
+  for (const [options, message] of cases) {
+    assertThrows(() => atRate(.4, options), TypeError, message);
+  }
 });
