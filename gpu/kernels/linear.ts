@@ -85,12 +85,24 @@ struct Sizes {
 `;
 
 /**
+ * What a thread does with its 8 rows of x, `x`, and 8 of weight, `b0` and `b1`.
+ * Row after row: of all that is read only the weight stays in registers, beside
+ * the sums. Every index is a constant, so that these are in registers at all.
+ */
+const EACH_ROW = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((r) =>
+  [0, 1].map((half) => {
+    const sum = `sums${r >> 2}${half}[${r % 4}]`;
+    return `      ${sum} = plusProduct(${sum}, b${half}, (*x)[${r}]);`;
+  })
+).join("\n");
+
+/**
  * Each workgroup computes a tile of 8 Y rows × 8 X columns, K vec4 of depth at
  * a time. Each thread holds 8 × 8 sums, of rows Y and columns X apart: its
  * neighbours then read and write what lies side by side. Z threads share the
  * depth of the same sums, each taking every Z-th vec4.
  *
- * The Z threads meet in what held the tile's weights: Y Z ≤ 8 (K + 1).
+ * The Z threads meet in what held the tile's weights: Y Z ≤ 8 K.
  */
 export const MATRIX_LINEAR: Readonly<
   Record<WeightType, Kernel<LinearSize, "X" | "Y" | "Z" | "K">>
@@ -105,27 +117,17 @@ export const MATRIX_LINEAR: Readonly<
   code: DECLARATIONS + EPILOGUE + `
 override Z: u32 = 1;
 override K: u32 = 4;
-override PITCH = K + 1; // odd, which keeps rows in different memory banks
-var<workgroup> xTile: array<vec4f, 8 * Y * PITCH>;
-var<workgroup> wTile: array<vec4f, 8 * X * PITCH>;
 
-// Rows first, first + Y, … of x at depth k.
-fn rowsOfX(first: u32, k: u32) -> mat4x4f {
-  return mat4x4f(
-    xTile[first * PITCH + k],
-    xTile[(first + Y) * PITCH + k],
-    xTile[(first + 2 * Y) * PITCH + k],
-    xTile[(first + 3 * Y) * PITCH + k],
-  );
-}
+// What a thread takes at one depth: of x its 8 rows, of weight its 8 columns.
+// That they are 9, and one more than threads for each depth, keeps neighbours
+// in different memory banks.
+alias Eight = array<vec4f, 9>;
+var<workgroup> xTile: array<Eight, (Y + 1) * K>;
+var<workgroup> wTile: array<Eight, (X + 1) * K>;
 
-fn rowsOfWeight(first: u32, k: u32) -> mat4x4f {
-  return transpose(mat4x4f(
-    wTile[first * PITCH + k],
-    wTile[(first + X) * PITCH + k],
-    wTile[(first + 2 * X) * PITCH + k],
-    wTile[(first + 3 * X) * PITCH + k],
-  ));
+// sum + b a, a product at a time, so that each is fused with its addition.
+fn plusProduct(sum: vec4f, b: mat4x4f, a: vec4f) -> vec4f {
+  return sum + a.x * b[0] + a.y * b[1] + a.z * b[2] + a.w * b[3];
 }
 
 @compute @workgroup_size(X, Y, Z)
@@ -149,7 +151,7 @@ fn main(
       if (r < sizes.rows && k < sizes.depth) {
         value = x[r * sizes.depth + k];
       }
-      xTile[i / K * PITCH + i % K] = value;
+      xTile[i % K * (Y + 1) + i / K % Y][i / K / Y] = value;
     }
     for (var i = index; i < 8 * X * K; i += X * Y * Z) {
       let c = column + i / K;
@@ -158,19 +160,16 @@ fn main(
       if (c < sizes.columns && k < sizes.depth) {
         value = weightAt(c, k);
       }
-      wTile[i / K * PITCH + i % K] = value;
+      wTile[i % K * (X + 1) + i / K % X][i / K / X] = value;
     }
     workgroupBarrier();
     let end = min(K, sizes.depth - start);
     for (var k = local.z; k < end; k += Z) {
-      let a0 = rowsOfX(local.y, k);
-      let a1 = rowsOfX(local.y + 4 * Y, k);
-      let b0 = rowsOfWeight(local.x, k);
-      let b1 = rowsOfWeight(local.x + 4 * X, k);
-      sums00 += b0 * a0;
-      sums01 += b1 * a0;
-      sums10 += b0 * a1;
-      sums11 += b1 * a1;
+      let w = &wTile[k * (X + 1) + local.x];
+      let b0 = transpose(mat4x4f((*w)[0], (*w)[1], (*w)[2], (*w)[3]));
+      let b1 = transpose(mat4x4f((*w)[4], (*w)[5], (*w)[6], (*w)[7]));
+      let x = &xTile[k * (Y + 1) + local.y];
+${EACH_ROW}
     }
     workgroupBarrier();
   }
@@ -180,10 +179,12 @@ fn main(
     var sum = sums[i / 4][i % 4];
     if (Z > 1) {
       workgroupBarrier();
-      wTile[index] = sum;
+      wTile[index / 8][index % 8] = sum;
       workgroupBarrier();
       sum = vec4f();
-      for (var z = 0u; z < Z; z++) { sum += wTile[index % (X * Y) + z * X * Y]; }
+      for (var i = index % (X * Y); i < X * Y * Z; i += X * Y) {
+        sum += wTile[i / 8][i % 8];
+      }
     }
     if (i % Z == local.z) { // one of the Z threads stores it
       let r = row + local.y + (i / 8 * 4 + i % 4) * Y;

@@ -106,7 +106,7 @@ type Tile = Readonly<Record<"X" | "Y" | "Z" | "K", number>>;
  * threads share the depth of the same sums, and then tiles become smaller: it is
  * the deep layers of a reduced prefill that have few rows. Not measured: no GPU
  * was at hand. All stay within what WebGPU guarantees: 256 threads, and 16 KiB
- * for 8 (X + Y) (K + 1) vec4.
+ * for 9 (X + Y + 2) K vec4.
  */
 const GPU_TILES: readonly (Tile & { readonly least: number })[] = [
   { X: 16, Y: 16, Z: 1, K: 2, least: 256 },
