@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { assertClose } from "./_compare.ts";
-import { gpu } from "./_gpu.ts";
+import { asOnHardware, gpu } from "./_gpu.ts";
 import { attentionInputs, testAttention } from "./_operations/attention.ts";
 import { Inputs } from "./_parity.ts";
 
@@ -14,6 +14,8 @@ testAttention(gpu, {
   // keys and more than one slice of values.
   widths: fc.constantFrom(6, 32, 132),
 });
+
+testAttention(asOnHardware(), { runs: 60, widths: fc.constantFrom(6, 64) });
 
 Deno.test("attention() gives zeros to a query that sees no key (WebGPU)", async () => {
   const x = new Inputs(gpu, 0);

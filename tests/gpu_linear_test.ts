@@ -8,7 +8,7 @@ import { createContext } from "../gpu/context.ts";
 import { ROW_LINEAR } from "../gpu/kernels/linear.ts";
 import { createGpuBackend } from "../gpu/mod.ts";
 import { partsOf } from "../gpu/tensors.ts";
-import { device, gpu } from "./_gpu.ts";
+import { asOnHardware, device, gpu } from "./_gpu.ts";
 import {
   assertSameLinear,
   linearOf,
@@ -61,10 +61,8 @@ for (const weightType of WEIGHT_TYPES) {
 Deno.test("linear() uses large tiles where there are many (WebGPU)", () =>
   assertSameLinear(linearOf(gpu, "f32"), randomLinear([129, 5, 128 * 64])));
 
-// What runs on a GPU runs in software too, only slower.
 for (const weightType of ["f32", "int4"] as const) {
-  const context = createContext(device, { weightType, software: false });
-  const backend = { ...backendOn(context), name: `GPU's tiles, ${weightType}` };
+  const backend = asOnHardware(weightType);
   const linear = linearOf(backend, weightType);
   testLinear(linear, {
     runs: 60,

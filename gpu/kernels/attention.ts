@@ -38,8 +38,7 @@ export const ATTENTION: Kernel<AttentionSize, AttentionConstant> = {
 
 override SLICE: u32 = min(WIDTH, 32); // in vectors
 const PART = 8u; // keys whose values fit where keys were
-const GROUPS = 8u;
-const PITCH = 2 * GROUPS + 1; // odd, for else all columns meet in one bank
+const PITCH = TILE_ROWS / 4 + 1; // odd, for else all columns meet in one bank
 
 // In scratch, which is as long as that, there is exp(s − m) by key, then by quad.
 const_assert TILE_KEYS * PITCH == SCRATCH;
@@ -75,7 +74,7 @@ fn main(
 
   let firstVector = workgroup.z * SLICE;
   let vectors = min(WIDTH - firstVector, SLICE);
-  let weightsAt = column * PITCH + 2 * group;
+  let weightsAt = column * PITCH + QUADS * group;
 
   var upper = QuadSums();
   var lower = QuadSums();
@@ -84,7 +83,7 @@ fn main(
   for (var firstKey = 0u; firstKey < end; firstKey += TILE_KEYS) {
     let scores = scoresOf(rows, firstKey, sample, head, local);
     takeScores(&upper, scores.upper, weightsAt, local);
-    takeScores(&lower, scores.lower, weightsAt + 1, local);
+    if (QUADS > 1) { takeScores(&lower, scores.lower, weightsAt + 1, local); }
     let keys = min(TILE_KEYS, end - firstKey);
     for (var part = 0u; part < keys; part += PART) {
       workgroupBarrier();
@@ -101,9 +100,9 @@ fn main(
       if (hasRows(rows)) {
         for (var i = 0u; i < PART; i++) {
           let values = valuesAt(i * SLICE + column);
-          let at = (part + i) * PITCH + 2 * group;
+          let at = (part + i) * PITCH + QUADS * group;
           takeValues(&upper, values, scratch[at]);
-          takeValues(&lower, values, scratch[at + 1]);
+          if (QUADS > 1) { takeValues(&lower, values, scratch[at + 1]); }
         }
       }
     }
@@ -112,7 +111,9 @@ fn main(
   let e = firstVector + column;
   let at = (sample * sizes.queries + firstRow) * sizes.heads + head;
   finish(&upper, firstRow, e, at, local);
-  finish(&lower, firstRow + 4, e, at + 4 * sizes.heads, local);
+  if (QUADS > 1) {
+    finish(&lower, firstRow + 4, e, at + 4 * sizes.heads, local);
+  }
 }
 
 // Moves on to the maximum of old and new scores, and shares the new weights.
@@ -124,10 +125,7 @@ fn takeScores(
   (*sums).maximum = larger;
   let parts = exponentials(scores, larger);
   (*sums).sum = (*sums).sum * shrink + sumOfColumns(parts);
-  (*sums).a = scaled((*sums).a, shrink);
-  (*sums).b = scaled((*sums).b, shrink);
-  (*sums).c = scaled((*sums).c, shrink);
-  (*sums).d = scaled((*sums).d, shrink);
+  scale(sums, shrink);
   scratch[at] = parts[0];
   scratch[at + COLUMNS * PITCH] = parts[1];
   scratch[at + 2 * COLUMNS * PITCH] = parts[2];
@@ -154,10 +152,19 @@ fn takeValues(sums: ptr<function, QuadSums>, values: mat4x4f, weight: vec4f) {
 // Divides by the sums of the weights, and writes.
 fn finish(sums: ptr<function, QuadSums>, row: u32, e: u32, at: u32, local: u32) {
   let factor = 1.0 / max(sumOfGroup((*sums).sum, local), vec4f(1e-30));
-  write(row, e, at, scaled((*sums).a, factor));
-  write(row, e + COLUMNS, at, scaled((*sums).b, factor));
-  write(row, e + 2 * COLUMNS, at, scaled((*sums).c, factor));
-  write(row, e + 3 * COLUMNS, at, scaled((*sums).d, factor));
+  scale(sums, factor);
+  write(row, e, at, (*sums).a);
+  write(row, e + COLUMNS, at, (*sums).b);
+  write(row, e + 2 * COLUMNS, at, (*sums).c);
+  write(row, e + 3 * COLUMNS, at, (*sums).d);
+}
+
+// Of narrow heads what is always zero is left alone: it takes no registers then.
+fn scale(sums: ptr<function, QuadSums>, factor: vec4f) {
+  (*sums).a = scaled((*sums).a, factor);
+  if (WIDTH > COLUMNS) { (*sums).b = scaled((*sums).b, factor); }
+  if (WIDTH > 2 * COLUMNS) { (*sums).c = scaled((*sums).c, factor); }
+  if (WIDTH > 3 * COLUMNS) { (*sums).d = scaled((*sums).d, factor); }
 }
 
 // Vector e of 4 rows of the result, as far as it has them.

@@ -62,10 +62,10 @@ fn main(
   for (var firstKey = 0u; firstKey < end; firstKey += TILE_KEYS) {
     let scores = scoresOf(rows, firstKey, sample, head, local);
     upper = withScores(upper, scores.upper);
-    lower = withScores(lower, scores.lower);
+    if (QUADS > 1) { lower = withScores(lower, scores.lower); }
   }
   write(upper, workgroup.y, firstRow, local);
-  write(lower, workgroup.y, firstRow + 4, local);
+  if (QUADS > 1) { write(lower, workgroup.y, firstRow + 4, local); }
 }
 
 fn withScores(old: Totals, scores: mat4x4f) -> Totals {
@@ -133,15 +133,17 @@ fn main(
       let head = (firstHead + i) % sizes.heads;
       let scores = scoresOf(rows, firstKey, sample, head, local);
       upper = larger(upper, sharesOf(scores.upper, firstHead + i, firstRow));
-      lower = larger(
-        lower,
-        sharesOf(scores.lower, firstHead + i, firstRow + 4),
-      );
+      if (QUADS > 1) {
+        lower = larger(
+          lower,
+          sharesOf(scores.lower, firstHead + i, firstRow + 4),
+        );
+      }
     }
     sums += sumOfRows(upper) + sumOfRows(lower);
   }
 
-  // Column i of the tile was thread i % 8's key i / 8, in each of 8 groups.
+  // Column i of the tile was thread i % 8's key i / 8, in each group.
   exchange[local] = sums;
   workgroupBarrier();
   if (local >= TILE_KEYS || firstColumn + local >= sizes.columns) { return; }
@@ -166,7 +168,16 @@ fn sharesOf(scores: mat4x4f, head: u32, firstRow: u32) -> mat4x4f {
     vec4f(t0.y, t1.y, t2.y, t3.y),
     rows < vec4u(sizes.rows),
   );
-  let x = exponentials(scores, maximum);
+  // No share is above one: what is behind the last row must not overflow.
+  let x = exponentials(
+    mat4x4f(
+      min(scores[0], maximum),
+      min(scores[1], maximum),
+      min(scores[2], maximum),
+      min(scores[3], maximum),
+    ),
+    maximum,
+  );
   return mat4x4f(x[0] * factor, x[1] * factor, x[2] * factor, x[3] * factor);
 }
 

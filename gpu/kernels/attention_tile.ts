@@ -1,7 +1,7 @@
 /**
  * What the attention kernels share: WGSL in which a workgroup computes scores
- * of 64 query rows and 32 keys of one head. Its 64 threads are 8 groups of 8; a
- * group has 8 rows, in two quads, the upper and the lower; a thread of it has 4
+ * of 64 query rows and 32 keys of one head. Its threads are groups of 8; a group
+ * has one or two quads of rows, the upper and the lower; a thread of it has 4
  * keys: columns c, c + 8, c + 16 and c + 24.
  *
  * Queries and keys pass through workgroup memory, up to 32 elements of each at a
@@ -25,9 +25,10 @@ export type AttentionSize =
 
 /**
  * Constants of the attention kernels: E / 4 (E is a multiple of four), the
- * factor of the scores (1 / √E), and whether position ids count.
+ * factor of the scores (1 / √E), whether position ids count, and quads of a
+ * group. Two read each key for 8 rows; one is easy on registers.
  */
-export type AttentionConstant = "WIDTH" | "SCALE" | "CAUSAL";
+export type AttentionConstant = "WIDTH" | "SCALE" | "CAUSAL" | "QUADS";
 
 /** In the order of the WGSL struct. */
 export const ATTENTION_SIZES: readonly AttentionSize[] = [
@@ -53,12 +54,13 @@ export const ATTENTION_TILE = `
 override WIDTH: u32;
 override SCALE: f32;
 override CAUSAL: bool;
+override QUADS: u32 = 2;
 
-const THREADS = 64u;
 const TILE_ROWS = 64u;
 const TILE_KEYS = 32u;
 const COLUMNS = 8u; // threads of a group
-const GROUP_ROWS = 8u;
+override GROUP_ROWS = 4 * QUADS;
+override THREADS = TILE_ROWS / GROUP_ROWS * COLUMNS;
 const MAX_CHUNK = 8u;
 override CHUNK = min(WIDTH, MAX_CHUNK); // vectors that are staged at once
 const STRIDE = 9u; // of keys; odd, for else all columns meet in one bank
@@ -87,7 +89,7 @@ struct Sizes {
 var<workgroup> stage: array<vec4f, TILE_KEYS * STRIDE>;
 
 // Queries while scores are computed; in between, it is free for other use. With
-// it, workgroup memory is 14 KiB of the 16 that WebGPU guarantees.
+// it, workgroup memory is 15 KiB of the 16 that WebGPU guarantees.
 const SCRATCH = 544u;
 var<workgroup> scratch: array<vec4f, SCRATCH>;
 
@@ -188,7 +190,9 @@ fn scoresOf(
         stage[at + 3 * COLUMNS * STRIDE],
       );
       upper = plusProducts(upper, keys, group * MAX_CHUNK + e);
-      lower = plusProducts(lower, keys, (group + 4) * MAX_CHUNK + e);
+      if (QUADS > 1) {
+        lower = plusProducts(lower, keys, (group + 4) * MAX_CHUNK + e);
+      }
     }
   }
   let key = firstKey + column;

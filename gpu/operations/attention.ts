@@ -27,8 +27,21 @@ import { RESIZE_ROWS } from "../kernels/resize_rows.ts";
 
 /** The operations of this file in a context. */
 export function attentionOperations(
-  { tensors, runner }: Context,
+  { tensors, runner, software }: Context,
 ): Pick<Backend, "attention" | "attentionScores"> {
+  function constantsOf(
+    { headWidth, causal }: AttentionSpec,
+  ): Record<AttentionConstant, number> {
+    return {
+      WIDTH: Math.ceil(headWidth / 4),
+      SCALE: 1 / Math.sqrt(headWidth),
+      CAUSAL: causal ? 1 : 0,
+      // Two take more registers than a thread has on some GPUs (as a compiler
+      // for them says; no GPU was at hand).
+      QUADS: software ? 2 : 1,
+    };
+  }
+
   /** x [B, S, heads · E] with heads of another width: cut, or padded with 0. */
   function resizeHeads(x: Tensor, E: number, newE: number): Tensor {
     const [B, S, width] = x.shape;
@@ -136,15 +149,5 @@ function sizesOf(
     rows: rows.length,
     firstColumn: columns.start,
     columns: columns.length,
-  };
-}
-
-function constantsOf(
-  { headWidth, causal }: AttentionSpec,
-): Record<AttentionConstant, number> {
-  return {
-    WIDTH: Math.ceil(headWidth / 4),
-    SCALE: 1 / Math.sqrt(headWidth),
-    CAUSAL: causal ? 1 : 0,
   };
 }
