@@ -32,7 +32,8 @@ export interface GpuBackend extends Backend {
    * Runs `body` and waits for how long the GPU took for the kernels that it
    * records, by label. Each of them is timed in a pass of its own, which takes
    * some microseconds more than all in one pass do otherwise. Browsers may round
-   * the times.
+   * the times; Deno 2.9 takes a GPU's own ticks for nanoseconds, which they are
+   * on NVIDIA's but not on all.
    *
    * @param body calls operations and awaits nothing
    * @throws {GpuError} the device lacks "timestamp-query", or as `read`

@@ -73,6 +73,15 @@ export interface Kernel<
   readonly inputs: readonly string[];
   /** The arrays it writes, in order of binding. */
   readonly outputs: readonly string[];
+  /**
+   * Floating-point operations of a run, where they may be very many: what is
+   * recorded is submitted in pieces then, for systems reset a GPU that is busy
+   * with one submission for seconds.
+   */
+  readonly flop?: (
+    sizes: Readonly<Record<Size, number>>,
+    constants: Readonly<Record<Constant, number>>,
+  ) => number;
   /** How many workgroups a run takes. */
   readonly grid: (
     sizes: Readonly<Record<Size, number>>,

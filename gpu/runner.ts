@@ -1,6 +1,7 @@
 /**
  * The one runner of all kernels. It records what is to be run; reading a result
- * submits everything recorded before it at once, in one command encoder.
+ * submits everything recorded before it at once, in one command encoder, but for
+ * very much work, which is submitted in pieces.
  *
  * This module is browser compatible.
  */
@@ -29,6 +30,9 @@ const MAP_READ = 0x1;
 /** Dispatches after which recording is interrupted by a submission. */
 const MAX_RECORDED = 4096;
 
+/** The same for floating-point operations: a second on a slow GPU. */
+const MAX_FLOP = 1e12;
+
 /** Records and submits runs of kernels. */
 export class Runner {
   readonly #device: GPUDevice;
@@ -40,6 +44,8 @@ export class Runner {
   /** Stands in for inputs that are not there. */
   readonly #nothing: GPUBuffer;
   #recorded: Dispatch[] = [];
+  /** Floating-point operations of these. */
+  #flop = 0;
   /** While `profile` runs. */
   #timer: KernelTimer | null = null;
 
@@ -76,7 +82,10 @@ export class Runner {
       ],
       grid,
     });
-    if (this.#recorded.length === MAX_RECORDED) this.#submit();
+    this.#flop += kernel.flop?.(sizes, constants) ?? 0;
+    if (this.#recorded.length === MAX_RECORDED || this.#flop >= MAX_FLOP) {
+      this.#submit();
+    }
   }
 
   /**
@@ -130,6 +139,7 @@ export class Runner {
   #submit(finish: (encoder: GPUCommandEncoder) => void = () => {}): void {
     const dispatches = this.#recorded;
     this.#recorded = [];
+    this.#flop = 0;
     const uniforms = this.#writeSizes(dispatches);
     this.#failures.watch(() => {
       const encoder = this.#device.createCommandEncoder();

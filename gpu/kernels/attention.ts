@@ -27,6 +27,8 @@ export const ATTENTION: Kernel<AttentionSize, AttentionConstant> = {
   sizes: ATTENTION_SIZES,
   inputs: ["q", "k", "queryPositions", "keyPositions", "v"],
   outputs: ["out"],
+  flop: ({ samples, heads, rows, keys }, { WIDTH }) =>
+    4 * samples * heads * rows * keys * 4 * WIDTH,
   grid: ({ samples, heads, rows }, { WIDTH }) => [
     Math.ceil(rows / TILE_ROWS),
     samples * heads,

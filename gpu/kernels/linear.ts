@@ -109,6 +109,7 @@ export const MATRIX_LINEAR: Readonly<
 > = withWeights({
   label: "matrixLinear",
   ...BINDINGS,
+  flop: ({ rows, columns, depth }) => 2 * rows * columns * 4 * depth,
   grid: ({ rows, columns }, { X, Y }) => [
     Math.ceil(columns / (8 * X)),
     Math.ceil(rows / (8 * Y)),
