@@ -182,7 +182,12 @@ export class Arena {
    */
   #grow(size: number, asked: number): void {
     const pages = this.size / PAGE;
-    const needed = Math.ceil(size / PAGE);
+    // New pages join what is free at the end.
+    const last = this.#free.at(-1);
+    const atEnd = last && last.address + last.bytes === this.size
+      ? last.bytes
+      : 0;
+    const needed = Math.ceil((size - atEnd) / PAGE);
     const left = this.#maximumPages - pages;
     const step = Math.min(
       left,

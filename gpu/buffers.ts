@@ -33,6 +33,11 @@ interface Shelf {
   recorded: GPUBuffer[];
 }
 
+/** Bytes of the largest buffer that a kernel may bind. */
+export function largestBinding({ limits }: GPUDevice): number {
+  return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+}
+
 /** Buffers of one usage. */
 export class BufferPool {
   readonly #device: GPUDevice;
@@ -68,11 +73,26 @@ export class BufferPool {
    */
   take(bytes: number, forHost = false): GPUBuffer {
     const size = this.#sizeClass(bytes);
-    const shelf = this.#shelves.get(size);
-    const buffer = (forHost ? undefined : shelf?.recorded.pop()) ??
-      shelf?.ready.pop()?.buffer ?? this.#make(size);
+    const buffer = this.#takeIdle(size, forHost) ?? this.#make(size);
     this.#used += buffer.size;
     return buffer;
+  }
+
+  /**
+   * The least idle buffer of at least a size, but below twice that: schedules
+   * make tensors of ever other sizes, and idle buffers would pile up.
+   */
+  #takeIdle(size: number, forHost: boolean): GPUBuffer | undefined {
+    let best: Shelf | undefined;
+    let bestSize = 2 * size;
+    for (const [shelfSize, shelf] of this.#shelves) {
+      const idle = shelf.ready.length + (forHost ? 0 : shelf.recorded.length);
+      if (idle > 0 && shelfSize >= size && shelfSize < bestSize) {
+        [best, bestSize] = [shelf, shelfSize];
+      }
+    }
+    return (forHost ? undefined : best?.recorded.pop()) ??
+      best?.ready.pop()?.buffer;
   }
 
   /** Gives a buffer back. */
@@ -105,7 +125,7 @@ export class BufferPool {
    * serve all shapes and little is wasted; but never more than one binding.
    */
   #sizeClass(bytes: number): number {
-    const limit = this.#device.limits.maxStorageBufferBindingSize;
+    const limit = largestBinding(this.#device);
     if (bytes > limit) {
       throw new GpuError(
         "out-of-memory",

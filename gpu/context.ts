@@ -5,7 +5,7 @@
  */
 
 import type { WeightOptions, WeightType } from "../core/quantize.ts";
-import { BufferPool, Uploader, USAGE } from "./buffers.ts";
+import { BufferPool, largestBinding, Uploader, USAGE } from "./buffers.ts";
 import { isSoftware } from "./device.ts";
 import { Failures } from "./failures.ts";
 import { Runner } from "./runner.ts";
@@ -42,7 +42,7 @@ export function createContext(
   device: GPUDevice,
   {
     weightType = "f32",
-    bindable = device.limits.maxStorageBufferBindingSize,
+    bindable = largestBinding(device),
     software = isSoftware(device.adapterInfo),
   }: ContextOptions = {},
 ): Context {

@@ -85,6 +85,13 @@ Deno.test("Arena grows by steps, not by every block", () => {
   assert(sizes.size < 20, `${sizes.size} sizes`);
 });
 
+Deno.test("Arena grows by no more than is missing at its end", () => {
+  const arena = new Arena(128);
+  assert(arena.size < 100 * PAGE);
+  arena.allocate(100 * PAGE);
+  assertEquals(arena.size, 128 * PAGE);
+});
+
 Deno.test("Arena says how much was asked for when its limit is reached", () => {
   const arena = new Arena(100);
   arena.allocate(50 * PAGE);

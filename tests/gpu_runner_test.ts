@@ -112,6 +112,36 @@ Deno.test("read() submits everything recorded before it in one command encoder",
   assertEquals(encoders, 1);
 });
 
+Deno.test("run() submits work that takes a GPU long in pieces", async () => {
+  const { tensors, runner } = createContext(device);
+  const long = { ...SCALE, flop: () => 4e11 };
+  const [encoders] = await callsOf(async () => {
+    let x = tensors.make("float", [1]);
+    for (let i = 0; i < 7; i++) {
+      const y = tensors.make("float", [1]);
+      const sizes = { n: 1, factor: 1 };
+      const constants = { OFFSET: 1 };
+      runner.run(long, { inputs: [x], outputs: [y], sizes, constants });
+      x = y;
+    }
+    await runner.read(bufferOf(x), 4);
+  }, "createCommandEncoder");
+  // After each third, and at the end.
+  assertEquals(encoders, 3);
+});
+
+Deno.test("buffers serve tensors of more than half their size too", () => {
+  const { tensors, buffers } = start();
+  tensors.free(tensors.make("float", [8192]));
+  const { size } = buffers;
+  for (let n = 8192; n > 4200; n -= 100) {
+    tensors.free(tensors.make("float", [n]));
+  }
+  assertEquals(buffers.size, size);
+  tensors.make("float", [4000]);
+  assert(buffers.size > size);
+});
+
 Deno.test("run() compiles a kernel once for each set of constants", async () => {
   const { upload, scale, read } = start();
   const [pipelines] = await callsOf(async () => {

@@ -94,7 +94,7 @@ function rowThreads(
   depth: number,
   software: boolean,
 ): { X: number; Y: number } {
-  return software || depth < 256 ? { X: 8, Y: 8 } : { X: 64, Y: 1 };
+  return software || depth < 256 ? { X: 8, Y: 8 } : { X: 64, Y: 2 };
 }
 
 /** Threads of a workgroup of `MATRIX_LINEAR`, and the depth of its tile. */
