@@ -28,9 +28,19 @@ export function createStatusLine(): StatusLine {
   if (!Deno.stderr.isTerminal()) return { show: () => {}, clear: () => {} };
   const CLEAR_LINE = "\r\x1b[2K";
   return {
-    show: (text) => write(CLEAR_LINE + text),
+    // Of a line that wraps only the last row could be cleared.
+    show: (text) => write(CLEAR_LINE + text.slice(0, columns() - 1)),
     clear: () => write(CLEAR_LINE),
   };
+}
+
+/** Of the terminal, whose width may change at any time; 80 where unknown. */
+function columns(): number {
+  try {
+    return Deno.consoleSize().columns || 80;
+  } catch {
+    return 80;
+  }
 }
 
 function write(text: string): void {

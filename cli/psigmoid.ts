@@ -116,6 +116,15 @@ interface TimedTrial {
   readonly seconds?: number;
 }
 
+/** The time left, and the schedule last, as narrow terminals have no room. */
+export function leftText(
+  { schedule, remaining }: TimedTrial,
+  seconds: number,
+): string {
+  const time = formatSeconds(seconds * remaining);
+  return `trials left: at most ${remaining}, ${time}; [${schedule.join(", ")}]`;
+}
+
 /** Runs a search with progress. */
 async function follow<T extends TimedTrial, R>(
   search: AsyncGenerator<T, R, void>,
@@ -131,13 +140,7 @@ async function follow<T extends TimedTrial, R>(
       trials++;
       seconds += trial.seconds!;
       const mean = seconds / (trials - log.recorded.length);
-      status.show(
-        `  ${name}, trial ${trials}: [${
-          trial.schedule.join(", ")
-        }]; trials left: at most ${trial.remaining}, ${
-          formatSeconds(mean * trial.remaining)
-        }`,
-      );
+      status.show(`  ${name}, trial ${trials}; ${leftText(trial, mean)}`);
     });
   } catch (error) {
     status.clear();
