@@ -44,31 +44,22 @@ import {
 import { formatSchedule } from "./report/mod.ts";
 
 /**
- * Runs the command line.
+ * Runs the command line. Ctrl-C ends the program at once, as there is nothing to
+ * save.
  *
  * @param args as the user typed them
- * @returns the exit code: 0 done, 2 wrong use or unreadable input, 130 Ctrl-C.
- *   Reading a line may go on after Ctrl-C, so the caller is to exit with it
+ * @returns the exit code: 0 done, 2 wrong use or unreadable input. Reading a line
+ *   may go on after an error, so the caller is to exit with it
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const interrupt = Promise.withResolvers<"interrupted">();
-  const onInterrupt = (): void => interrupt.resolve("interrupted");
-  Deno.addSignalListener("SIGINT", onInterrupt);
   try {
     const options = parseAskOptions(args);
-    if (options === null) {
-      console.log(USAGE);
-      return 0;
-    }
-    const end = await Promise.race([answerAll(options), interrupt.promise]);
-    if (end !== "interrupted") return 0;
-    console.error("Interrupted");
-    return 130;
+    if (options === null) console.log(USAGE);
+    else await answerAll(options);
+    return 0;
   } catch (error) {
     console.error((error as Error).message);
     return 2;
-  } finally {
-    Deno.removeSignalListener("SIGINT", onInterrupt);
   }
 }
 

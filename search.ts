@@ -32,7 +32,8 @@ import { formatSeconds } from "./report/mod.ts";
 import { checkEpsilon } from "./search/mod.ts";
 
 /**
- * Runs the command line.
+ * Runs the command line. Ctrl-C ends the program at once until there are trials
+ * to keep, and then the search.
  *
  * @param args as the user typed them
  * @returns the exit code: 0 done, 2 wrong use or unreadable input, 130 Ctrl-C
@@ -40,11 +41,15 @@ import { checkEpsilon } from "./search/mod.ts";
 export async function main(args: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
-  Deno.addSignalListener("SIGINT", onInterrupt);
   try {
     const options = parseOptions(args);
     if (options === null) console.log(USAGE);
-    else await search(options, interrupt.signal);
+    else {
+      await search(options, {
+        signal: interrupt.signal,
+        onTrials: () => Deno.addSignalListener("SIGINT", onInterrupt),
+      });
+    }
     return 0;
   } catch (error) {
     if (interrupt.signal.aborted) {
@@ -60,7 +65,12 @@ export async function main(args: readonly string[]): Promise<number> {
 
 async function search(
   given: SearchOptions,
-  signal: AbortSignal,
+  { signal, onTrials }: {
+    /** Ends it. */
+    readonly signal: AbortSignal;
+    /** Called when what comes is worth keeping. */
+    readonly onTrials: () => void;
+  },
 ): Promise<void> {
   const start = performance.now();
   const loaded = await loadModel(given.model, given.device, {
@@ -90,7 +100,7 @@ async function search(
     positions: options.positions,
   });
   printKinds(heldout, full.evaluation);
-  await printTau(loaded, calibration, signal);
+  await printTau(loaded, calibration);
 
   const questions = { calibration, heldout, visionTokens };
   const asked = { loaded, options, ...questions, metric, signal };
@@ -101,6 +111,7 @@ async function search(
     full,
   };
   const { scenario, out } = options;
+  onTrials();
   const scenario1 = scenario === "2" ? null : await runScenario1(setup);
   const scenario2 = scenario === "1"
     ? null

@@ -117,8 +117,6 @@ export async function openConversation(
       }
       count++;
       say(stream.push(next.value));
-      // Lets Ctrl-C through.
-      await new Promise((resolve) => setTimeout(resolve));
     }
     say(stream.finish());
     const { content: question } = messages.at(-1)!;

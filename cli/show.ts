@@ -105,10 +105,9 @@ const TAU_SAMPLES = 100;
 export async function printTau(
   { model }: LoadedModel,
   { images, samples }: QuestionSet,
-  signal: AbortSignal,
 ): Promise<void> {
   const some = { images, samples: samples.slice(0, TAU_SAMPLES) };
-  const tau = neighbouringTau(await attentionByLayer(model, some, { signal }));
+  const tau = neighbouringTau(await attentionByLayer(model, some));
   console.log(
     `\nDo neighbouring layers rank vision tokens alike? Kendall's tau, mean of ${some.samples.length} questions:`,
   );

@@ -42,6 +42,9 @@ export async function writeGeneration(
 /** Runs a test in a workplace of its own. */
 export const testIn: ReturnType<typeof testsIn> = testsIn(makeWorkplace);
 
+/** Prepares a process of search.ts. */
+export const command: Program["command"] = SEARCH.command;
+
 /** Runs search.ts to its end. */
 export const run: Program["run"] = SEARCH.run;
 

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { USAGE } from "../cli/usage.ts";
 import type { Trial } from "../search/mod.ts";
 import {
+  command,
   DATA,
   exists,
   interrupt,
@@ -143,6 +144,24 @@ testIn(
     assert(resumed.includes(`goes on after trial ${trials} in`), resumed);
     const { keep } = JSON.parse(await read(place, "out/schedule.json"));
     assertEquals(keep, [16, 0, 0, 0]);
+  },
+  Deno.build.os === "windows",
+);
+
+testIn(
+  "search.ts dies of Ctrl-C at once where there is no trial to keep yet",
+  async (place) => {
+    // An image that is never there in full.
+    const pipe = `${place}/data/image3.png`;
+    await Deno.remove(pipe);
+    await new Deno.Command("mkfifo", { args: [pipe] }).output();
+    const child = command(place, ["--model=model", ...DATA]).spawn();
+    // Opens when the program reads it.
+    const writer = await Deno.open(pipe, { write: true });
+    child.kill("SIGINT");
+    writer.close();
+    const { code, signal } = await child.output();
+    assertEquals({ code, signal }, { code: 130, signal: "SIGINT" });
   },
   Deno.build.os === "windows",
 );
