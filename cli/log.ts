@@ -2,6 +2,7 @@
  * search.jsonl and the like: what was searched in the first line, one trial in
  * each line after it. What makes an interrupted search go on where it stood.
  */
+// deno-lint-ignore-file no-console
 
 import {
   appendJsonLine,
@@ -40,6 +41,7 @@ export interface TrialLog<T> {
 /**
  * Opens the log of a search. One that belongs to another search, or was cut
  * off in its first line, is begun anew; a last line that was cut off is dropped.
+ * Trials of another search took hours perhaps, so they stay in a file beside it.
  *
  * @param identity with whatever else the trials depend on
  * @throws {SyntaxError} a line in the middle is not JSON
@@ -49,14 +51,18 @@ export async function openTrialLog<T>(
   identity: SearchIdentity,
 ): Promise<TrialLog<T>> {
   const head = JSON.stringify(identity);
-  const [first, ...rest] = await isFile(path)
-    ? (await readText(path)).split("\n")
-    : [];
+  const text = await isFile(path) ? await readText(path) : "";
+  const [first, ...rest] = text.split("\n");
   // A complete line is followed by a newline, so the last piece is never one.
   const lines = first === head ? rest.slice(0, -1) : [];
   const recorded = lines.map((line, index) =>
     parseTrial<T>(line, `${path}, line ${index + 2}`)
   );
+  if (first !== head && rest.length > 1) {
+    const old = `${path}.old`;
+    await writeAtomically(old, text);
+    console.log(`  begins anew: ${path} was of another search, now in ${old}`);
+  }
   await writeAtomically(path, [head, ...lines, ""].join("\n"));
   return { recorded, append: (trial) => appendJsonLine(path, trial) };
 }

@@ -119,7 +119,8 @@ best within a budget, beside other methods at the same budget.
   --help               print this
 
 An interrupted search (Ctrl-C) goes on where it stood when started again with
-the same options. Exit codes: 0 done, 2 wrong use or unreadable input, 130
-interrupted. Narrower permissions than -A:
+the same options; with others it begins anew, and *.jsonl.old has its trials.
+Exit codes: 0 done, 2 wrong use or unreadable input, 130 interrupted. Narrower
+permissions than -A:
   --allow-read --allow-write=out --allow-env --allow-sys --allow-ffi
 `;

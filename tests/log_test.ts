@@ -84,7 +84,19 @@ Deno.test("openTrialLog() begins anew when the first line was cut off", async ()
   }
 });
 
-Deno.test("openTrialLog() begins anew when anything that the trials depend on differs", async () => {
+Deno.test("openTrialLog() keeps nothing of another search that has no trial", async () => {
+  for (const text of [complete(1), complete(1) + lines[1].slice(0, 20)]) {
+    await withLog(text, async (path) => {
+      await openTrialLog(path, { ...identity, samples: 25 });
+      await assertRejects(
+        () => Deno.stat(`${path}.old`),
+        Deno.errors.NotFound,
+      );
+    });
+  }
+});
+
+Deno.test("openTrialLog() begins anew when anything that the trials depend on differs, and keeps the trials", async () => {
   const others: Partial<typeof identity>[] = [
     { model: "n" },
     { criterion: { kind: "loss", epsilon: 0.5 } },
@@ -104,6 +116,7 @@ Deno.test("openTrialLog() begins anew when anything that the trials depend on di
         await Deno.readTextFile(path),
         JSON.stringify(changed) + "\n",
       );
+      assertEquals(await Deno.readTextFile(`${path}.old`), complete(4));
     });
   }
 });
