@@ -11,8 +11,8 @@ import { isFile, openFile, readJson, readText } from "./files.ts";
 export interface Checkpoint {
   /** config.json, unchecked. */
   readonly config: unknown;
-  /** generation_config.json, unchecked; empty where there is none. */
-  readonly generation: unknown;
+  /** generation_config.json; null where there is none. */
+  readonly generation: JsonFile | null;
   /** How images are prepared, unchecked; null where no file says it. */
   readonly preprocessor: JsonFile | null;
   /** Text of tokenizer.json. */
@@ -43,16 +43,15 @@ const INDEX = "model.safetensors.index.json";
 export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
   return {
     config: await readJson(`${directory}/config.json`),
-    generation: await readJsonIfAny(`${directory}/generation_config.json`) ??
-      {},
+    generation: await readJsonIfAny(`${directory}/generation_config.json`),
     preprocessor: await readPreprocessor(directory),
     tokenizer: await readTokenizer(directory),
     weights: await openWeights(directory),
   };
 }
 
-async function readJsonIfAny(path: string): Promise<unknown> {
-  return await isFile(path) ? await readJson(path) : undefined;
+async function readJsonIfAny(path: string): Promise<JsonFile | null> {
+  return await isFile(path) ? { path, json: await readJson(path) } : null;
 }
 
 /**
@@ -60,16 +59,14 @@ async function readJsonIfAny(path: string): Promise<unknown> {
  * from preprocessor_config.json: as transformers looks for it.
  */
 async function readPreprocessor(directory: string): Promise<JsonFile | null> {
-  const whole = `${directory}/processor_config.json`;
-  const parts = await readJsonIfAny(whole) as Record<string, unknown> | null;
-  if (parts?.image_processor) {
+  const whole = await readJsonIfAny(`${directory}/processor_config.json`);
+  const parts = whole?.json as Record<string, unknown> | null | undefined;
+  if (whole && parts?.image_processor) {
     // Which processor it belongs to is said outside.
     const { image_processor: nested, processor_class } = parts;
-    return { path: whole, json: { processor_class, ...nested } };
+    return { path: whole.path, json: { processor_class, ...nested } };
   }
-  const path = `${directory}/preprocessor_config.json`;
-  const json = await readJsonIfAny(path);
-  return json === undefined ? null : { path, json };
+  return await readJsonIfAny(`${directory}/preprocessor_config.json`);
 }
 
 async function readTokenizer(directory: string): Promise<string> {

@@ -30,9 +30,12 @@ export interface ModelDirectory {
   readonly format: ImageFormat;
   /** Tokens that end an answer. */
   readonly stopTokens: readonly number[];
-  /** The longest answer that generation_config.json asks for, if it does. */
+  /** The longest answer that its files ask for, if they do. */
   readonly maxTokens: number | null;
 }
+
+/** `</s>`, the default of LlamaConfig. */
+const LLAMA_END = 2;
 
 /** No answer is longer. */
 const MAX_TOKENS = 2 ** 20;
@@ -67,10 +70,9 @@ export async function openModelDirectory(
   );
   const format = imageFormats[config.family];
   const template = await TEMPLATES[config.family](directory, configFile);
-  const generation = new Fields(
-    checkpoint.generation,
-    `${directory}/generation_config.json`,
-  );
+  const generation = checkpoint.generation
+    ? new Fields(checkpoint.generation.json, checkpoint.generation.path)
+    : generationOf(configFile, config);
   return {
     source: {
       config,
@@ -104,6 +106,26 @@ function readProcessor(
     );
   }
   return parseImageProcessor(preprocessor.json, preprocessor.path);
+}
+
+/**
+ * What a folder without generation_config.json says of answers: transformers
+ * takes it from config.json, and of that from the decoder's part last. The
+ * original InternVL2 goes by its template alone, and has no such part.
+ */
+function generationOf(
+  { json, path }: JsonFile,
+  { family }: ModelConfig,
+): Fields {
+  const top = new Fields(json, path);
+  if (top.has("eos_token_id")) return top;
+  const { text_config: text } = json as {
+    text_config?: Record<string, unknown> | null;
+  };
+  const isLlama = family === "llava" || text?.model_type === "llama";
+  // transformers 4 does not write what LlamaConfig has by default, but null.
+  const byDefault = isLlama ? { "eos_token_id": LLAMA_END } : {};
+  return new Fields({ ...byDefault, ...text }, path, "text_config.");
 }
 
 /** Where each family keeps the template of its conversations. */

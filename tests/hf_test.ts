@@ -97,7 +97,7 @@ Deno.test("loadCheckpoint() reads the files that a folder may have", async () =>
   const { "preprocessor_config.json": _, ...few } = SMALL;
   await load({ ...few, "model.safetensors": A }, async (loaded) => {
     const { generation, preprocessor } = await loaded();
-    assertEquals([generation, preprocessor], [{}, null]);
+    assertEquals([generation, preprocessor], [null, null]);
   });
   const whole = {
     ...SMALL,
@@ -107,9 +107,14 @@ Deno.test("loadCheckpoint() reads the files that a folder may have", async () =>
   };
   await load(whole, async (loaded, directory) => {
     const { generation, preprocessor } = await loaded();
-    assertEquals(generation, { eos_token_id: 2 });
-    const path = `${directory}/preprocessor_config.json`;
-    assertEquals(preprocessor, { path, json: { size: 96 } });
+    assertEquals(generation, {
+      path: `${directory}/generation_config.json`,
+      json: { eos_token_id: 2 },
+    });
+    assertEquals(preprocessor, {
+      path: `${directory}/preprocessor_config.json`,
+      json: { size: 96 },
+    });
   });
 });
 

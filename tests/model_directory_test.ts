@@ -121,6 +121,48 @@ Deno.test("openModelDirectory() takes LLaVA-1.5's template where the folder has 
   });
 });
 
+Deno.test("openModelDirectory() finds what ends answers where generation_config.json is missing", async () => {
+  const stopsOf = async (
+    name: FamilyDirectory | "llava_a",
+    top: Record<string, unknown>,
+    text: Record<string, unknown>,
+  ): Promise<readonly number[]> => {
+    let stops: readonly number[] = [];
+    await withModel(name, async (directory) => {
+      await Deno.remove(`${directory}/generation_config.json`);
+      const path = `${directory}/config.json`;
+      const config = JSON.parse(await Deno.readTextFile(path));
+      delete config.text_config?.eos_token_id;
+      Object.assign(config, top);
+      Object.assign(config.text_config ?? {}, text);
+      await Deno.writeTextFile(path, JSON.stringify(config));
+      stops = (await openModelDirectory(directory)).stopTokens;
+    });
+    return stops;
+  };
+  const end = (id: unknown) => ({ eos_token_id: id });
+  assertEquals(await stopsOf("llava_a", {}, end(5)), [5]);
+  assertEquals(await stopsOf("llava_a", {}, end([5, 6])), [5, 6]);
+  assertEquals(await stopsOf("llava_a", end(7), end(5)), [7]);
+  assertEquals(await stopsOf("llava_a", end(null), end(5)), [5]);
+  // As LlamaConfig has it; Qwen2Config has none.
+  assertEquals(await stopsOf("llava_a", {}, {}), [2]);
+  assertEquals(await stopsOf("llava_a", {}, end(null)), []);
+  assertEquals(await stopsOf("internvl_a", {}, end(482)), [482]);
+  assertEquals(await stopsOf("internvl_a", {}, {}), []);
+  const llama = { "model_type": "llama" };
+  assertEquals(await stopsOf("internvl_a", {}, llama), [2]);
+  // The one of its template alone.
+  assertEquals(await stopsOf("internvl2_qwen2_a", {}, {}), [482]);
+});
+
+Deno.test("openModelDirectory() takes no end from config.json where generation_config.json has none", async () => {
+  await withModel("llava_a", async (directory) => {
+    await Deno.writeTextFile(`${directory}/generation_config.json`, "{}");
+    assertEquals((await openModelDirectory(directory)).stopTokens, []);
+  });
+});
+
 Deno.test("openModelDirectory() says what a folder lacks or has wrong", async () => {
   const refuses = async (
     name: FamilyDirectory | "llava_a",
@@ -172,4 +214,18 @@ Deno.test("openModelDirectory() says what a folder lacks or has wrong", async ()
       }`,
     );
   }
+  await refuses(
+    "llava_a",
+    async (directory) => {
+      await Deno.remove(`${directory}/generation_config.json`);
+      await replaceIn(
+        "config.json",
+        /"eos_token_id": ?2/g,
+        '"eos_token_id":31',
+      )(
+        directory,
+      );
+    },
+    "Cannot read DIR/config.json as text_config.eos_token_id must be integers in [0, 30]: current value is 31",
+  );
 });
