@@ -1,6 +1,7 @@
 // Image files to pixels, by the npm package sharp (libvips), or by the browser
 // in a page. The package is loaded when the first image is decoded, so that
 // nobody else needs its native library.
+import type { Sharp } from "sharp";
 import type { RgbImage } from "../core/image.ts";
 import { decodeInBrowser, inBrowser } from "./browser_images.ts";
 
@@ -18,7 +19,8 @@ const MAX_PIXELS = 178_956_970;
  * Two things are not as in Pillow. Of 16-bit grey the upper bytes are kept, as of
  * other 16-bit images, where Pillow makes nearly all of it white; and what the
  * picture of a GIF leaves bare of its screen is black. In a browser, colours
- * under transparency are lost as well, and inks are converted by their profile.
+ * under transparency are lost as well, inks are converted by their profile, and a
+ * photograph that only XMP data say the orientation of stays as it lies.
  *
  * @param bytes The image file's bytes.
  * @param label What errors call the image, usually its path.
@@ -56,12 +58,15 @@ export async function decodeImage(
     failOn: "error",
     limitInputPixels: false,
   });
-  const { width, height, space } = await whole(input.metadata());
+  const { width, height, space, orientation, xmpAsString } = await whole(
+    input.metadata(),
+  );
   if (width * height > MAX_PIXELS) {
     throw new RangeError(
       `Cannot decode ${label} as it must have at most ${MAX_PIXELS} pixels: current size is ${width} x ${height}`,
     );
   }
+  if (orientation === undefined) turnUpright(input, xmpAsString);
   const isCmyk = space === "cmyk";
   const colours = isCmyk
     ? input.pipelineColourspace("cmyk").toColourspace("cmyk")
@@ -74,6 +79,22 @@ export async function decodeImage(
     height: info.height,
     data: isCmyk ? fromCmyk(data) : new Uint8Array(data),
   };
+}
+
+/** Degrees to turn by, once mirrored, for each orientation of EXIF. */
+const ANGLES = [0, 0, 0, 180, 0, 90, 90, 90, 270];
+
+/**
+ * Turns a picture of which only XMP data say how it lies: Pillow looks there
+ * where EXIF says nothing, and sharp does not.
+ */
+function turnUpright(picture: Sharp, xmp: string = ""): void {
+  const found = /tiff:Orientation(?:="|>)([0-9])/.exec(xmp);
+  const orientation = Number(found?.[1] ?? 1);
+  // In whatever order these are asked for, sharp mirrors first.
+  picture.rotate(ANGLES[orientation] ?? 0);
+  picture.flop([2, 7].includes(orientation));
+  picture.flip([4, 5].includes(orientation));
 }
 
 /** By its first bytes; no other decoder of libvips is let near a file. */
