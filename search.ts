@@ -26,6 +26,7 @@ import { runScenario2 } from "./cli/scenario2.ts";
 import { createJudge, openCalibration, type Setup } from "./cli/setup.ts";
 import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
 import { USAGE } from "./cli/usage.ts";
+import { warnOfSharedImages } from "./cli/warnings.ts";
 import { fullSchedule } from "./core/mod.ts";
 import { visionTokensOf } from "./eval/mod.ts";
 import { formatSeconds } from "./report/mod.ts";
@@ -79,7 +80,8 @@ async function search(
   const { config } = loaded.model;
   const { layers } = config.decoder;
   const options = settleOptions(given, layers);
-  const { calibration, heldout } = await loadQuestionSets(loaded, options);
+  const sets = await loadQuestionSets(loaded, options);
+  const { calibration, heldout } = sets;
   if (options.scenario !== "2") {
     checkEpsilon(options.criterion, calibration.samples.length);
   }
@@ -87,6 +89,7 @@ async function search(
   const images = [...calibration.images, ...heldout.images];
   const visionTokens = visionTokensOf({ images }, config);
   await prepareDirectory(options.out);
+  await warnOfSharedImages(sets);
   printHeader(loaded, calibration, heldout);
   await printAnswers(loaded, heldout);
 

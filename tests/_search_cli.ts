@@ -26,7 +26,7 @@ async function makeWorkplace(): Promise<string> {
   // now and then.
   await writeGeneration(place, { eos_token_id: 2, max_new_tokens: 1 });
   await writeQuestions(`${place}/data`, "calibration.jsonl", 24, 1);
-  await writeQuestions(`${place}/data`, "heldout.jsonl", 24, 2);
+  await writeQuestions(`${place}/data`, "heldout.jsonl", 24, 2, "judged");
   return place;
 }
 

@@ -100,18 +100,21 @@ export async function writePng(
 /**
  * Writes a question file and its images, image0.png to image3.png, beside it.
  * Questions are of two lengths; the answers are random words.
+ *
+ * @param image what the images are called instead
  */
 export async function writeQuestions(
   directory: string,
   file: string,
   count: number,
   seed: number,
+  image: string = "image",
 ): Promise<void> {
   await Deno.mkdir(directory, { recursive: true });
-  for (let image = 0; image < 4; image++) {
+  for (let i = 0; i < 4; i++) {
     await writePng(
-      `${directory}/image${image}.png`,
-      noise(image, SMALL.imageSize),
+      `${directory}/${image}${i}.png`,
+      noise(i, SMALL.imageSize),
     );
   }
   const random = seededRandom(seed);
@@ -119,7 +122,7 @@ export async function writeQuestions(
     WORDS[randomInteger(random, SPECIAL + 1, WORDS.length - 1)];
   const lines = Array.from({ length: count }, (_, i) =>
     JSON.stringify({
-      image: `image${i % 4}.png`,
+      image: `${image}${i % 4}.png`,
       question: i % 3 === 0 ? `${word()} ?` : `${word()} ${word()} ?`,
       answer: word(),
     }));

@@ -93,9 +93,10 @@ testIn(
   "ask.ts obeys a schedule that search.ts found",
   async (place) => {
     await writeQuestions(`${place}/data`, "c.jsonl", 24, 1);
+    await writeQuestions(`${place}/data`, "h.jsonl", 24, 1, "judged");
     await program("search.ts").succeed(place, [
       ...["--model=model", "--calibration=data/c.jsonl"],
-      ...["--heldout=data/c.jsonl", "--criterion=loss", "--first-layer=1"],
+      ...["--heldout=data/h.jsonl", "--criterion=loss", "--first-layer=1"],
     ]);
     const { keep } = JSON.parse(
       await Deno.readTextFile(`${place}/out/schedule.json`),

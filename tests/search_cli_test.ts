@@ -195,6 +195,22 @@ testIn(
 );
 
 testIn(
+  "search.ts warns where a result is judged on images that were searched with",
+  async (place) => {
+    await writeQuestions(`${place}/data`, "same.jsonl", 3, 3);
+    const { code, err } = await run(place, [
+      ...["--model=model", "--criterion=loss", "--epsilon=9", ...DATA],
+      "--heldout=./data/same.jsonl",
+    ]);
+    assertEquals({ code, err }, {
+      code: 0,
+      err:
+        "Warning: the result is judged on images that were searched with, as calibration and held-out questions have 3 in common\n",
+    });
+  },
+);
+
+testIn(
   "search.ts runs a model of two layers, which FastV cannot reduce",
   async (place) => {
     await writeSmallModel(`${place}/two`, 2);
