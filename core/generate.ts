@@ -20,7 +20,7 @@
 import type { Indices, Tensor } from "./backend.ts";
 import { type KeyValues, type ReductionOptions, transform } from "./decoder.ts";
 import { decoderForLength } from "./decoder_weights.ts";
-import { embedWords, type VisionLanguageModel } from "./model.ts";
+import { checkIds, embedWords, type VisionLanguageModel } from "./model.ts";
 import { countUp, type DecoderState } from "./reduce.ts";
 import { headLogits, runToNextToken } from "./run.ts";
 import { sampleToken, type SamplingOptions } from "./sampling.ts";
@@ -86,12 +86,14 @@ export interface Extension {
  *
  * @param ids for each of the B texts T token ids, at least one: a generated
  *   token, or the words of the next turn
+ * @throws {RangeError} a token is not in the vocabulary
  */
 export function extend(
   model: VisionLanguageModel,
   { past, next, length }: Context,
   ids: readonly (readonly number[])[],
 ): Extension {
+  checkIds(model, ids.flat());
   const { backend } = model;
   const B = ids.length;
   const T = ids[0].length;
@@ -164,14 +166,21 @@ export async function* generate(
   { stopTokens, maxTokens, signal, ...sampling }: GenerateOptions,
 ): AsyncGenerator<number, Context, void> {
   const { backend } = model;
-  for (let count = 0; count < maxTokens; count++) {
-    signal?.throwIfAborted();
-    const id = sampleToken(await backend.read(context.logits), sampling);
-    if (stopTokens.includes(id)) break;
-    yield id;
-    const longer = extend(model, context, [[id]]).context;
-    backend.free(contextTensors(context));
-    context = longer;
+  let complete = false;
+  try {
+    for (let count = 0; count < maxTokens; count++) {
+      signal?.throwIfAborted();
+      const id = sampleToken(await backend.read(context.logits), sampling);
+      if (stopTokens.includes(id)) break;
+      yield id;
+      const longer = extend(model, context, [[id]]).context;
+      backend.free(contextTensors(context));
+      context = longer;
+    }
+    complete = true;
+    return context;
+  } finally {
+    // Aborted, or left by who called it: nobody else has it then.
+    if (!complete) backend.free(contextTensors(context));
   }
-  return context;
 }

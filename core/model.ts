@@ -169,7 +169,7 @@ export function embedWords(
  * @throws {RangeError} a token is outside the embedding table
  */
 export function checkPrompts(
-  { config: { decoder: { vocabulary } } }: VisionLanguageModel,
+  model: VisionLanguageModel,
   prompts: readonly Prompt[],
 ): void {
   const lengths = promptLengths(prompts[0]);
@@ -181,14 +181,26 @@ export function checkPrompts(
         }`,
       );
     }
-    for (const id of [...prompt.before, ...wordsAfterImage(prompt)]) {
-      if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
-        throw new RangeError(
-          `Cannot embed a token as its id must be an integer in [0, ${
-            vocabulary - 1
-          }]: current value is ${id}`,
-        );
-      }
+    checkIds(model, [...prompt.before, ...wordsAfterImage(prompt)]);
+  }
+}
+
+/**
+ * Checks that tokens can be embedded.
+ *
+ * @throws {RangeError} one is outside the embedding table
+ */
+export function checkIds(
+  { config: { decoder: { vocabulary } } }: VisionLanguageModel,
+  ids: readonly number[],
+): void {
+  for (const id of ids) {
+    if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
+      throw new RangeError(
+        `Cannot embed a token as its id must be an integer in [0, ${
+          vocabulary - 1
+        }]: current value is ${id}`,
+      );
     }
   }
 }

@@ -35,23 +35,26 @@ export async function generateAnswers(
   const [B, , V] = context.logits.shape;
   const answers: number[][] = Array.from({ length: B }, () => []);
   const ended: boolean[] = Array(B).fill(false);
-  for (let length = 1; length <= maxTokens; length++) {
-    const logits = await backend.read(context.logits);
-    const next = answers.map((_, b) =>
-      sampleToken(logits.subarray(b * V, (b + 1) * V))
-    );
-    for (const [b, id] of next.entries()) {
-      ended[b] ||= stopTokens.includes(id);
-      if (!ended[b]) answers[b].push(id);
+  try {
+    for (let length = 1; length <= maxTokens; length++) {
+      const logits = await backend.read(context.logits);
+      const next = answers.map((_, b) =>
+        sampleToken(logits.subarray(b * V, (b + 1) * V))
+      );
+      for (const [b, id] of next.entries()) {
+        ended[b] ||= stopTokens.includes(id);
+        if (!ended[b]) answers[b].push(id);
+      }
+      if (ended.every(Boolean) || length === maxTokens) break;
+      // Those that have ended go on, and what they add is dropped.
+      const { context: longer } = backend.scope(() =>
+        extend(model, context, next.map((id) => [id]))
+      );
+      backend.free(contextTensors(context));
+      context = longer;
     }
-    if (ended.every(Boolean) || length === maxTokens) break;
-    // Those that have ended go on, and what they add is dropped.
-    const { context: longer } = backend.scope(() =>
-      extend(model, context, next.map((id) => [id]))
-    );
+    return answers;
+  } finally {
     backend.free(contextTensors(context));
-    context = longer;
   }
-  backend.free(contextTensors(context));
-  return answers;
 }

@@ -1,7 +1,7 @@
 // Generation on fixtures llava_a and llava_b, against transformers and, where
 // tokens are removed, an implementation without a cache (fixtures/make_generated.py).
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   type Backend,
   contextTensors,
@@ -129,6 +129,43 @@ Deno.test("generate() frees what it makes but the context that it returns, and l
     assertEquals(backend.live(), before);
   }
   assertEquals(said[0], said[1]);
+});
+
+Deno.test("generate() frees its context when it is left early or fails", async () => {
+  const backend = createTrackingBackend(createReferenceBackend());
+  const { model, prompts, images } = await loadLlavaFixture("llava_a", backend);
+  const vision = embedImages(model, [images[0]]);
+  const state = embedPrompts(model, vision, [prompts[0]]);
+  const before = backend.live();
+  const start = (signal?: AbortSignal) =>
+    generate(model, prefill(model, state, fromKeepCounts([16, 9, 9, 3], 16)), {
+      ...{ stopTokens: [], maxTokens: 5 },
+      ...signal && { signal },
+    });
+  for await (const id of start()) {
+    assert(id >= 0);
+    break;
+  }
+  assertEquals(backend.live(), before);
+  await assertRejects(() => start(AbortSignal.abort(new Error("no"))).next());
+  assertEquals(backend.live(), before);
+});
+
+Deno.test("extend() refuses tokens that the vocabulary does not have", async () => {
+  const { model, prompts, images } = await loadLlavaFixture("llava_a");
+  const vision = embedImages(model, [images[0]]);
+  const context = prefill(
+    model,
+    embedPrompts(model, vision, [prompts[0]]),
+    fromKeepCounts([16, 16, 16, 16], 16),
+  );
+  for (const id of [-1, 1.5, model.config.decoder.vocabulary]) {
+    assertThrows(
+      () => extend(model, context, [[id]]),
+      RangeError,
+      `current value is ${id}`,
+    );
+  }
 });
 
 Deno.test("generate() rejects with the signal's reason", async () => {
