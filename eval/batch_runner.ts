@@ -65,6 +65,14 @@ export type RunBatch = (
   run: BatchRun,
 ) => Promise<SampleResult[]>;
 
+/** Batches that are ready to be run. */
+export interface BatchRunner {
+  /** Runs one of them. */
+  readonly run: RunBatch;
+  /** Frees what is kept for later runs. */
+  readonly free: () => void;
+}
+
 /** A batch as it enters some layer. */
 interface EnteringState {
   readonly state: DecoderState;
@@ -81,7 +89,7 @@ interface EnteringState {
 export function createBatchRunner(
   model: VisionLanguageModel,
   { images, batches }: BatchSet,
-): RunBatch {
+): BatchRunner {
   const { backend } = model;
   const store = createImageStore(model, images);
   /** How far each batch was run last, where that is kept. */
@@ -204,7 +212,7 @@ export function createBatchRunner(
     });
   }
 
-  return async (
+  const run: RunBatch = async (
     place,
     { schedule: given, fixedLayers = 0, cache = true, generate, ...reduction },
   ) => {
@@ -227,6 +235,14 @@ export function createBatchRunner(
       ...generated && { generated: generated[b] },
     }));
   };
+
+  function free(): void {
+    for (const { state } of cached.values()) backend.free(tensorsOf(state));
+    cached.clear();
+    store.free();
+  }
+
+  return { run, free };
 }
 
 function imagesOf(batch: Batch): number[] {

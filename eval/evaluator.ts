@@ -9,8 +9,8 @@ import type { VisionLanguageModel } from "../core/mod.ts";
 import type { Evaluate, SampleResult } from "../search/evaluate.ts";
 import {
   type BatchOptions,
+  type BatchRunner,
   createBatchRunner,
-  type RunBatch,
 } from "./batch_runner.ts";
 import {
   type Batch,
@@ -72,12 +72,21 @@ export interface Evaluators extends Disposable {
 /** A sample set that is ready to be run. */
 interface PreparedSet {
   readonly batches: readonly Batch[];
-  readonly runBatch: RunBatch;
+  readonly runner: BatchRunner;
 }
 
 /** Makes evaluators of a model that run on this thread. */
 export function createEvaluators(model: VisionLanguageModel): Evaluators {
   const prepared = new PerSet<PreparedSet>();
+  let disposed = false;
+  function free(): void {
+    for (const { runner } of prepared.all()) runner.free();
+  }
+  function checkLife(): void {
+    if (!disposed) return;
+    free(); // what a run that was going on has left
+    throw new Error("Cannot evaluate as the evaluators were disposed");
+  }
   return {
     createEvaluator(set, options = {}) {
       const { batchSize = DEFAULT_BATCH_SIZE, ...rest } = options;
@@ -85,12 +94,15 @@ export function createEvaluators(model: VisionLanguageModel): Evaluators {
         const { vocabulary } = model.config.decoder;
         const batches = makeBatches(set, batchSize, vocabulary);
         const { images } = set;
-        const runBatch = createBatchRunner(model, { images, batches });
-        return { batches, runBatch };
+        const runner = createBatchRunner(model, { images, batches });
+        return { batches, runner };
       });
-      return evaluateOn(own, rest);
+      return evaluateOn(own, rest, checkLife);
     },
-    [Symbol.dispose]: () => {},
+    [Symbol.dispose]: () => {
+      disposed = true;
+      free();
+    },
   };
 }
 
@@ -106,11 +118,17 @@ export class PerSet<T> {
     ofSet.set(batchSize, shared);
     return shared;
   }
+
+  /** All that was made. */
+  all(): T[] {
+    return [...this.#shared.values()].flatMap((ofSet) => [...ofSet.values()]);
+  }
 }
 
 function evaluateOn(
-  { batches, runBatch }: PreparedSet,
+  { batches, runner }: PreparedSet,
   { onProgress, ...reduction }: Omit<EvaluatorOptions, "batchSize">,
+  checkLife: () => void,
 ): Evaluate {
   const total = batches.reduce((sum, batch) => sum + batch.length, 0);
   let order = [...batches.keys()];
@@ -121,8 +139,10 @@ function evaluateOn(
     // Neighbouring batches ask about the same images.
     for (const batch of stop ? order : batches.keys()) {
       signal?.throwIfAborted();
+      checkLife();
       const run = { ...reduction, schedule, fixedLayers };
-      const scored = await runBatch(batch, run);
+      const scored = await runner.run(batch, run);
+      checkLife();
       losses[batch] = meanLoss(scored);
       results.push(...scored);
       onProgress?.(results.length, total);

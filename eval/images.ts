@@ -44,6 +44,8 @@ export interface ImageStore {
     prompts: readonly Prompt[],
     depth: number,
   ): Prefix[];
+  /** Frees all of it. */
+  free(): void;
 }
 
 /** Starts with nothing computed. */
@@ -97,6 +99,10 @@ export function createImageStore(
       visionTokens.trim(MOST_BYTES);
       prefixes.trim(MOST_BYTES);
       return places.map((image, i) => prefixOf(image, prompts[i], depth));
+    },
+    free() {
+      visionTokens.trim(0);
+      prefixes.trim(0);
     },
   };
 }

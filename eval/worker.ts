@@ -10,7 +10,7 @@ import {
   type TensorStore,
   type VisionLanguageModel,
 } from "../core/mod.ts";
-import { createBatchRunner, type RunBatch } from "./batch_runner.ts";
+import { type BatchRunner, createBatchRunner } from "./batch_runner.ts";
 import { createBackend } from "./device.ts";
 import { holdForLife } from "./life.ts";
 import type {
@@ -34,7 +34,7 @@ let model: Promise<VisionLanguageModel>;
 const readers = new Map<number, (message: TensorMessage) => void>();
 let reads = 0;
 /** By the number of the set. */
-const runners = new Map<number, Promise<RunBatch>>();
+const runners = new Map<number, Promise<BatchRunner>>();
 
 scope.onmessage = ({ data }) => {
   switch (data.kind) {
@@ -98,8 +98,8 @@ async function answer(
   { set, batch, run }: RunRequest,
 ): Promise<WorkerReply> {
   try {
-    const runBatch = await runners.get(set)!;
-    const results = await runBatch(batch, run);
+    const runner = await runners.get(set)!;
+    const results = await runner.run(batch, run);
     return { kind: "results", results };
   } catch (error) {
     return { kind: "error", error };

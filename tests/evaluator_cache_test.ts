@@ -9,7 +9,11 @@ import {
   sharesPrefixes,
   type VisionLanguageModel,
 } from "../core/mod.ts";
-import { createEvaluator, type Evaluate } from "../eval/mod.ts";
+import {
+  createEvaluator,
+  createEvaluators,
+  type Evaluate,
+} from "../eval/mod.ts";
 import { gSearch } from "../search/mod.ts";
 import { byIndex, schedule, set, smallModel } from "./_evaluator.ts";
 import { keepAll } from "./_llava.ts";
@@ -207,6 +211,28 @@ Deno.test("createEvaluator() rejects a schedule of another depth, and is none th
     }
     assert(backend.live() <= live);
     assertEquals(byIndex(await evaluate(keepAll(model))), whole);
+  }
+});
+
+Deno.test("createEvaluators() frees what it holds when it is disposed, and rejects what is going on", async () => {
+  const backend = createTrackingBackend(createReferenceBackend());
+  const model = await smallModel(backend);
+  const before = backend.live();
+  const evaluators = createEvaluators(model);
+  const evaluate = evaluators.createEvaluator(set, {
+    batchSize: 1,
+    onProgress: (done) => {
+      if (done === 4) evaluators[Symbol.dispose]();
+    },
+  });
+  for (const when of ["during", "after"]) {
+    await assertRejects(
+      () => evaluate(keepAll(model)),
+      Error,
+      "Cannot evaluate as the evaluators were disposed",
+      when,
+    );
+    assertEquals(backend.live(), before);
   }
 });
 
