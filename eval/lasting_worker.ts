@@ -158,7 +158,12 @@ export class LastingWorker implements Disposable {
       const values = await this.#source.tensors.read(...args);
       send({ values }, [values.buffer]);
     } catch (error) {
-      send({ error }, []);
+      try {
+        send({ error }, []);
+      } catch {
+        // An error may hold what cannot be copied to another thread.
+        send({ error: new Error((error as Error).message) }, []);
+      }
     }
   }
 

@@ -115,6 +115,22 @@ Deno.test("createEvaluatorPool() rejects with why a tensor cannot be read", asyn
   );
 });
 
+Deno.test("createEvaluatorPool() rejects with an error that cannot be copied to a worker", async () => {
+  const error = new Error("the disk is gone", { cause: () => {} });
+  const reading = {
+    tensors: source.tensors.tensors,
+    read: () => Promise.reject(error),
+  };
+  using pool = createEvaluatorPool({ ...source, tensors: reading }, 1, {
+    device: "reference",
+  });
+  await assertRejects(
+    () => pool.createEvaluator(set)(keepAll(model)),
+    Error,
+    "the disk is gone",
+  );
+});
+
 Deno.test("createEvaluatorPool() stops all workers, and counts nothing after that", async () => {
   using pool = createPool(2);
   const done: number[] = [];
