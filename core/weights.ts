@@ -185,7 +185,7 @@ export class WeightLoader {
    * To be called once everything is loaded.
    *
    * @throws {TypeError} weights were missing or misshapen, or there are some
-   *   that no part of the model wants; all listed by name
+   *   that no part of the model wants; listed by name
    */
   finish(): void {
     const { store, names, label } = this.#source;
@@ -194,10 +194,11 @@ export class WeightLoader {
         names.ignored.some((pattern) => pattern.test(name));
       if (!wanted) this.#note(name, `${name} [${shape}] is unexpected`);
     }
-    if (this.#problems.length > 0) {
-      throw new TypeError(
-        `Cannot use ${label} as ${this.#problems.join("; ")}`,
-      );
+    const rest = this.#problems.length - MOST_LISTED;
+    const listed = this.#problems.slice(0, MOST_LISTED);
+    if (rest > 0) listed.push(`and ${rest} more`);
+    if (listed.length > 0) {
+      throw new TypeError(`Cannot use ${label} as ${listed.join("; ")}`);
     }
   }
 
@@ -283,6 +284,9 @@ export class WeightLoader {
 
 /** Numbers that are read at once: 2 MiB where they have 16 bits. */
 const PIECE = 1 << 20;
+
+/** Problems that an error lists. */
+const MOST_LISTED = 20;
 
 /** Consecutive spans of at most `count` rows. */
 function split({ start, length }: Span, count: number): Span[] {

@@ -44,12 +44,12 @@ const FIELDS: readonly [path: string, value: unknown, says: string][] = [
   [
     "text_config.num_hidden_layers",
     0,
-    "text_config.num_hidden_layers must be an integer >= 1: current value is 0",
+    "text_config.num_hidden_layers must be an integer in [1, 1024]: current value is 0",
   ],
   [
     "vision_config.num_hidden_layers",
     0,
-    "vision_config.num_hidden_layers must be an integer >= 1: current value is 0",
+    "vision_config.num_hidden_layers must be an integer in [1, 1024]: current value is 0",
   ],
   [
     "text_config.intermediate_size",

@@ -7,6 +7,7 @@
  * This module is browser compatible.
  */
 
+import { MAX_LAYERS } from "./shared.ts";
 import type { DecoderConfig } from "../config.ts";
 import type { Fields } from "../fields.ts";
 import { fused, type PartNames } from "../names.ts";
@@ -131,7 +132,7 @@ export function parseDecoder(
   return {
     type: traits.type,
     width,
-    layers: fields.integer("num_hidden_layers", 32),
+    layers: fields.integer("num_hidden_layers", 32, 1, MAX_LAYERS),
     heads,
     kvHeads,
     headWidth,

@@ -13,6 +13,7 @@ import { decoderNames, parseDecoder, ROTARY_FREQUENCIES } from "./decoders.ts";
 import {
   ACTIVATIONS,
   featureLayers,
+  MAX_LAYERS,
   mergedTokens,
   NORMS,
   PREFIXES,
@@ -56,7 +57,7 @@ function parseVision(top: Fields): VisionConfig {
       throw fields.error(name, "must be true", false);
     }
   }
-  const layers = fields.integer("num_hidden_layers", 24);
+  const layers = fields.integer("num_hidden_layers", 24, 1, MAX_LAYERS);
   const heads = fields.integer("num_attention_heads", 16);
   return {
     type: "intern",

@@ -16,7 +16,13 @@ import {
   parseDecoder,
   ROTARY_FREQUENCIES,
 } from "./decoders.ts";
-import { ACTIVATIONS, featureLayers, mergedTokens, NORMS } from "./shared.ts";
+import {
+  ACTIVATIONS,
+  featureLayers,
+  MAX_LAYERS,
+  mergedTokens,
+  NORMS,
+} from "./shared.ts";
 
 const DECODERS: Readonly<Record<string, DecoderClass>> = {
   "Qwen2ForCausalLM": "qwen2",
@@ -45,7 +51,7 @@ export function parseInternvl2(top: Fields): ModelConfig {
 function parseVision(top: Fields): VisionConfig {
   const fields = top.record("vision_config");
   fields.oneOf("model_type", { "intern_vit_6b": true }, "intern_vit_6b");
-  const layers = fields.integer("num_hidden_layers", 48);
+  const layers = fields.integer("num_hidden_layers", 48, 1, MAX_LAYERS);
   const heads = fields.integer("num_attention_heads", 25);
   const imageSize = fields.integer("image_size", 224);
   const forced = top.integer("force_image_size", imageSize);

@@ -9,7 +9,7 @@ import type { ModelConfig, VisionConfig } from "../config.ts";
 import type { Fields } from "../fields.ts";
 import type { CheckpointNames, PartNames } from "../names.ts";
 import { decoderNames, parseDecoder, ROTARY_FREQUENCIES } from "./decoders.ts";
-import { ACTIVATIONS, featureLayers, PREFIXES } from "./shared.ts";
+import { ACTIVATIONS, featureLayers, MAX_LAYERS, PREFIXES } from "./shared.ts";
 
 /** Reads the configuration of a LLaVA model. */
 export function parseLlava(top: Fields): ModelConfig {
@@ -45,7 +45,7 @@ function parseClip(top: Fields): VisionConfig {
     { "clip_vision_model": true },
     "clip_vision_model",
   );
-  const layers = fields.integer("num_hidden_layers", 12);
+  const layers = fields.integer("num_hidden_layers", 12, 1, MAX_LAYERS);
   const heads = fields.integer("num_attention_heads", 12);
   const imageSize = fields.integer("image_size", 224);
   return {

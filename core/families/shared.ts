@@ -16,6 +16,9 @@ export const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   "quick_gelu": "quick_gelu",
 };
 
+/** No model has more layers: a larger number is a mistake, and takes forever. */
+export const MAX_LAYERS = 1024;
+
 /** Norms by their names in config.json. */
 export const NORMS = { "layer_norm": "layer", "rms_norm": "rms" } as const;
 
