@@ -50,6 +50,9 @@ const CONVERSATIONS: Readonly<Record<string, Markers>> = {
   },
 };
 
+/** What "template" in the config.json of such a model may be. */
+export const CONVERSATION_NAMES: readonly string[] = Object.keys(CONVERSATIONS);
+
 /**
  * The conversation template of an InternVL model in its original layout. An
  * image is written `<image>` and a line break.
@@ -70,7 +73,7 @@ export function conversationTemplate(name: string): ChatTemplate {
   if (!Object.hasOwn(CONVERSATIONS, name)) {
     throw new RangeError(
       `Cannot use a conversation template as its name must be one of ${
-        Object.keys(CONVERSATIONS).join(", ")
+        CONVERSATION_NAMES.join(", ")
       }: current value is "${name}"`,
     );
   }

@@ -10,7 +10,11 @@ import {
   parseImageProcessor,
   parseInternVlProcessor,
 } from "../core/preprocess.ts";
-import { conversationTemplate, llavaTemplate } from "./conversations.ts";
+import {
+  CONVERSATION_NAMES,
+  conversationTemplate,
+  llavaTemplate,
+} from "./conversations.ts";
 import { type JsonFile, loadCheckpoint } from "./hf.ts";
 import { type ImageFormat, imageFormats } from "./prompts.ts";
 import { type ChatTemplate, readChatTemplate } from "./templates.ts";
@@ -140,8 +144,9 @@ const TEMPLATES: Readonly<
       llavaTemplate,
   // The original code never uses the one in tokenizer_config.json.
   internvl2: (_, { json, path }) => {
-    const name = new Fields(json, path).get("template");
-    return Promise.resolve(conversationTemplate(String(name)));
+    const names = Object.fromEntries(CONVERSATION_NAMES.map((n) => [n, n]));
+    const name = new Fields(json, path).oneOf("template", names);
+    return Promise.resolve(conversationTemplate(name));
   },
   internvl: async (directory) => {
     const { marker } = imageFormats.internvl;

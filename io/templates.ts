@@ -82,6 +82,9 @@ export function parseChatTemplate(
       ...tokens,
       messages: messages.map((message) => toVariable(message, parts, marker)),
       "add_generation_prompt": true,
+      // Not undefined: templates ask whether they are none.
+      "tools": null,
+      "documents": null,
     });
   const parts = takesParts(run);
 

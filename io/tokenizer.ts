@@ -89,7 +89,7 @@ export function parseTokenizer(
     encode: makeEncoder(parts, label),
     decode: makeDecoder(parts, label),
     tokenId: (token) => tokenizer.token_to_id(token),
-    begin: beginOf(tokenizer),
+    begin: parts.begin,
   };
 }
 
@@ -99,6 +99,8 @@ interface Parts {
   readonly added: readonly AddedToken[];
   /** Whether the decoder puts characters together from tokens such as `<0x0A>`. */
   readonly byteFallback: boolean;
+  /** What the post-processor puts before a text. */
+  readonly begin: readonly number[];
 }
 
 /** What this module reads of a tokenizer.json. */
@@ -116,19 +118,21 @@ interface DecoderDescription {
 function parseParts(description: Description): Parts {
   const { decoder, model } = description;
   checkVocabulary(model);
+  const added = parseAddedTokens(description.added_tokens);
+  const tokenizer = new HuggingFaceTokenizer(description, {
+    // The package looks for a word-level model's unknown word here, and
+    // not in tokenizer.json, where it stands.
+    unk_token: model?.unk_token,
+  });
   return {
-    added: parseAddedTokens(description.added_tokens),
-    tokenizer: new HuggingFaceTokenizer(description, {
-      // The package looks for a word-level model's unknown word here, and
-      // not in tokenizer.json, where it stands.
-      unk_token: model?.unk_token,
-    }),
+    added,
+    tokenizer,
+    begin: beginOf(tokenizer),
     byteFallback: [decoder, ...decoder?.decoders ?? []]
       .some((step) => step?.type === "ByteFallback"),
   };
 }
 
-/** What the post-processor puts before a text. */
 function beginOf(tokenizer: HuggingFaceTokenizer): number[] {
   const text = "a text";
   const tokens = tokenizer.post_processor?.post_process([text]).tokens ?? [];

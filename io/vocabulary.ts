@@ -26,7 +26,10 @@ export function checkVocabulary(model: unknown): void {
   if (type === "BPE" || merges !== undefined) checkMerges(merges, vocab);
 }
 
-/** A merge is two tokens, in a list or with a space between them. */
+/**
+ * A merge is two tokens, in a list or with a space between them, which make
+ * another one.
+ */
 function checkMerges(merges: unknown, vocab: object): void {
   if (!Array.isArray(merges)) {
     throw new TypeError('"model" must have "merges", a list of pairs');
@@ -35,10 +38,10 @@ function checkMerges(merges: unknown, vocab: object): void {
     const pair = typeof merge === "string" ? merge.split(" ") : merge;
     if (
       !Array.isArray(pair) || pair.length !== 2 ||
-      !pair.every((token) => Object.hasOwn(vocab, token))
+      ![...pair, pair.join("")].every((token) => Object.hasOwn(vocab, token))
     ) {
       throw new TypeError(
-        `"merges", item ${i}, must be two tokens of the vocabulary: current value is ${
+        `"merges", item ${i}, must be two tokens of the vocabulary, and together a third: current value is ${
           JSON.stringify(merge)
         }`,
       );

@@ -203,7 +203,7 @@ Deno.test("openModelDirectory() says what a folder lacks or has wrong", async ()
   await refuses(
     "internvl2_qwen2_a",
     replaceIn("config.json", "Hermes-2", "Hermes-3"),
-    'Cannot use a conversation template as its name must be one of internlm2-chat, Hermes-2, phi3-chat, internvl2_5: current value is "Hermes-3"',
+    'Cannot read DIR/config.json as template must be one of "internlm2-chat", "Hermes-2", "phi3-chat", "internvl2_5": current value is "Hermes-3"',
   );
   for (const id of [`${SMALL.vocabulary}`, "-1", '"2"', "[1, 2.5]"]) {
     await refuses(

@@ -147,6 +147,14 @@ Deno.test("parseChatTemplate() writes images as the marker where contents are te
   assertEquals(pieces.map(({ special }) => special), [true, false, true]);
 });
 
+Deno.test("parseChatTemplate() has neither tools nor documents, which are none", () => {
+  const template = parseChatTemplate(
+    "{{ 'a' if tools is none }}{{ 'b' if documents is none }}{{ messages[0].content }}",
+    { label: "a.jinja" },
+  );
+  assert(renderText(template, [QUESTION]).startsWith("ab"));
+});
+
 Deno.test("parseChatTemplate() refuses what it cannot use", () => {
   const options = { label: "a.jinja" };
   assertThrows(

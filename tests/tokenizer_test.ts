@@ -182,6 +182,22 @@ Deno.test("parseTokenizer() refuses added tokens that it cannot find as asked", 
   }
 });
 
+Deno.test("parseTokenizer() refuses parts that do not fit together", () => {
+  const vocab = { a: 0, b: 1, "<unk>": 2 };
+  const model = { type: "BPE", vocab, merges: ["a b"] };
+  const cases: [Record<string, unknown>, string][] = [
+    [{ post_processor: null, model }, '"merges", item 0, must be two tokens'],
+    [{ post_processor: { type: "TemplateProcessing", single: 5 } }, ""],
+  ];
+  for (const [parts, message] of cases) {
+    assertThrows(
+      () => parseTokenizer(wordLevel({ added_tokens: [], ...parts })),
+      SyntaxError,
+      `as it does not describe a tokenizer: ${message}`,
+    );
+  }
+});
+
 Deno.test("parseTokenizer() names the file that is not a tokenizer", () => {
   for (const text of ["{", "{}", "null", '{"model": {"type": "Odd"}}']) {
     assertThrows(
