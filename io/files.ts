@@ -80,13 +80,19 @@ export async function readBytes(path: string): Promise<Uint8Array> {
  * Reads a whole text file.
  *
  * @param path The file.
- * @returns Its text.
+ * @returns Its text, without a byte order mark.
  * @throws {Error} If it cannot be read.
+ * @throws {SyntaxError} If it is not UTF-8.
  */
 export async function readText(path: string): Promise<string> {
-  return await Deno.readTextFile(path).catch((error) => {
-    throw cannot("read", path, error);
-  });
+  const bytes = await readBytes(path);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new SyntaxError(`Cannot read ${path} as it is not UTF-8 text`, {
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -95,7 +101,7 @@ export async function readText(path: string): Promise<string> {
  * @param path The file.
  * @returns The value, unchecked.
  * @throws {Error} If it cannot be read.
- * @throws {SyntaxError} If it is not JSON.
+ * @throws {SyntaxError} If it is not JSON in UTF-8.
  */
 export async function readJson(path: string): Promise<unknown> {
   const text = await readText(path);

@@ -5,6 +5,7 @@ import {
   isFile,
   openFile,
   readJson,
+  readText,
   writeAtomically,
 } from "../io/files.ts";
 
@@ -75,6 +76,22 @@ Deno.test("readJson() names the file that is not JSON", async () => {
       `Cannot read ${path} as it is not JSON: `,
     );
   });
+});
+
+Deno.test("readText() takes a byte order mark off, and nothing but UTF-8", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(path, '\ufeff{"a": "é"}');
+    assertEquals(await readJson(path), { a: "é" });
+    await Deno.writeFile(path, Uint8Array.of(0x72, 0xe9, 0x64));
+    await assertRejects(
+      () => readText(path),
+      SyntaxError,
+      `Cannot read ${path} as it is not UTF-8 text`,
+    );
+  } finally {
+    await Deno.remove(path);
+  }
 });
 
 Deno.test("writeAtomically() replaces a file and leaves nothing beside it", async () => {
