@@ -58,6 +58,13 @@ export async function readSchedule(
       cause: error,
     });
   }
+  if (keep[0] !== visionTokens) {
+    throw fields.error(
+      "keep",
+      `must begin with all ${visionTokens} vision tokens, as nothing ranks them before layer 0`,
+      keep,
+    );
+  }
   return {
     schedule,
     ranking: fields.oneOf("ranking", rankings, "instruction"),

@@ -55,6 +55,10 @@ Deno.test("readSchedule() names the file and what is wrong", async () => {
       "Cannot read F as visionTokens must be an integer >= 1: current value is 0",
     ],
     [
+      { keep: [9, 9, 0] },
+      "Cannot read F as keep must begin with all 16 vision tokens, as nothing ranks them before layer 0: current value is [9,9,0]",
+    ],
+    [
       { keep: [16, 9] },
       "Cannot read F as keep must be 3 counts, one for each layer of the model: current value is [16,9]",
     ],
