@@ -32,6 +32,8 @@ export interface SearchIdentity {
 
 /** A log that is open for more trials. */
 export interface TrialLog<T> {
+  /** The file. */
+  readonly path: string;
   /** Trials of the interrupted run, none when it was another search. */
   readonly recorded: readonly T[];
   /** Appends a trial. */
@@ -64,7 +66,7 @@ export async function openTrialLog<T>(
     console.log(`  begins anew: ${path} was of another search, now in ${old}`);
   }
   await writeAtomically(path, [head, ...lines, ""].join("\n"));
-  return { recorded, append: (trial) => appendJsonLine(path, trial) };
+  return { path, recorded, append: (trial) => appendJsonLine(path, trial) };
 }
 
 /**
@@ -79,21 +81,39 @@ export async function runLogged<T, R>(
   show: (trial: T) => void,
 ): Promise<R> {
   while (true) {
-    const step = await search.next();
+    const step = await search.next().catch((error) => {
+      throw explain(error, log.path);
+    });
     if (step.done) return step.value;
     await log.append(step.value);
     show(step.value);
   }
 }
 
+/** Names the file whose trials a search cannot take up. */
+function explain(error: unknown, path: string): unknown {
+  const { message } = error as Error;
+  return error instanceof RangeError && message.startsWith("Cannot resume")
+    ? new RangeError(
+      `Cannot go on with ${path}: ${message}. Remove it to begin anew`,
+      { cause: error },
+    )
+    : error;
+}
+
 /** A trial's fields are checked by the search that takes it up. */
 function parseTrial<T>(line: string, where: string): T {
+  let trial: unknown;
   try {
-    return JSON.parse(line);
+    trial = JSON.parse(line);
   } catch (error) {
     throw new SyntaxError(
       `Cannot read ${where} as it is not JSON: ${(error as Error).message}`,
       { cause: error },
     );
   }
+  if (typeof trial !== "object" || trial === null) {
+    throw new SyntaxError(`Cannot read ${where} as it is no trial: ${line}`);
+  }
+  return trial as T;
 }

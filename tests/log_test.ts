@@ -1,7 +1,7 @@
 // search.jsonl after every way in which a search may have ended.
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { openTrialLog, type SearchIdentity } from "../cli/log.ts";
+import { openTrialLog, runLogged, type SearchIdentity } from "../cli/log.ts";
 import type { Criterion, Trial } from "../search/mod.ts";
 
 const identity: SearchIdentity & { criterion: Criterion } = {
@@ -119,6 +119,31 @@ Deno.test("openTrialLog() begins anew when anything that the trials depend on di
       assertEquals(await Deno.readTextFile(`${path}.old`), complete(4));
     });
   }
+});
+
+Deno.test("runLogged() names the log whose trials the search cannot take up", async () => {
+  await withLog(complete(3), async (path) => {
+    const log = await openTrialLog<unknown>(path, identity);
+    // deno-lint-ignore require-yield
+    async function* search(): AsyncGenerator<unknown, void, void> {
+      await Promise.reject(new RangeError("Cannot resume as it differs"));
+    }
+    await assertRejects(
+      () => runLogged(search(), log, () => {}),
+      RangeError,
+      `Cannot go on with ${path}: Cannot resume as it differs. Remove it to begin anew`,
+    );
+  });
+});
+
+Deno.test("openTrialLog() rejects a line that is no trial", async () => {
+  await withLog([lines[0], "null", ""].join("\n"), async (path) => {
+    await assertRejects(
+      () => openTrialLog(path, identity),
+      SyntaxError,
+      `Cannot read ${path}, line 2 as it is no trial: null`,
+    );
+  });
 });
 
 Deno.test("openTrialLog() rejects a malformed line before the last, and leaves the file as it is", async () => {
