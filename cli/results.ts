@@ -48,8 +48,11 @@ export interface FoundSchedule {
 /** What a search was asked, for the file. */
 export function questionsOf(
   { data, calibration, seed }: SearchOptions,
+  /** Those that there were of what `calibration` asks for. */
+  samples: number,
 ): Record<string, unknown> {
-  return { ...data.files.length > 0 && { data }, calibration, seed };
+  const asked = { calibration, seed, samples };
+  return { ...data.files.length > 0 && { data }, ...asked };
 }
 
 /** Writes the schedule and how it came about; the same search, the same file. */

@@ -65,7 +65,7 @@ export async function runScenario1(setup: Setup): Promise<Scenario1> {
     difference: reduced.difference,
     search: {
       ...{ method: "G-Search", criterion, firstLayer },
-      ...questionsOf(options),
+      ...questionsOf(options, setup.calibration.samples.length),
     },
   });
   const files = ["schedule.json", "search.jsonl"];

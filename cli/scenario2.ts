@@ -242,7 +242,7 @@ export async function compareAtBudget(
 }
 
 async function writeFound(
-  { loaded: { name: model }, options }: Setup,
+  { loaded: { name: model }, options, calibration }: Setup,
   { budget, label }: BudgetSearch,
   { k, a, b, firstLayer }: PSigmoidResult,
   { runs }: BudgetOutcome,
@@ -258,7 +258,8 @@ async function writeFound(
     difference: { difference: -difference, low: -high, high: -low },
     search: {
       ...{ method: "P-Sigmoid", budget, k, a, b, firstLayer },
-      ...{ evaluations, ...questionsOf(options) },
+      evaluations,
+      ...questionsOf(options, calibration.samples.length),
     },
   });
 }

@@ -62,6 +62,7 @@ testIn(
     assertEquals(schedule.search.calibration, {
       file: "data/calibration.jsonl",
     });
+    assertEquals(schedule.search.samples, 24);
     const trials: Trial[] = (await read(place, "out/search.jsonl"))
       .trimEnd().split("\n").slice(1).map((line) => JSON.parse(line));
     assertEquals(trials.length, result.trials);
