@@ -24,7 +24,7 @@ export interface BudgetChoice {
 
 /** Reads budgets such as "0.40,0.27,flops:0.5". */
 export function parseBudgets(name: string, value: string): BudgetChoice[] {
-  return value.split(",").map((item) => {
+  const choices = value.split(",").map((item) => {
     const [, kind, share] = /^(?:(flops|kv):)?([\d.]+)$/.exec(item) ?? [];
     if (!(Number(share) > 0 && Number(share) < 1)) {
       throw wrong(
@@ -35,6 +35,8 @@ export function parseBudgets(name: string, value: string): BudgetChoice[] {
     }
     return { kind: kind ?? "rate", share: Number(share) } as BudgetChoice;
   });
+  // Each once, however often and in whatever way it was said.
+  return [...new Map(choices.map((c) => [budgetLabel(c), c])).values()];
 }
 
 /** What files of a budget are named after, such as "0.27" or "flops-0.5". */

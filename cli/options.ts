@@ -179,6 +179,13 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
     "2",
     "both",
   ]);
+  if (scenario === "1") {
+    refuse(values, ["budget", "evaluations", "baselines"], OF_SCENARIO_2);
+  }
+  if (scenario === "2") refuse(values, ["criterion", "epsilon"], OF_SCENARIO_1);
+  if (values.data.length === 0) {
+    refuse(values, ["images", "split"], "it is about the file of --data");
+  }
   const counts = values.quick
     ? QUICK_COUNTS
     : scenario === "2"
@@ -233,10 +240,27 @@ export function parseOptions(args: readonly string[]): SearchOptions | null {
   };
 }
 
+const OF_SCENARIO_1 = "it is of Scenario I: give --scenario 1 or both";
+const OF_SCENARIO_2 = "it is of Scenario II: give --scenario 2 or both";
+
+/** Refuses options that would have no effect. */
+function refuse<T extends string>(
+  values: Readonly<Partial<Record<T, string>>>,
+  names: readonly T[],
+  why: string,
+): void {
+  const name = names.find((name) => values[name] !== undefined);
+  if (name !== undefined) {
+    throw new RangeError(`Cannot use --${name} as ${why}`);
+  }
+}
+
 /** Refuses an option that there is not. */
 export function noSuchOption(arg: string): never {
   throw new RangeError(
-    `Cannot use ${arg} as there is no such option: see --help`,
+    arg === ""
+      ? "Cannot use an empty value: the value of some option is missing"
+      : `Cannot use ${arg} as there is no such option: see --help`,
   );
 }
 

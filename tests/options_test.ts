@@ -91,7 +91,7 @@ Deno.test("parseOptions() lets --quick ask less and tolerate what that can show"
   checkEpsilon(DEFAULTS.criterion, DEFAULTS.calibration.count);
   // What is said explicitly goes before.
   assertEquals(parse("--quick --heldout 100")?.heldout, { count: 100 });
-  assertEquals(parse("--quick --evaluations 50")?.evaluations, 50);
+  assertEquals(parse("--quick --scenario 2 --evaluations 50")?.evaluations, 50);
   assertEquals(parse("--quick --epsilon 4")?.criterion.epsilon, 4);
   assertEquals(parse("--quick --criterion loss")?.criterion.epsilon, 0.01);
 });
@@ -116,17 +116,20 @@ Deno.test("settleOptions() lets P-Sigmoid search from layer 1 on where nothing i
 });
 
 Deno.test("parseOptions() reads budgets as shares of what the full model takes", () => {
-  const budgets = (list: string) => parse(`--budget ${list}`)?.budgets;
+  const budgets = (list: string) =>
+    parse(`--scenario 2 --budget ${list}`)?.budgets;
   assertEquals(budgets("0.5"), [{ kind: "rate", share: .5 }]);
   assertEquals(budgets("flops:.25,0.40,kv:0.999"), [
     { kind: "flops", share: .25 },
     { kind: "rate", share: .4 },
     { kind: "kv", share: .999 },
   ]);
+  assertEquals(budgets("0.4,.40,0.3,0.4")?.map(({ share }) => share), [.4, .3]);
 });
 
 Deno.test("parseOptions() reads baselines, G-Search's only where it is run", () => {
-  const names = (line: string) => parse(`--baselines ${line}`)?.baselines;
+  const names = (line: string) =>
+    parse(`--scenario 2 --baselines ${line}`)?.baselines;
   assertEquals(names("all --scenario both"), RIVALS);
   assertEquals(names("none"), []);
   assertEquals(names("refined,fastv --scenario 2"), ["refined", "fastv"]);
@@ -195,6 +198,22 @@ Deno.test("parseOptions() names each impossible value and what it must be", () =
       `Cannot use --device as it must be one of auto, cpu, webgpu, reference: current value is "gpu"`,
     ],
     [
+      "--budget 0.2",
+      "Cannot use --budget as it is of Scenario II: give --scenario 2 or both",
+    ],
+    [
+      "--scenario 2 --epsilon 1",
+      "Cannot use --epsilon as it is of Scenario I: give --scenario 1 or both",
+    ],
+    [
+      "--split val",
+      "Cannot use --split as it is about the file of --data",
+    ],
+    [
+      "--out ",
+      `Cannot use an empty value: the value of some option is missing`,
+    ],
+    [
       "--rank first",
       `Cannot use --rank as it must be one of instruction, instruction_max, last, raters, self_cross, next, random, uniform: current value is "first"`,
     ],
@@ -207,17 +226,17 @@ Deno.test("parseOptions() names each impossible value and what it must be", () =
       `Cannot use --positions as it must be one of original, reindexed: current value is "new"`,
     ],
     [
-      "--evaluations 0",
+      "--scenario 2 --evaluations 0",
       `Cannot use --evaluations as it must be an integer >= 1: current value is "0"`,
     ],
     ...["0", "1", "-0.3", "0.3,", "rate:0.3", "flops:", "1.2.3", ""].map((
       value,
     ): [string, string] => [
-      `--budget=${value}`,
+      `--scenario=2 --budget=${value}`,
       `Cannot use --budget as it must be shares between 0 and 1, such as 0.27, flops:0.5 or kv:0.4, with commas between: current value is "${value}"`,
     ]),
     [
-      "--baselines vtw,fast",
+      "--scenario 2 --baselines vtw,fast",
       `Cannot use --baselines as it must be all, none or some of refined, fastv, pyramiddrop, vtw, fitprune, sparsevlm, constant, psigmoid: current value is "vtw,fast"`,
     ],
     ...["-0.1", "many", "", "Infinity", "NaN"].map((value): [
