@@ -29,10 +29,18 @@ export function openEvaluators(
     : createEvaluatorPool(source, workers, { device, weightType });
 }
 
+/** Bytes that the activations of a batch may take on a GPU, roughly. */
+const BATCH_BYTES = 2 ** 30;
+
 /**
- * Samples per batch when a trial may be stopped after each: few where a sample
- * takes as long as its share of a batch, more where they run side by side.
+ * Samples per batch when a trial may be stopped after each: one where a sample
+ * takes as long as its share of a batch. On a GPU they run side by side, eight
+ * of a small model; of a large one, one fills the GPU, and a batch its memory.
  */
-export function searchBatchSize({ device }: LoadedModel): number {
-  return device === "webgpu" ? 8 : 1;
+export function searchBatchSize(
+  { device, plan }: Pick<LoadedModel, "device" | "plan">,
+): number {
+  if (device !== "webgpu") return 1;
+  const fitting = Math.floor(BATCH_BYTES / plan.activations);
+  return Math.max(1, Math.min(fitting, 8));
 }

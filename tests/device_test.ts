@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openDevice } from "../cli/device.ts";
 import { openEvaluators, searchBatchSize } from "../cli/evaluators.ts";
 import { loadModel } from "../cli/load.ts";
+import type { MemoryPlan } from "../cli/memory_plan.ts";
 import { loadQuestions } from "../cli/questions.ts";
 import { fromKeepCounts } from "../core/mod.ts";
 import { GpuError, requestGpu } from "../gpu/mod.ts";
@@ -44,6 +45,16 @@ Deno.test("openDevice() takes the CPU where there is no GPU, unless it was told 
     () => openDevice("webgpu", 0, { request: none }),
     GpuError,
     "No GPU",
+  );
+});
+
+Deno.test("searchBatchSize() is one on the CPU, and on a GPU what memory is there for", () => {
+  const sizeOf = (device: "cpu" | "webgpu", activations: number) =>
+    searchBatchSize({ device, plan: { activations } as MemoryPlan });
+  assertEquals(sizeOf("cpu", 1e6), 1);
+  assertEquals(
+    [1e6, 274e6, 1.07e9, 9e9].map((bytes) => sizeOf("webgpu", bytes)),
+    [8, 3, 1, 1],
   );
 });
 
