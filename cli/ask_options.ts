@@ -133,6 +133,11 @@ export function parseAskOptions(args: readonly string[]): AskOptions | null {
       key === undefined || noSuchOption(arg),
   });
   if (values.help) return null;
+  // A question that was not quoted comes in words.
+  const question = values._.join(" ").trim();
+  if (question === "" && values._.length > 0) {
+    throw new RangeError("Cannot answer an empty question");
+  }
 
   const model = values.model === undefined ? null : text("model", values.model);
   const optional = <T>(
@@ -144,8 +149,7 @@ export function parseAskOptions(args: readonly string[]): AskOptions | null {
     device: oneOf("device", values.device ?? "auto", DEVICE_CHOICES),
     weights: oneOf("weights", values.weights ?? "f32", WEIGHT_TYPES),
     picture: picture(model, values),
-    // A question that was not quoted comes in words.
-    question: values._.join(" ").trim() || null,
+    question: question || null,
     chat: values.chat,
     schedule: optional(values.schedule, (value) => text("schedule", value)),
     ranking: optional(values.rank, (value) => oneOf("rank", value, RANKINGS)),

@@ -55,6 +55,7 @@ Deno.test("parseAskOptions() takes a layer to show, a scene, and questions like 
 
 Deno.test("parseAskOptions() says in one sentence what cannot be", () => {
   const cases: [string, string][] = [
+    ["", "Cannot answer an empty question"],
     ["--fast", "Cannot use --fast as there is no such option: see --help"],
     [
       "--image=a.png --scene=1",
