@@ -79,12 +79,13 @@ export class BufferPool {
   }
 
   /**
-   * The least idle buffer of at least a size, but below twice that: schedules
-   * make tensors of ever other sizes, and idle buffers would pile up.
+   * The least idle buffer of at least a size. For kernels it is below twice
+   * that: schedules make tensors of ever other sizes, and idle buffers would pile
+   * up. What the host writes may stay forever, as weights do: it gets its size.
    */
   #takeIdle(size: number, forHost: boolean): GPUBuffer | undefined {
     let best: Shelf | undefined;
-    let bestSize = 2 * size;
+    let bestSize = forHost ? size + 1 : 2 * size;
     for (const [shelfSize, shelf] of this.#shelves) {
       const idle = shelf.ready.length + (forHost ? 0 : shelf.recorded.length);
       if (idle > 0 && shelfSize >= size && shelfSize < bestSize) {

@@ -95,12 +95,12 @@ const TOKENIZERS: readonly [given: string, json: string, why: string][] = [
   [
     "a merge of one token",
     tokenizerOf({ ...PAIRS, merges: ["a b", "a"] }),
-    '"merges", item 1, must be two tokens of the vocabulary: current value is "a"',
+    '"merges", item 1, must be two tokens of the vocabulary, and together a third: current value is "a"',
   ],
   [
     "a merge beyond the vocabulary",
     tokenizerOf({ ...PAIRS, merges: [["a", "c"]] }),
-    '"merges", item 0, must be two tokens of the vocabulary: current value is ["a","c"]',
+    '"merges", item 0, must be two tokens of the vocabulary, and together a third: current value is ["a","c"]',
   ],
   [
     "a pre-tokenizer that nobody knows",

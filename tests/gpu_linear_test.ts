@@ -65,7 +65,7 @@ for (const weightType of ["f32", "int4"] as const) {
   const backend = asOnHardware(weightType);
   const linear = linearOf(backend, weightType);
   testLinear(linear, {
-    runs: 60,
+    runs: 20,
     largest: [150, 300, 150],
     edges: { M: [5, 32, 33], I: [16, 33, 65], O: [1, 63, 65] },
   });
