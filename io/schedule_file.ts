@@ -1,7 +1,7 @@
 // schedule.json as search.ts writes it, read again.
 
 import { Fields } from "../core/fields.ts";
-import { type Ranking, RANKINGS } from "../core/ranking.ts";
+import { isByAttention, type Ranking, RANKINGS } from "../core/ranking.ts";
 import type { PositionRule } from "../core/reduce.ts";
 import { fromKeepCounts, type Schedule } from "../core/schedule.ts";
 import { readJson } from "./files.ts";
@@ -58,16 +58,17 @@ export async function readSchedule(
       cause: error,
     });
   }
-  if (keep[0] !== visionTokens) {
+  const ranking = fields.oneOf("ranking", rankings, "instruction");
+  if (isByAttention(ranking) && keep[0] !== visionTokens) {
     throw fields.error(
       "keep",
-      `must begin with all ${visionTokens} vision tokens, as nothing ranks them before layer 0`,
+      `must begin with all ${visionTokens} vision tokens, as layer 0 has no attention before it to rank by`,
       keep,
     );
   }
   return {
     schedule,
-    ranking: fields.oneOf("ranking", rankings, "instruction"),
+    ranking,
     positions: fields.oneOf("positions", POSITIONS, "original"),
   };
 }

@@ -305,7 +305,7 @@ testIn("ask.ts says in one sentence what it cannot do", async (place) => {
     ],
     [
       [...SMALL, "--schedule=first.json", "word1 ?"],
-      "Cannot read first.json as keep must begin with all 32 vision tokens, as nothing ranks them before layer 0: current value is [16,8,8,8]",
+      "Cannot read first.json as keep must begin with all 32 vision tokens, as layer 0 has no attention before it to rank by: current value is [16,8,8,8]",
     ],
     [
       [...SMALL, "--show-layer=4", "word1 ?"],

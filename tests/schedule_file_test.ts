@@ -44,6 +44,14 @@ Deno.test("readSchedule() reads counts, ranking and positions", async () => {
   });
 });
 
+Deno.test("readSchedule() lets layer 0 drop tokens where no attention before it is needed", async () => {
+  const keep = [15, 9, 0];
+  for (const ranking of ["next", "random", "uniform"]) {
+    const { schedule } = await read({ ...GOOD, keep, ranking });
+    assertEquals(schedule.keep, keep);
+  }
+});
+
 Deno.test("readSchedule() names the file and what is wrong", async () => {
   const cases: [Readonly<Record<string, unknown>>, string][] = [
     [
@@ -56,7 +64,7 @@ Deno.test("readSchedule() names the file and what is wrong", async () => {
     ],
     [
       { keep: [9, 9, 0] },
-      "Cannot read F as keep must begin with all 16 vision tokens, as nothing ranks them before layer 0: current value is [9,9,0]",
+      "Cannot read F as keep must begin with all 16 vision tokens, as layer 0 has no attention before it to rank by: current value is [9,9,0]",
     ],
     [
       { keep: [16, 9] },
