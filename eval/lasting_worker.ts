@@ -162,7 +162,7 @@ export class LastingWorker implements Disposable {
         send({ error }, []);
       } catch {
         // An error may hold what cannot be copied to another thread.
-        send({ error: new Error((error as Error).message) }, []);
+        send({ error: new Error((error as Error)?.message ?? `${error}`) }, []);
       }
     }
   }

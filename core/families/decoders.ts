@@ -7,10 +7,10 @@
  * This module is browser compatible.
  */
 
-import { MAX_LAYERS } from "./shared.ts";
 import type { DecoderConfig } from "../config.ts";
 import type { Fields } from "../fields.ts";
 import { fused, type PartNames } from "../names.ts";
+import { MAX_LAYERS } from "./shared.ts";
 import { parseRope } from "./rope.ts";
 
 /** Decoder classes that are known. */

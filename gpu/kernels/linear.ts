@@ -2,10 +2,9 @@
  * out = silu(gate) · activation(x · weightᵀ + bias) + residual: matrix times
  * matrix, and row times matrix.
  *
- * x and weight are read as vec4 along the depth. A 4 × 4 matrix holds four of
- * them: with four rows of x as the columns of a, and four rows of weight as the
- * rows of b, the product b · a has in column r and row c what the four values
- * add to the sum of row r of x and row c of weight.
+ * x and weight are read as vec4 along the depth. With four rows of weight as the
+ * rows of a 4 × 4 matrix b, and a vec4 of x as a, the product b · a has in place
+ * c what the four values add to the sum of that row of x and row c of weight.
  *
  * This module is browser compatible.
  */
