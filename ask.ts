@@ -25,9 +25,8 @@ import {
   layerToShow,
   type ToldAnswer,
 } from "./cli/answers.ts";
-import { openConversation } from "./cli/conversation.ts";
 import { readQuestions } from "./cli/lines.ts";
-import { loadModel } from "./cli/load.ts";
+import { announcePlan } from "./cli/progress.ts";
 import {
   createRandom,
   fullSchedule,
@@ -42,6 +41,8 @@ import {
   type ScheduleFile,
 } from "./io/mod.ts";
 import { formatSchedule } from "./report/mod.ts";
+import { openConversation } from "./study/conversation.ts";
+import { loadModel } from "./study/load.ts";
 
 /**
  * Runs the command line. Ctrl-C ends the program at once, as there is nothing to
@@ -67,6 +68,7 @@ async function answerAll(options: AskOptions): Promise<void> {
   const picture = await openPicture(options.picture);
   const loaded = await loadModel(options.model, options.device, {
     weightType: options.weights,
+    onPlan: announcePlan,
   });
   const { layers } = loaded.model.config.decoder;
   const tiles = loaded.imageTiles(picture);

@@ -13,12 +13,12 @@
 
 import { openEvaluators } from "./cli/evaluators.ts";
 import { chooseMetric, generationLimits } from "./cli/generated.ts";
-import { loadModel } from "./cli/load.ts";
 import {
   parseOptions,
   type SearchOptions,
   settleOptions,
 } from "./cli/options.ts";
+import { announcePlan } from "./cli/progress.ts";
 import { loadQuestionSets } from "./cli/questions.ts";
 import { prepareDirectory, toJson } from "./cli/results.ts";
 import { runScenario1 } from "./cli/scenario1.ts";
@@ -31,6 +31,7 @@ import { fullSchedule } from "./core/mod.ts";
 import { visionTokensOf } from "./eval/mod.ts";
 import { formatSeconds } from "./report/mod.ts";
 import { checkEpsilon } from "./search/mod.ts";
+import { loadModel } from "./study/load.ts";
 
 /**
  * Runs the command line. Ctrl-C ends the program at once until there are trials
@@ -76,6 +77,7 @@ async function search(
   const start = performance.now();
   const loaded = await loadModel(given.model, given.device, {
     weightType: given.weights,
+    onPlan: announcePlan,
   });
   const { config } = loaded.model;
   const { layers } = config.decoder;

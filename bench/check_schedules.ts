@@ -10,7 +10,7 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { loadModel } from "../cli/load.ts";
+import { loadModel } from "../study/load.ts";
 import { loadQuestions } from "../cli/questions.ts";
 import { oneOf } from "../cli/values.ts";
 import { fromKeepCounts, fullSchedule } from "../core/mod.ts";

@@ -13,7 +13,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { compareRuns, formatRatio, type Run } from "../cli/compare.ts";
-import { loadModel } from "../cli/load.ts";
+import { loadModel } from "../study/load.ts";
 import { loadQuestions } from "../cli/questions.ts";
 import {
   parseOptions,

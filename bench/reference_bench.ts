@@ -14,7 +14,7 @@ import {
   runDecoder,
 } from "../core/mod.ts";
 import { drawScene, SCENE_SIZE, sceneRandom } from "../eval/mod.ts";
-import { loadModel } from "../cli/load.ts";
+import { loadModel } from "../study/load.ts";
 
 const backend = createReferenceBackend();
 const random = createRandom(0);

@@ -10,9 +10,9 @@ import {
   type Schedule,
 } from "../core/mod.ts";
 import { kvCacheBytes } from "../search/mod.ts";
-import type { Answer } from "./conversation.ts";
-import { type LoadedModel, modelShape } from "./load.ts";
-import { formatBytes } from "./memory_plan.ts";
+import type { Answer } from "../study/conversation.ts";
+import { type LoadedModel, modelShape } from "../study/load.ts";
+import { formatBytes } from "../study/memory_plan.ts";
 import { drawPatches, gridOf } from "./patches.ts";
 
 /** One question's answer, and all that is told of it. */

@@ -12,7 +12,7 @@ import {
   WEIGHT_TYPES,
   type WeightType,
 } from "../core/mod.ts";
-import { DEVICE_CHOICES, type DeviceChoice } from "./device.ts";
+import { DEVICE_CHOICES, type DeviceChoice } from "../study/device.ts";
 import { noSuchOption } from "./options.ts";
 import { integer, number, oneOf, text, wrong } from "./values.ts";
 

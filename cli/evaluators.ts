@@ -7,9 +7,9 @@ import {
   createEvaluators,
   type Evaluators,
 } from "../eval/mod.ts";
-import { freeMemory } from "./device.ts";
-import type { LoadedModel } from "./load.ts";
-import { copiesThatFit } from "./memory_plan.ts";
+import { freeMemory } from "../study/device.ts";
+import type { LoadedModel } from "../study/load.ts";
+import { copiesThatFit } from "../study/memory_plan.ts";
 
 /**
  * Makes evaluators of a model: on the CPU with one worker per core, or as many

@@ -19,7 +19,7 @@ import {
 import type { Dataset, DatasetFormat, Question, Tokenizer } from "../io/mod.ts";
 import { formatPercent, formatTable } from "../report/mod.ts";
 import type { Evaluation } from "../search/mod.ts";
-import type { LoadedModel } from "./load.ts";
+import type { LoadedModel } from "../study/load.ts";
 import type { QuestionSet } from "./questions.ts";
 
 /** The name of a metric. */

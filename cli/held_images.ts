@@ -3,7 +3,7 @@
  */
 
 import type { SampleSet } from "../eval/mod.ts";
-import { formatBytes } from "./memory_plan.ts";
+import { formatBytes } from "../study/memory_plan.ts";
 
 /** An image as a model sees it: one picture, or several tiles. */
 type Tiles = SampleSet["images"][number];

@@ -20,7 +20,7 @@ import {
   type Rival,
   RIVALS,
 } from "./budgets.ts";
-import { DEVICE_CHOICES, type DeviceChoice } from "./device.ts";
+import { DEVICE_CHOICES, type DeviceChoice } from "../study/device.ts";
 import { METRIC_CHOICES, type MetricChoice } from "./generated.ts";
 import { integer, number, oneOf, text } from "./values.ts";
 import {

@@ -4,7 +4,11 @@
  * memory a large model takes.
  */
 
-import { formatPlan, type MemoryPlan, type MemoryRoom } from "./memory_plan.ts";
+import {
+  formatPlan,
+  type MemoryPlan,
+  type MemoryRoom,
+} from "../study/memory_plan.ts";
 
 /** Smaller models are loaded before anybody could read what they take. */
 const LARGE = 1e9;

@@ -20,9 +20,9 @@ import {
   type ReadDatasetOptions,
   type Tokenizer,
 } from "../io/mod.ts";
-import { freeMemory } from "./device.ts";
+import { freeMemory } from "../study/device.ts";
 import { holdImages } from "./held_images.ts";
-import type { LoadedModel } from "./load.ts";
+import type { LoadedModel } from "../study/load.ts";
 import type { DataOptions, QuestionSource, SearchOptions } from "./options.ts";
 import { splitQuestions } from "./split.ts";
 

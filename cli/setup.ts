@@ -13,7 +13,7 @@ import type { Evaluate, Evaluation } from "../search/mod.ts";
 import type { Run } from "./compare.ts";
 import { searchBatchSize } from "./evaluators.ts";
 import type { MetricName } from "./generated.ts";
-import type { LoadedModel } from "./load.ts";
+import type { LoadedModel } from "../study/load.ts";
 import type { SettledOptions } from "./options.ts";
 import { createStatusLine } from "./progress.ts";
 import type { QuestionSet } from "./questions.ts";

@@ -18,7 +18,7 @@ import {
 } from "../eval/mod.ts";
 import { formatBar, formatPercent, formatTable } from "../report/mod.ts";
 import { type Evaluation, neighbouringTau } from "../search/mod.ts";
-import type { LoadedModel } from "./load.ts";
+import type { LoadedModel } from "../study/load.ts";
 import type { QuestionSet } from "./questions.ts";
 import { generationLimits } from "./generated.ts";
 

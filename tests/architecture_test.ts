@@ -18,13 +18,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   eval: ["core/", "cpu/mod.ts", "search/evaluate.ts"],
   io: ["core/"],
   report: ["search/"],
+  study: ["core/", "cpu/", "gpu/", "search/", "eval/", "io/", "report/"],
 };
 
 /** Folders that may use packages of other people. */
 const MAY_USE_PACKAGES: readonly string[] = ["io", "report"];
 
 /** Files that may know that they run in Deno. */
-const MAY_USE_DENO: readonly string[] = ["io/files.ts"];
+const MAY_USE_DENO: readonly string[] = ["io/files.ts", "study/device.ts"];
 
 /** No file of the library is longer, so that each can be read in one sitting. */
 const MAX_LINES = 320;

@@ -1,8 +1,8 @@
 // Questions about an image: against the model's own steps, and turn after turn.
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { type Answer, openConversation } from "../cli/conversation.ts";
-import { type LoadedModel, loadModel } from "../cli/load.ts";
+import { type Answer, openConversation } from "../study/conversation.ts";
+import { type LoadedModel, loadModel } from "../study/load.ts";
 import {
   createReferenceBackend,
   embedPrompts,

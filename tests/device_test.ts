@@ -1,10 +1,10 @@
 // `--device`: which backend it opens, and what evaluates a model there.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { openDevice } from "../cli/device.ts";
+import { openDevice } from "../study/device.ts";
 import { openEvaluators, searchBatchSize } from "../cli/evaluators.ts";
-import { loadModel } from "../cli/load.ts";
-import type { MemoryPlan } from "../cli/memory_plan.ts";
+import { loadModel } from "../study/load.ts";
+import type { MemoryPlan } from "../study/memory_plan.ts";
 import { loadQuestions } from "../cli/questions.ts";
 import { fromKeepCounts } from "../core/mod.ts";
 import { GpuError, requestGpu } from "../gpu/mod.ts";

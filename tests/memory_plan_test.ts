@@ -11,7 +11,7 @@ import {
   formatPlan,
   type MemoryPlan,
   planMemory,
-} from "../cli/memory_plan.ts";
+} from "../study/memory_plan.ts";
 import {
   type Backend,
   createReferenceBackend,

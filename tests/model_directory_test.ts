@@ -2,7 +2,7 @@
 // that end answers.
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { loadModel } from "../cli/load.ts";
+import { loadModel } from "../study/load.ts";
 import { embedTiles } from "../core/mod.ts";
 import { makeSceneSet } from "../eval/mod.ts";
 import { type ModelDirectory, openModelDirectory } from "../io/mod.ts";

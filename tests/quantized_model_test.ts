@@ -2,7 +2,7 @@
 // weights, and how many answers stay what they are in 32 bits.
 
 import { assert } from "@std/assert";
-import { loadModel } from "../cli/load.ts";
+import { loadModel } from "../study/load.ts";
 import { loadQuestions } from "../cli/questions.ts";
 import {
   type Backend,

@@ -1,7 +1,7 @@
 // Questions from files, in the tokens of small models of both families.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { loadModel } from "../cli/load.ts";
+import { loadModel } from "../study/load.ts";
 import type { DataOptions } from "../cli/options.ts";
 import { loadQuestionSets } from "../cli/questions.ts";
 import { splitQuestions } from "../cli/split.ts";

@@ -1,7 +1,7 @@
 // Text as it grows by tokens.
 
 import { assert, assertEquals } from "@std/assert";
-import { createTextStream } from "../cli/text_stream.ts";
+import { createTextStream } from "../study/text_stream.ts";
 import { KINDS, smallTokenizer } from "./_text.ts";
 
 const TEXT = "a red circle 👩‍🚀, 二つ – schöne grüße";

@@ -5,7 +5,7 @@
  */
 
 import { openEvaluators } from "../../cli/evaluators.ts";
-import { type LoadedModel, loadModel } from "../../cli/load.ts";
+import { type LoadedModel, loadModel } from "../../study/load.ts";
 import {
   parseOptions,
   type SettledOptions,

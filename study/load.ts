@@ -28,9 +28,9 @@ import {
   checkRoom,
   cpuRoom,
   type MemoryPlan,
+  type MemoryRoom,
   planMemory,
 } from "./memory_plan.ts";
-import { announcePlan } from "./progress.ts";
 
 /** A model, what its folder says, and what to call it. */
 export interface LoadedModel extends ModelDirectory {
@@ -59,11 +59,16 @@ export interface LoadedModel extends ModelDirectory {
   encodeQuestion(question: string, tiles: number): EncodedPrompt;
 }
 
+/** How a model is loaded. */
+export interface LoadOptions extends WeightOptions {
+  /** Called with what the model takes before its weights are read. */
+  readonly onPlan?: (plan: MemoryPlan, room: MemoryRoom) => void;
+}
+
 const EMBEDDED = new URL("../models/tiny", import.meta.url);
 
 /**
- * Loads a Hugging Face directory, or the embedded model for null. Tells what
- * memory it will take before its weights are read.
+ * Loads a Hugging Face directory, or the embedded model for null.
  *
  * @throws {RangeError} the model cannot fit into memory; the message says what
  *   would
@@ -71,7 +76,7 @@ const EMBEDDED = new URL("../models/tiny", import.meta.url);
 export async function loadModel(
   directory: string | null,
   choice: DeviceChoice = "cpu",
-  { weightType = "f32" }: WeightOptions = {},
+  { weightType = "f32", onPlan }: LoadOptions = {},
 ): Promise<LoadedModel> {
   const path = directory ?? decodeURIComponent(EMBEDDED.pathname);
   const opened = await openModelDirectory(path);
@@ -84,7 +89,7 @@ export async function loadModel(
   });
   const room = { device, available, onCpu: cpuRoom(freeMemory()) };
   checkRoom(path, config, { weightType, framing, room });
-  announcePlan(plan, room);
+  onPlan?.(plan, room);
   return {
     ...opened,
     name: directory ?? "models/tiny",
