@@ -1,7 +1,38 @@
-// Files: the only module of the library that touches Deno. Everything else in
-// io/ takes bytes or text. An error is one sentence that names the file.
+// Files of this machine, through the file system of Node, which Deno and Bun have
+// too. An error is one sentence that names the file.
 
 import type { ByteSource } from "../core/bytes.ts";
+import { builtin, process } from "./builtin.ts";
+
+/** The part of `node:fs/promises` that is used. */
+interface FileSystem {
+  stat(path: string): Promise<{ readonly size: number; isFile(): boolean }>;
+  lstat(path: string): Promise<unknown>;
+  open(path: string): Promise<FileHandle>;
+  readFile(path: string): Promise<Uint8Array>;
+  writeFile(
+    path: string,
+    text: string,
+    options: { readonly flag: "wx" | "a" },
+  ): Promise<void>;
+  mkdir(path: string, options: { readonly recursive: true }): Promise<unknown>;
+  rename(from: string, to: string): Promise<void>;
+  rm(path: string, options: { readonly force: true }): Promise<void>;
+}
+
+interface FileHandle {
+  read(
+    out: Uint8Array,
+    at: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesRead: number }>;
+  close(): Promise<void>;
+}
+
+function fileSystem(): FileSystem {
+  return builtin("node:fs/promises");
+}
 
 /**
  * A file as a source of bytes. It is opened anew for every range, so nothing
@@ -12,14 +43,34 @@ import type { ByteSource } from "../core/bytes.ts";
  * @throws {Error} If there is no such file.
  */
 export async function openFile(path: string): Promise<ByteSource> {
-  const info = await Deno.stat(path).catch((error) => {
+  const info = await fileSystem().stat(path).catch((error) => {
     throw cannot("read", path, error);
   });
-  if (!info.isFile) throw new Error(`Cannot read ${path} as it is not a file`);
+  if (!info.isFile()) {
+    throw new Error(`Cannot read ${path} as it is not a file`);
+  }
   return {
     length: info.size,
     read: (offset, length) => readRange(path, offset, length),
   };
+}
+
+/**
+ * A file that need not be there as a source of bytes.
+ *
+ * @param path The file.
+ * @returns The source; null where there is nothing of that name.
+ * @throws {Error} If there is something else: a folder, a device, a link to
+ *   nothing.
+ */
+export async function openFileIfAny(path: string): Promise<ByteSource | null> {
+  try {
+    await fileSystem().lstat(path);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return null;
+    throw cannot("read", path, error);
+  }
+  return await openFile(path);
 }
 
 /** Reads `length` bytes from `offset` on. */
@@ -28,23 +79,31 @@ async function readRange(
   offset: number,
   length: number,
 ): Promise<Uint8Array> {
-  using file = await Deno.open(path).catch((error) => {
+  const file = await fileSystem().open(path).catch((error) => {
     throw cannot("read", path, error);
   });
-  await file.seek(offset, Deno.SeekMode.Start);
-  const bytes = new Uint8Array(length);
-  for (let done = 0; done < length;) {
-    const read = await file.read(bytes.subarray(done));
-    if (read === null) {
-      throw new Error(
-        `Cannot read ${path} as it ends at byte ${offset + done}: bytes up to ${
-          offset + length
-        } were expected`,
+  try {
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length;) {
+      const { bytesRead } = await file.read(
+        bytes,
+        done,
+        length - done,
+        offset + done,
       );
+      if (bytesRead === 0) {
+        throw new Error(
+          `Cannot read ${path} as it ends at byte ${
+            offset + done
+          }: bytes up to ${offset + length} were expected`,
+        );
+      }
+      done += bytesRead;
     }
-    done += read;
+    return bytes;
+  } finally {
+    await file.close();
   }
-  return bytes;
 }
 
 /**
@@ -56,9 +115,9 @@ async function readRange(
  */
 export async function isFile(path: string): Promise<boolean> {
   try {
-    return (await Deno.stat(path)).isFile;
+    return (await fileSystem().stat(path)).isFile();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (codeOf(error) === "ENOENT") return false;
     throw cannot("read", path, error);
   }
 }
@@ -71,9 +130,11 @@ export async function isFile(path: string): Promise<boolean> {
  * @throws {Error} If it cannot be read.
  */
 export async function readBytes(path: string): Promise<Uint8Array> {
-  return await Deno.readFile(path).catch((error) => {
+  const bytes = await fileSystem().readFile(path).catch((error) => {
     throw cannot("read", path, error);
   });
+  // Node gives a Buffer, whose slice() shares its memory.
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /**
@@ -85,11 +146,22 @@ export async function readBytes(path: string): Promise<Uint8Array> {
  * @throws {SyntaxError} If it is not UTF-8.
  */
 export async function readText(path: string): Promise<string> {
-  const bytes = await readBytes(path);
+  return decodeText(await readBytes(path), path);
+}
+
+/**
+ * The text that bytes stand for.
+ *
+ * @param bytes UTF-8, with a byte order mark or without.
+ * @param label What errors call them, usually a path.
+ * @returns The text, without a byte order mark.
+ * @throws {SyntaxError} If they are not UTF-8.
+ */
+export function decodeText(bytes: Uint8Array, label: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new SyntaxError(`Cannot read ${path} as it is not UTF-8 text`, {
+    throw new SyntaxError(`Cannot read ${label} as it is not UTF-8 text`, {
       cause: error,
     });
   }
@@ -104,12 +176,23 @@ export async function readText(path: string): Promise<string> {
  * @throws {SyntaxError} If it is not JSON in UTF-8.
  */
 export async function readJson(path: string): Promise<unknown> {
-  const text = await readText(path);
+  return parseJson(await readText(path), path);
+}
+
+/**
+ * The value that a JSON text stands for.
+ *
+ * @param text The text.
+ * @param label What errors call it, usually a path.
+ * @returns The value, unchecked.
+ * @throws {SyntaxError} If it is not JSON.
+ */
+export function parseJson(text: string, label: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
     throw new SyntaxError(
-      `Cannot read ${path} as it is not JSON: ${(error as Error).message}`,
+      `Cannot read ${label} as it is not JSON: ${(error as Error).message}`,
       { cause: error },
     );
   }
@@ -129,11 +212,11 @@ export async function writeAtomically(
 ): Promise<void> {
   const beside = `${path}.${crypto.randomUUID()}.tmp`;
   try {
-    await Deno.mkdir(directoryOf(path), { recursive: true });
-    await Deno.writeTextFile(beside, text, { createNew: true });
-    await Deno.rename(beside, path);
+    await fileSystem().mkdir(directoryOf(path), { recursive: true });
+    await fileSystem().writeFile(beside, text, { flag: "wx" });
+    await fileSystem().rename(beside, path);
   } catch (error) {
-    await Deno.remove(beside).catch(() => {});
+    await fileSystem().rm(beside, { force: true }).catch(() => {});
     throw cannot("write", path, error);
   }
 }
@@ -150,10 +233,10 @@ export async function appendJsonLine(
   value: unknown,
 ): Promise<void> {
   try {
-    await Deno.mkdir(directoryOf(path), { recursive: true });
+    await fileSystem().mkdir(directoryOf(path), { recursive: true });
     // One write per line: lines of several writers do not mix.
-    await Deno.writeTextFile(path, JSON.stringify(value) + "\n", {
-      append: true,
+    await fileSystem().writeFile(path, JSON.stringify(value) + "\n", {
+      flag: "a",
     });
   } catch (error) {
     throw cannot("write", path, error);
@@ -167,7 +250,7 @@ export async function appendJsonLine(
  * @returns The path up to the last separator, "." where there is none.
  */
 export function directoryOf(path: string): string {
-  const end = Deno.build.os === "windows"
+  const end = process?.platform === "win32"
     ? Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"))
     : path.lastIndexOf("/");
   return end === -1 ? "." : end === 0 ? "/" : path.slice(0, end);
@@ -175,13 +258,26 @@ export function directoryOf(path: string): string {
 
 /** Says in one sentence what could not be done with a file, and why. */
 function cannot(action: string, path: string, error: unknown): Error {
-  const reason = error instanceof Deno.errors.NotFound
-    ? "there is no such file"
-    : error instanceof Deno.errors.PermissionDenied
-    ? "the system denies access"
-    : error instanceof Error
-    // Deno adds the call and its paths, where a temporary one may stand.
-    ? error.message.replace(/: \w+ '[^]*$/, "")
+  return new Error(`Cannot ${action} ${path} as ${reasonOf(error)}`, {
+    cause: error,
+  });
+}
+
+function reasonOf(error: unknown): string {
+  switch (codeOf(error)) {
+    case "ENOENT":
+      return "there is no such file";
+    case "EACCES":
+    case "EPERM":
+      return "the system denies access";
+  }
+  // Node writes "ENOSPC: no space left on device, write", and then paths, where
+  // a temporary one may stand.
+  return error instanceof Error
+    ? error.message.replace(/^[A-Z0-9]+: /, "").replace(/, \w+( '[^]*)?$/, "")
     : String(error);
-  return new Error(`Cannot ${action} ${path} as ${reason}`, { cause: error });
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { readonly code?: unknown } | null)?.code;
 }

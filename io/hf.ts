@@ -5,12 +5,18 @@
 
 import type { Span } from "../core/backend.ts";
 import { openSafetensors, type TensorStore } from "../core/safetensors.ts";
-import { isFile, openFile, readJson, readText } from "./files.ts";
+import {
+  type Folder,
+  type JsonFile,
+  readJsonIn,
+  readTextIn,
+  required,
+} from "./folder.ts";
 
 /** What a model's folder holds. */
 export interface Checkpoint {
   /** config.json, unchecked. */
-  readonly config: unknown;
+  readonly config: JsonFile;
   /** generation_config.json; null where there is none. */
   readonly generation: JsonFile | null;
   /** How images are prepared, unchecked; null where no file says it. */
@@ -21,92 +27,82 @@ export interface Checkpoint {
   readonly weights: TensorStore;
 }
 
-/** What a JSON file says. */
-export interface JsonFile {
-  /** The file. */
-  readonly path: string;
-  /** The value, unchecked. */
-  readonly json: unknown;
-}
-
 const WEIGHTS = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
 
 /**
  * Opens a model's folder. Reads the small files and the headers of the large.
  *
- * @param directory The folder.
+ * @param folder The folder.
  * @returns What it holds.
  * @throws {Error} If a file is missing.
  * @throws {SyntaxError} If a file is not what its name says.
  */
-export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
+export async function loadCheckpoint(folder: Folder): Promise<Checkpoint> {
   return {
-    config: await readJson(`${directory}/config.json`),
-    generation: await readJsonIfAny(`${directory}/generation_config.json`),
-    preprocessor: await readPreprocessor(directory),
-    tokenizer: await readTokenizer(directory),
-    weights: await openWeights(directory),
+    config: await required(folder, "config.json", readJsonIn),
+    generation: await readJsonIn(folder, "generation_config.json"),
+    preprocessor: await readPreprocessor(folder),
+    tokenizer: await readTokenizer(folder),
+    weights: await openWeights(folder),
   };
-}
-
-async function readJsonIfAny(path: string): Promise<JsonFile | null> {
-  return await isFile(path) ? { path, json: await readJson(path) } : null;
 }
 
 /**
  * From processor_config.json, where transformers 5 has it among the rest, else
  * from preprocessor_config.json: as transformers looks for it.
  */
-async function readPreprocessor(directory: string): Promise<JsonFile | null> {
-  const whole = await readJsonIfAny(`${directory}/processor_config.json`);
+async function readPreprocessor(folder: Folder): Promise<JsonFile | null> {
+  const whole = await readJsonIn(folder, "processor_config.json");
   const parts = whole?.json as Record<string, unknown> | null | undefined;
   if (whole && parts?.image_processor) {
     // Which processor it belongs to is said outside.
     const { image_processor: nested, processor_class } = parts;
     return { path: whole.path, json: { processor_class, ...nested } };
   }
-  return await readJsonIfAny(`${directory}/preprocessor_config.json`);
+  return await readJsonIn(folder, "preprocessor_config.json");
 }
 
-async function readTokenizer(directory: string): Promise<string> {
-  const path = `${directory}/tokenizer.json`;
-  if (await isFile(path)) return await readText(path);
+async function readTokenizer(folder: Folder): Promise<string> {
+  const text = await readTextIn(folder, "tokenizer.json");
+  if (text !== null) return text;
   throw new Error(
-    `Cannot load ${directory} as it has no tokenizer.json: AutoTokenizer.from_pretrained(…).save_pretrained(…) of transformers writes one`,
+    `Cannot load ${folder.label} as it has no tokenizer.json: AutoTokenizer.from_pretrained(…).save_pretrained(…) of transformers writes one`,
   );
 }
 
 /** The weights of a folder, whichever way they are stored. */
-async function openWeights(directory: string): Promise<TensorStore> {
-  if (await isFile(`${directory}/${WEIGHTS}`)) {
-    return await openShard(directory, WEIGHTS);
-  }
-  if (await isFile(`${directory}/${INDEX}`)) {
-    return await openShards(directory);
-  }
+async function openWeights(folder: Folder): Promise<TensorStore> {
+  const single = await openShard(folder, WEIGHTS);
+  if (single !== null) return single;
+  const index = await readJsonIn(folder, INDEX);
+  if (index !== null) return await openShards(folder, index);
   throw new Error(
-    `Cannot load ${directory} as it has neither ${WEIGHTS} nor ${INDEX}`,
+    `Cannot load ${folder.label} as it has neither ${WEIGHTS} nor ${INDEX}`,
   );
 }
 
 /** One safetensors file of a folder. */
 async function openShard(
-  directory: string,
+  folder: Folder,
   file: string,
-): Promise<TensorStore> {
-  const path = `${directory}/${file}`;
-  return await openSafetensors(await openFile(path), path);
+): Promise<TensorStore | null> {
+  const bytes = await folder.open(file);
+  return bytes && await openSafetensors(bytes, `${folder.label}/${file}`);
 }
 
 /** Several safetensors files, put together by the index's `weight_map`. */
-async function openShards(directory: string): Promise<TensorStore> {
-  const path = `${directory}/${INDEX}`;
-  const shardOf = parseWeightMap(await readJson(path), path);
+async function openShards(
+  folder: Folder,
+  { path, json }: JsonFile,
+): Promise<TensorStore> {
+  const directory = folder.label;
+  const shardOf = parseWeightMap(json, path);
   const shards = new Map<string, TensorStore>();
   const tensors = new Map<string, { readonly shape: readonly number[] }>();
   for (const [name, file] of shardOf) {
-    const shard = shards.get(file) ?? await openShard(directory, file);
+    const shard = shards.get(file) ??
+      await required(folder, file, openShard);
     shards.set(file, shard);
     const info = shard.tensors.get(name);
     if (info === undefined) {

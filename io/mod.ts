@@ -1,15 +1,15 @@
 /**
  * What comes from outside: Hugging Face model folders, tokenizers and chat
- * templates, image files, question files. Only `files.ts` touches Deno; the rest
- * takes bytes or text.
+ * templates, image files, question files. Models are read from a folder of this
+ * machine (Deno, Node, Bun), from an address, or from files picked in a browser.
  *
  * @example Open a model's folder
  * ```ts ignore
- * import { loadCheckpoint, parseTokenizer } from "@tokensieve/tokensieve/io";
+ * import { openModelDirectory } from "@tokensieve/tokensieve/io";
  *
- * const { config, tokenizer, weights } = await loadCheckpoint("models/tiny");
- * const ids = parseTokenizer(tokenizer).encode("what color is the circle ?");
- * const head = await weights.read("language_model.lm_head.weight");
+ * const { source, tokenizer } = await openModelDirectory("models/tiny");
+ * const ids = tokenizer.encode("what color is the circle ?");
+ * const head = await source.tensors.read("language_model.lm_head.weight");
  * ```
  *
  * @module
@@ -18,6 +18,7 @@
 export * from "./conversations.ts";
 export * from "./dataset.ts";
 export * from "./files.ts";
+export * from "./folder.ts";
 export * from "./hf.ts";
 export * from "./images.ts";
 export * from "./model_directory.ts";

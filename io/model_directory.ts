@@ -15,7 +15,13 @@ import {
   conversationTemplate,
   llavaTemplate,
 } from "./conversations.ts";
-import { type JsonFile, loadCheckpoint } from "./hf.ts";
+import {
+  type Folder,
+  type JsonFile,
+  openFolder,
+  type Place,
+} from "./folder.ts";
+import { loadCheckpoint } from "./hf.ts";
 import { type ImageFormat, imageFormats } from "./prompts.ts";
 import { type ChatTemplate, readChatTemplate } from "./templates.ts";
 import { parseTokenizer, type Tokenizer } from "./tokenizer.ts";
@@ -48,7 +54,7 @@ const MAX_TOKENS = 2 ** 20;
  * Opens a model's folder: reads and checks all of it but the weights, of which
  * it reads the names and shapes.
  *
- * @param directory The folder.
+ * @param place Where the folder is: a path, an address, a browser's files.
  * @returns What it holds.
  * @throws {Error} If a file is missing or cannot be read.
  * @throws {SyntaxError} If a file is not what its name says.
@@ -57,13 +63,12 @@ const MAX_TOKENS = 2 ** 20;
  *   implementation lacks.
  */
 export async function openModelDirectory(
-  directory: string,
+  place: Place,
 ): Promise<ModelDirectory> {
-  const checkpoint = await loadCheckpoint(directory);
-  const configFile = {
-    path: `${directory}/config.json`,
-    json: checkpoint.config,
-  };
+  const folder = openFolder(place);
+  const { label: directory } = folder;
+  const checkpoint = await loadCheckpoint(folder);
+  const { config: configFile } = checkpoint;
   const config = parseModelConfig(configFile.json, configFile.path);
   const processor = config.family === "internvl2"
     ? parseInternVlProcessor(configFile.json, configFile.path)
@@ -73,7 +78,7 @@ export async function openModelDirectory(
     `${directory}/tokenizer.json`,
   );
   const format = imageFormats[config.family];
-  const template = await TEMPLATES[config.family](directory, configFile);
+  const template = await TEMPLATES[config.family](folder, configFile);
   const generation = checkpoint.generation
     ? new Fields(checkpoint.generation.json, checkpoint.generation.path)
     : generationOf(configFile, config);
@@ -136,11 +141,11 @@ function generationOf(
 const TEMPLATES: Readonly<
   Record<
     Family,
-    (directory: string, config: JsonFile) => Promise<ChatTemplate>
+    (folder: Folder, config: JsonFile) => Promise<ChatTemplate>
   >
 > = {
-  llava: async (directory) =>
-    await readChatTemplate(directory, imageFormats.llava.marker) ??
+  llava: async (folder) =>
+    await readChatTemplate(folder, imageFormats.llava.marker) ??
       llavaTemplate,
   // The original code never uses the one in tokenizer_config.json.
   internvl2: (_, { json, path }) => {
@@ -148,12 +153,12 @@ const TEMPLATES: Readonly<
     const name = new Fields(json, path).oneOf("template", names);
     return Promise.resolve(conversationTemplate(name));
   },
-  internvl: async (directory) => {
+  internvl: async (folder) => {
     const { marker } = imageFormats.internvl;
-    const template = await readChatTemplate(directory, marker);
+    const template = await readChatTemplate(folder, marker);
     if (template !== null) return template;
     throw new Error(
-      `Cannot load ${directory} as it has no chat template: neither chat_template.jinja, nor chat_template.json, nor "chat_template" in tokenizer_config.json`,
+      `Cannot load ${folder.label} as it has no chat template: neither chat_template.jinja, nor chat_template.json, nor "chat_template" in tokenizer_config.json`,
     );
   },
 };

@@ -4,7 +4,7 @@
 
 import { Template } from "@huggingface/jinja";
 import type { TextPiece } from "./added_tokens.ts";
-import { isFile, readJson, readText } from "./files.ts";
+import { type Folder, readJsonIn, readTextIn } from "./folder.ts";
 
 /** One message of a conversation. */
 export interface Message {
@@ -207,19 +207,20 @@ function checkUserMessages(
  * Reads the chat template of a model's folder: chat_template.jinja,
  * chat_template.json, or the one in tokenizer_config.json.
  *
- * @param directory The folder.
+ * @param folder The folder.
  * @param marker Written for an image where the template takes text only.
  * @returns The template, or null where there is none.
  * @throws {Error} If a file cannot be read.
  * @throws {SyntaxError} If a file is not what its name says.
  */
 export async function readChatTemplate(
-  directory: string,
+  folder: Folder,
   marker: string,
 ): Promise<ChatTemplate | null> {
-  const path = `${directory}/tokenizer_config.json`;
-  const config = await isFile(path) ? asRecord(await readJson(path)) : {};
-  const found = await findTemplate(directory, config);
+  const config = asRecord(
+    (await readJsonIn(folder, "tokenizer_config.json"))?.json ?? {},
+  );
+  const found = await findTemplate(folder, config);
   if (found === null) return null;
   const { text, label } = found;
   return parseChatTemplate(text, { label, marker, tokens: tokensOf(config) });
@@ -231,16 +232,18 @@ interface FoundTemplate {
 }
 
 async function findTemplate(
-  directory: string,
+  folder: Folder,
   config: Readonly<Record<string, unknown>>,
 ): Promise<FoundTemplate | null> {
-  const jinja = `${directory}/chat_template.jinja`;
-  if (await isFile(jinja)) return { text: await readText(jinja), label: jinja };
-  const json = `${directory}/chat_template.json`;
-  const [label, template] = await isFile(json)
-    ? [json, asRecord(await readJson(json)).chat_template]
-    : [`${directory}/tokenizer_config.json`, config.chat_template];
-  if (template === undefined && label !== json) return null;
+  const jinja = "chat_template.jinja";
+  const whole = await readTextIn(folder, jinja);
+  if (whole !== null) return { text: whole, label: `${folder.label}/${jinja}` };
+  const file = await readJsonIn(folder, "chat_template.json");
+  const label = file?.path ?? `${folder.label}/tokenizer_config.json`;
+  const template = file
+    ? asRecord(file.json).chat_template
+    : config.chat_template;
+  if (template === undefined && file === null) return null;
   const text = Array.isArray(template)
     ? template.find((entry) => entry?.name === "default")?.template
     : template;

@@ -25,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const MAY_USE_PACKAGES: readonly string[] = ["io", "report"];
 
 /** Files that may know that they run in Deno. */
-const MAY_USE_DENO: readonly string[] = ["io/files.ts", "study/device.ts"];
+const MAY_USE_DENO: readonly string[] = ["study/device.ts"];
 
 /** No file of the library is longer, so that each can be read in one sitting. */
 const MAX_LINES = 320;

@@ -19,6 +19,7 @@ import { crc32 } from "node:zlib";
 import { parseNormalization } from "../core/mod.ts";
 import {
   decodeImage,
+  openFolder,
   parseChatTemplate,
   parseTokenizer,
   readChatTemplate,
@@ -161,7 +162,7 @@ testBadInputs(
     given,
     async to(directory) {
       await writeFiles(directory, { [file]: value });
-      await readChatTemplate(directory, "<image>");
+      await readChatTemplate(openFolder(directory), "<image>");
     },
     error: SyntaxError,
     says: `Cannot read DIR/${file} as ${why}`,

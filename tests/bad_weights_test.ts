@@ -9,7 +9,7 @@ import {
   openSafetensors,
   type TensorStore,
 } from "../core/mod.ts";
-import { loadCheckpoint, openFile } from "../io/mod.ts";
+import { loadCheckpoint, openFile, openFolder } from "../io/mod.ts";
 import { jsonError, testBadInputs, writeFiles } from "./_bad_input.ts";
 import { loadLlavaFixture } from "./_llava.ts";
 import { float32File, safetensorsBytes } from "./_safetensors.ts";
@@ -169,7 +169,7 @@ async function loadFolder(
     [INDEX]: { weight_map: { a: "a.safetensors", b: "b.safetensors" } },
     ...files,
   });
-  await loadCheckpoint(directory);
+  await loadCheckpoint(openFolder(directory));
 }
 
 const BAD_FOLDERS: readonly [

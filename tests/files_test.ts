@@ -4,6 +4,7 @@ import {
   directoryOf,
   isFile,
   openFile,
+  openFileIfAny,
   readJson,
   readText,
   writeAtomically,
@@ -150,4 +151,29 @@ Deno.test("directoryOf() gives a folder for every path", () => {
     ["a/b/c.json", "c.json", "/c.json", "a/"].map(directoryOf),
     ["a/b", ".", "/", "a"],
   );
+});
+
+Deno.test("openFileIfAny() tells nothing from what is no file", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${directory}/a`, "abc");
+    await Deno.symlink(`${directory}/a`, `${directory}/link`);
+    await Deno.symlink(`${directory}/gone`, `${directory}/dangling`);
+    await Deno.mkdir(`${directory}/folder`);
+    assertEquals((await openFileIfAny(`${directory}/a`))?.length, 3);
+    assertEquals((await openFileIfAny(`${directory}/link`))?.length, 3);
+    assertEquals(await openFileIfAny(`${directory}/none`), null);
+    await assertRejects(
+      () => openFileIfAny(`${directory}/dangling`),
+      Error,
+      `Cannot read ${directory}/dangling as there is no such file`,
+    );
+    await assertRejects(
+      () => openFileIfAny(`${directory}/folder`),
+      Error,
+      `Cannot read ${directory}/folder as it is not a file`,
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });

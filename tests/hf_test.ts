@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { openFolder } from "../io/folder.ts";
 import { loadCheckpoint } from "../io/hf.ts";
 import { float32File } from "./_safetensors.ts";
 
@@ -36,7 +37,7 @@ async function load(
         await Deno.writeTextFile(`${directory}/${name}`, content);
       } else await Deno.writeFile(`${directory}/${name}`, content);
     }
-    await look(() => loadCheckpoint(directory), directory);
+    await look(() => loadCheckpoint(openFolder(directory)), directory);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -45,7 +46,7 @@ async function load(
 Deno.test("loadCheckpoint() reads a folder with one file of weights", async () => {
   await load({ ...SMALL, "model.safetensors": A }, async (loaded) => {
     const { config, preprocessor, tokenizer, weights } = await loaded();
-    assertEquals(config, { model_type: "llava" });
+    assertEquals(config.json, { model_type: "llava" });
     assertEquals(preprocessor?.json, { size: 96 });
     assertEquals(tokenizer, "{}");
     assertEquals(await weights.read("a"), Float32Array.of(1, 2));

@@ -10,6 +10,7 @@ import {
   imageFormats,
   llavaTemplate,
   type Message,
+  openFolder,
   parseChatTemplate,
   readChatTemplate,
 } from "../io/mod.ts";
@@ -212,7 +213,7 @@ Deno.test("readChatTemplate() takes the first of three files that is there", asy
       typeof value === "string" ? value : JSON.stringify(value),
     );
   const read = async () => {
-    const template = await readChatTemplate(directory, "<image>");
+    const template = await readChatTemplate(openFolder(directory), "<image>");
     return template && renderText(template, [QUESTION]);
   };
   try {

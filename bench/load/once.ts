@@ -26,7 +26,7 @@ import {
   type WeightType,
 } from "../../core/mod.ts";
 import { createCpuBackend } from "../../cpu/mod.ts";
-import { loadCheckpoint } from "../../io/mod.ts";
+import { loadCheckpoint, openFolder } from "../../io/mod.ts";
 import { answer, type AnswerOptions, type Answers } from "./answer.ts";
 import { type Duration, timed } from "./timing.ts";
 
@@ -75,10 +75,12 @@ async function read(directory: string): Promise<Reading> {
 }
 
 async function openModel(directory: string): Promise<ModelSource> {
-  const { config, preprocessor, weights } = await loadCheckpoint(directory);
+  const { config, preprocessor, weights } = await loadCheckpoint(
+    openFolder(directory),
+  );
   return {
-    config: parseModelConfig(config),
-    normalization: parseNormalization(preprocessor),
+    config: parseModelConfig(config.json),
+    normalization: parseNormalization(preprocessor?.json),
     tensors: weights,
     label: directory,
   };

@@ -1,0 +1,164 @@
+// Files behind an address, range by range where the server knows ranges.
+
+import { bytesInMemory, type ByteSource } from "../core/bytes.ts";
+
+/** Bytes asked for at first: most files of a model's folder but the weights fit. */
+const FIRST = 2 ** 16;
+
+/**
+ * Files up to this are fetched whole, since a request for each of their tensors
+ * would take longer.
+ */
+const WHOLE = 2 ** 25;
+
+/** Milliseconds before each new try, where a server or the way to it fails. */
+const PAUSES: readonly number[] = [250, 1000, 4000];
+
+/**
+ * Opens a file behind an address.
+ *
+ * Servers that know no ranges send the whole file, which is then held in memory.
+ *
+ * @param url The address.
+ * @returns The bytes; null where the server has no such file.
+ * @throws {Error} If the server cannot be reached or refuses.
+ */
+export async function openAddress(url: URL): Promise<ByteSource | null> {
+  const answer = await request(url, { start: 0, end: FIRST - 1 });
+  switch (answer.status) {
+    case 404:
+    case 410:
+      await answer.body?.cancel();
+      return null;
+    case 416:
+      // There is no first byte.
+      await answer.body?.cancel();
+      return bytesInMemory(new Uint8Array(0));
+    case 200:
+      return bytesInMemory(await bytesOf(answer, url));
+    case 206: {
+      const first = await bytesOf(answer, url);
+      const length = first.length < FIRST
+        ? first.length
+        : await lengthOf(answer, url);
+      return await remainder(url, first, length);
+    }
+    default:
+      await answer.body?.cancel();
+      throw refused(url, answer);
+  }
+}
+
+/** A file whose first bytes are here already. */
+async function remainder(
+  url: URL,
+  first: Uint8Array,
+  length: number,
+): Promise<ByteSource> {
+  if (length === first.length) return bytesInMemory(first);
+  if (length <= WHOLE) {
+    const bytes = new Uint8Array(length);
+    bytes.set(first);
+    const rest = length - first.length;
+    bytes.set(await readRange(url, first.length, rest), first.length);
+    return bytesInMemory(bytes);
+  }
+  return {
+    length,
+    read: (offset, length) => readRange(url, offset, length),
+  };
+}
+
+async function readRange(
+  url: URL,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  if (length === 0) return new Uint8Array(0);
+  const answer = await request(url, {
+    start: offset,
+    end: offset + length - 1,
+  });
+  if (answer.status !== 206) {
+    await answer.body?.cancel();
+    throw refused(url, answer);
+  }
+  const bytes = await bytesOf(answer, url);
+  if (bytes.length !== length) {
+    throw new Error(
+      `Cannot read ${url.href} as bytes ${offset} to ${
+        offset + length
+      } were asked for: current length of the answer is ${bytes.length}`,
+    );
+  }
+  return bytes;
+}
+
+/**
+ * The length of a whole file. Pages of another origin see `Content-Range` only
+ * where the server allows it, but `Content-Length` always.
+ */
+async function lengthOf(answer: Response, url: URL): Promise<number> {
+  const total = /\/(\d+)$/.exec(answer.headers.get("content-range") ?? "");
+  if (total) return Number(total[1]);
+  const head = await request(url, null);
+  const length = head.headers.get("content-length");
+  const encoded = head.headers.has("content-encoding");
+  if (head.ok && !encoded && length !== null && /^\d+$/.test(length)) {
+    return Number(length);
+  }
+  throw new Error(
+    `Cannot read ${url.href} as its server does not tell how long it is`,
+  );
+}
+
+/** Asks for a range, or with null for the headers alone. */
+async function request(
+  url: URL,
+  range: { readonly start: number; readonly end: number } | null,
+): Promise<Response> {
+  const init: RequestInit = {
+    method: range ? "GET" : "HEAD",
+    headers: {
+      // Servers of pages answer what is not there with a page, where they may.
+      accept: "application/json, application/octet-stream, text/plain",
+      ...range && { range: `bytes=${range.start}-${range.end}` },
+    },
+  };
+  for (let tries = 0;; tries++) {
+    const last = tries === PAUSES.length;
+    try {
+      const answer = await fetch(url, init);
+      if (answer.status < 500 || last) return answer;
+      await answer.body?.cancel();
+    } catch (error) {
+      if (last) throw unreachable(url, error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSES[tries]));
+  }
+}
+
+async function bytesOf(answer: Response, url: URL): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await answer.arrayBuffer());
+  } catch (error) {
+    throw unreachable(url, error);
+  }
+}
+
+function refused(url: URL, { status, statusText }: Response): Error {
+  return new Error(
+    `Cannot read ${url.href} as its server answers ${
+      `${status} ${statusText}`.trim()
+    }`,
+  );
+}
+
+function unreachable(url: URL, cause: unknown): Error {
+  return new Error(
+    `Cannot read ${url.href} as its server cannot be reached: ${
+      (cause as Error).message
+    }`,
+    { cause },
+  );
+}
