@@ -13,7 +13,6 @@
 
 import {
   type AskOptions,
-  MAX_TOKENS,
   parseAskOptions,
   type PictureSource,
   USAGE,
@@ -27,12 +26,7 @@ import {
 } from "./cli/answers.ts";
 import { readQuestions } from "./cli/lines.ts";
 import { announcePlan } from "./cli/progress.ts";
-import {
-  createRandom,
-  fullSchedule,
-  type RgbImage,
-  scaleSchedule,
-} from "./core/mod.ts";
+import { createRandom, type RgbImage } from "./core/mod.ts";
 import { drawScene, SCENE_SIZE, sceneRandom } from "./eval/mod.ts";
 import {
   decodeImage,
@@ -41,7 +35,6 @@ import {
   type ScheduleFile,
 } from "./io/mod.ts";
 import { formatSchedule } from "./report/mod.ts";
-import { openConversation } from "./study/conversation.ts";
 import { loadModel } from "./study/load.ts";
 
 /**
@@ -66,39 +59,37 @@ export async function main(args: readonly string[]): Promise<number> {
 
 async function answerAll(options: AskOptions): Promise<void> {
   const picture = await openPicture(options.picture);
-  const loaded = await loadModel(options.model, options.device, {
+  const loaded = await loadModel(options.model, {
+    device: options.device,
     weightType: options.weights,
     onPlan: announcePlan,
   });
-  const { layers } = loaded.model.config.decoder;
-  const tiles = loaded.imageTiles(picture);
-  const visionTokens = tiles.length * loaded.model.config.visionTokens;
-  const file = await scheduleOf(options, layers, visionTokens);
-  const schedule = scaleSchedule(file.schedule, visionTokens);
+  const { maxTokens, temperature, topP } = options;
+  const file = await scheduleOf(options, loaded.model.config.decoder.layers);
+  const conversation = await loaded.converse(picture, {
+    ...file,
+    ...maxTokens !== null && { maxTokens },
+    temperature,
+    topP,
+    random: createRandom(options.seed).uniform,
+  });
+  const { schedule } = conversation;
   const layer = options.show === null
     ? null
     : layerToShow(options.show, schedule);
-  if (layer !== null && file.positions !== "original") {
+  if (layer !== null && file.positions === "reindexed") {
     throw new RangeError(
       "Cannot draw patches as only original position ids tell which were kept: give --positions original",
     );
   }
-  const conversation = await openConversation(loaded, tiles, {
-    schedule,
-    ranking: file.ranking,
-    positions: file.positions,
-    maxTokens: options.maxTokens ?? loaded.maxTokens ?? MAX_TOKENS,
-    temperature: options.temperature,
-    topP: options.topP,
-    random: createRandom(options.seed).uniform,
-  });
 
   let asked = 0;
   for await (const question of questionsOf(options)) {
     const ask = options.chat ? conversation.goOn : conversation.ask;
     const answer = await ask(question, options.json ? () => {} : write);
     const told: ToldAnswer = {
-      ...{ answer, schedule, vision: conversation.vision },
+      answer,
+      schedule,
       shown: layer === null ? null : { layer, kept: await answer.kept(layer) },
     };
     if (options.json) console.log(answerToJson(loaded, told));
@@ -106,7 +97,7 @@ async function answerAll(options: AskOptions): Promise<void> {
       console.log("\n");
       // It is the same for all questions.
       if (asked === 0) console.log(formatSchedule(schedule));
-      console.log(formatCost(loaded, told) + "\n");
+      console.log(formatCost(told) + "\n");
       const { shown } = told;
       if (shown) {
         const colors = Deno.stdout.isTerminal() && !Deno.noColor;
@@ -135,19 +126,12 @@ async function openPicture(source: PictureSource): Promise<RgbImage> {
 async function scheduleOf(
   { schedule, ranking, positions }: AskOptions,
   layers: number,
-  visionTokens: number,
-): Promise<ScheduleFile> {
-  const file: ScheduleFile = schedule === null
-    ? {
-      schedule: fullSchedule(layers, visionTokens),
-      ranking: "instruction",
-      positions: "original",
-    }
-    : await readSchedule(schedule, layers);
+): Promise<Partial<ScheduleFile>> {
+  const file = schedule === null ? {} : await readSchedule(schedule, layers);
   return {
-    schedule: file.schedule,
-    ranking: ranking ?? file.ranking,
-    positions: positions ?? file.positions,
+    ...file,
+    ...ranking !== null && { ranking },
+    ...positions !== null && { positions },
   };
 }
 

@@ -8,8 +8,8 @@
  * transformer), `/cpu` and `/gpu` (what it runs on), `/search` (the searches,
  * other methods at the same budget, cost model, statistics), `/optim` (Bayesian
  * optimisation), `/eval` (model × data × schedule → score), `/io` (Hugging Face
- * directories, images, tokenizers, data sets; needs Deno), `/report` (tables and
- * bars for a terminal).
+ * directories, images, tokenizers, data sets), `/study` (a model, its device and
+ * its questions, ready to run), `/report` (tables and bars for a terminal).
  *
  * @example What a schedule costs on LLaVA-1.5-7B
  * ```ts
@@ -35,3 +35,4 @@
 export * from "./core/mod.ts";
 export * from "./eval/mod.ts";
 export * from "./search/mod.ts";
+export * from "./study/mod.ts";

@@ -11,7 +11,7 @@
  */
 // deno-lint-ignore-file no-console
 
-import { openEvaluators } from "./cli/evaluators.ts";
+import { openEvaluators } from "./study/evaluators.ts";
 import { chooseMetric, generationLimits } from "./cli/generated.ts";
 import {
   parseOptions,
@@ -75,7 +75,8 @@ async function search(
   },
 ): Promise<void> {
   const start = performance.now();
-  const loaded = await loadModel(given.model, given.device, {
+  const loaded = await loadModel(given.model, {
+    device: given.device,
     weightType: given.weights,
     onPlan: announcePlan,
   });

@@ -33,7 +33,7 @@ const args = parseArgs(Deno.args, {
   default: { heldout: "3000", split: "heldout" },
 });
 const split = oneOf("split", args.split, ["heldout", "validation"]);
-const loaded = await loadModel(args.model ?? null);
+const loaded = await loadModel(args.model ?? null, { device: "cpu" });
 const { visionTokens, decoder: { layers } } = loaded.model.config;
 const questions = await loadQuestions(
   loaded,

@@ -55,7 +55,7 @@ const args = parseArgs(Deno.args, {
   },
 });
 const split = oneOf("split", args.split, ["heldout", "validation"]);
-const loaded = await loadModel(args.model ?? null);
+const loaded = await loadModel(args.model ?? null, { device: "cpu" });
 const { visionTokens, decoder: { layers } } = loaded.model.config;
 const { ranking, positions, firstLayer } = settleOptions(
   args["first-layer"]

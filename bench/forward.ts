@@ -72,7 +72,7 @@ interface Input {
 /** The first `count` held-out questions of the length that is commonest. */
 async function makeInput(count: number): Promise<Input> {
   const { samples, images } = await loadQuestions(
-    await loadModel(null, "reference"),
+    await loadModel(null, { device: "reference" }),
     { count: 10 * count },
     "heldout",
     0,
@@ -93,7 +93,7 @@ async function createOurs(
   device: Device,
   { images, prompts }: Input,
 ): Promise<Contestant> {
-  const { model } = await loadModel(null, device);
+  const { model } = await loadModel(null, { device });
   const { backend, config: { decoder, visionTokens } } = model;
   const schedule = fullSchedule(decoder.layers, visionTokens);
 
@@ -131,7 +131,7 @@ async function createTorch(
   peer: LinePeer,
   { images, prompts }: Input,
 ): Promise<Contestant> {
-  const { model: { config } } = await loadModel(null, "reference");
+  const { model: { config } } = await loadModel(null, { device: "reference" });
   const { name } = await peer.receive<{ name: string }>();
   await peer.send({
     ids: prompts.map(({ before, after }) => [

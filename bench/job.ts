@@ -69,7 +69,7 @@ const args = parseArgs(Deno.args, {
   },
 });
 const clocks: Clocks = new Map();
-const loaded = await loadModel(null);
+const loaded = await loadModel(null, { device: "cpu" });
 const model = await loadVisionLanguageModel(
   withClocks(createBackend("cpu"), clocks),
   loaded.source,

@@ -38,7 +38,7 @@ Deno.bench(
   },
 );
 
-const { model } = await loadModel(null);
+const { model } = await loadModel(null, { device: "cpu" });
 const { visionTokens, decoder: { layers } } = model.config;
 const { pixels } = drawScene(sceneRandom("heldout", 0, 0));
 const image = { width: SCENE_SIZE, height: SCENE_SIZE, data: pixels };

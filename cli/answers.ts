@@ -3,15 +3,9 @@
  * patches were kept.
  */
 
-import {
-  fullSchedule,
-  meanKeepingRate,
-  type RgbImage,
-  type Schedule,
-} from "../core/mod.ts";
-import { kvCacheBytes } from "../search/mod.ts";
+import { meanKeepingRate, type RgbImage, type Schedule } from "../core/mod.ts";
 import type { Answer } from "../study/conversation.ts";
-import { type LoadedModel, modelShape } from "../study/load.ts";
+import type { LoadedModel } from "../study/load.ts";
 import { formatBytes } from "../study/memory_plan.ts";
 import { drawPatches, gridOf } from "./patches.ts";
 
@@ -21,8 +15,6 @@ export interface ToldAnswer {
   readonly answer: Answer;
   /** How many vision tokens each layer kept. */
   readonly schedule: Schedule;
-  /** Milliseconds from pixels to vision tokens. */
-  readonly vision: number;
   /** The kept vision tokens of one layer, where they are to be shown. */
   readonly shown: {
     readonly layer: number;
@@ -51,37 +43,25 @@ export function layerToShow(
 
 /** One line: milliseconds, and bytes of the KV cache. */
 export function formatCost(
-  { model }: LoadedModel,
-  { answer, schedule, vision }: ToldAnswer,
+  { answer }: ToldAnswer,
 ): string {
-  const { prefill, decode, cacheBytes } = answer;
+  const { vision, prefill, decode, cacheBytes, fullCacheBytes } = answer;
   const times = [
     `vision ${formatTime(vision)}`,
     `prefill ${formatTime(prefill)}`,
     ...(decode === null ? [] : [`decode ${formatTime(decode)} per token`]),
   ];
-  const saved = bytesSaved(modelShape(model.config), schedule);
   const cache = `KV cache ${formatBytes(cacheBytes)}`;
   return [
     ...times,
-    saved === 0
+    fullCacheBytes === cacheBytes
       ? cache
-      : `${cache} of ${formatBytes(cacheBytes + saved)} with all vision tokens`,
+      : `${cache} of ${formatBytes(fullCacheBytes)} with all vision tokens`,
   ].join(", ");
 }
 
 function formatTime(milliseconds: number): string {
   return `${milliseconds.toFixed(1)} ms`;
-}
-
-/** Bytes of KV cache that a schedule saves, whatever the words. */
-function bytesSaved(
-  shape: ReturnType<typeof modelShape>,
-  schedule: Schedule,
-): number {
-  const of = (schedule: Schedule): number =>
-    kvCacheBytes(shape, schedule, { textTokens: 0, bytesPerElement: 4 });
-  return of(fullSchedule(shape.layers, schedule.visionTokens)) - of(schedule);
 }
 
 /** The picture with the patches that are kept, and a line above it. */
@@ -106,9 +86,10 @@ export function formatPatches(
 /** The object that `--json` prints for an answer. */
 export function answerToJson(
   { name, model }: LoadedModel,
-  { answer, schedule, vision, shown }: ToldAnswer,
+  { answer, schedule, shown }: ToldAnswer,
 ): string {
-  const { question, text, tokens, prefill, decode, cacheBytes } = answer;
+  const { question, text, tokens, vision, prefill, decode, cacheBytes } =
+    answer;
   return JSON.stringify({
     model: name,
     device: model.backend.name,

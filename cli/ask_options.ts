@@ -12,6 +12,7 @@ import {
   WEIGHT_TYPES,
   type WeightType,
 } from "../core/mod.ts";
+import { MAX_TOKENS } from "../study/conversation.ts";
 import { DEVICE_CHOICES, type DeviceChoice } from "../study/device.ts";
 import { noSuchOption } from "./options.ts";
 import { integer, number, oneOf, text, wrong } from "./values.ts";
@@ -54,9 +55,6 @@ export interface AskOptions {
   /** Whether answers are JSON objects, one in each line. */
   readonly json: boolean;
 }
-
-/** The longest answer where neither the user nor the model says it. */
-export const MAX_TOKENS = 256;
 
 /** What `--help` prints. */
 export const USAGE: string =

@@ -11,7 +11,7 @@ import {
   type Budget,
   costOf,
 } from "../search/mod.ts";
-import { modelShape } from "../study/load.ts";
+import { modelShape } from "../study/shape.ts";
 import { wrong } from "./values.ts";
 
 /** A budget as the user states it, for any model. */

@@ -26,7 +26,7 @@ import {
   type Evaluation,
   kvCacheBytes,
 } from "../search/mod.ts";
-import { modelShape } from "../study/load.ts";
+import { modelShape } from "../study/shape.ts";
 
 /** A way to run the model, and what came of it on the held-out questions. */
 export interface Run {

@@ -20,7 +20,7 @@ import {
   type ReadDatasetOptions,
   type Tokenizer,
 } from "../io/mod.ts";
-import { freeMemory } from "../study/device.ts";
+import { freeMemory } from "../study/machine.ts";
 import { holdImages } from "./held_images.ts";
 import type { LoadedModel } from "../study/load.ts";
 import type { DataOptions, QuestionSource, SearchOptions } from "./options.ts";

@@ -11,7 +11,7 @@ import {
 import type { Evaluators, GenerationLimits } from "../eval/mod.ts";
 import type { Evaluate, Evaluation } from "../search/mod.ts";
 import type { Run } from "./compare.ts";
-import { searchBatchSize } from "./evaluators.ts";
+import { searchBatchSize } from "../study/evaluators.ts";
 import type { MetricName } from "./generated.ts";
 import type { LoadedModel } from "../study/load.ts";
 import type { SettledOptions } from "./options.ts";

@@ -34,7 +34,41 @@ export function widenFloat16(bits: Uint16Array, out: Float32Array): void {
  * @returns The numbers' bits, shape [n].
  */
 export function narrowFloat16(values: Float32Array): Uint16Array {
-  return new Uint16Array(new Float16Array(values).buffer);
+  const bits = new Uint32Array(
+    values.buffer,
+    values.byteOffset,
+    values.length,
+  );
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < halves.length; i++) halves[i] = narrow(bits[i]);
+  return halves;
+}
+
+/** The float32 bits of 65,520, halfway from the largest number to the next. */
+const TOO_LARGE = 0x477ff000;
+
+/** The float32 bits of 2⁻¹⁴, the smallest number with an implied leading one. */
+const SMALLEST_NORMAL = 0x38800000;
+
+/** The binary16 bits of a float32, given by its bits. */
+function narrow(float: number): number {
+  const sign = float >>> 16 & 0x8000;
+  const magnitude = float & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00; // NaN
+  if (magnitude >= TOO_LARGE) return sign | 0x7c00;
+  // Ties go to the even neighbour: half of the last place less a bit is added,
+  // and that bit again where the neighbour below is odd.
+  if (magnitude >= SMALLEST_NORMAL) {
+    const odd = magnitude >> 13 & 1;
+    // The exponent's bias goes from 127 to 15.
+    return sign | (magnitude - (112 << 23) + 0xfff + odd) >> 13;
+  }
+  // Subnormal, in units of 2⁻²⁴: shift the fraction with its leading one.
+  const shift = 126 - (magnitude >> 23);
+  if (shift > 24) return sign;
+  const fraction = magnitude & 0x7fffff | 0x800000;
+  const odd = fraction >> shift & 1;
+  return sign | (fraction + (1 << shift - 1) - 1 + odd) >> shift;
 }
 
 /** The float32 bits of each of the 65,536 binary16 numbers, made on first use. */

@@ -9,6 +9,7 @@
 
 import type { TensorStore } from "../core/mod.ts";
 import type { SampleResult } from "../search/evaluate.ts";
+import { defer } from "./deferred.ts";
 import { whenFree } from "./life.ts";
 import type {
   AddRequest,
@@ -75,7 +76,7 @@ export class LastingWorker implements Disposable {
    *   or the worker was disposed
    */
   run(request: RunRequest): Promise<readonly SampleResult[]> {
-    const { promise, resolve, reject } = Promise.withResolvers<
+    const { promise, resolve, reject } = defer<
       readonly SampleResult[]
     >();
     this.#open.push({ request, resolve, reject });

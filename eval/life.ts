@@ -7,6 +7,8 @@
  * This module is browser compatible.
  */
 
+import { defer } from "./deferred.ts";
+
 /** The part that is used; Deno has it, but its types do not. */
 interface Locks {
   request(
@@ -17,7 +19,8 @@ interface Locks {
 }
 
 /** Missing on pages that were not loaded securely, and in Deno before 2.9. */
-const locks = (navigator as unknown as { readonly locks?: Locks }).locks;
+const locks = (globalThis.navigator as { readonly locks?: Locks } | undefined)
+  ?.locks;
 
 /**
  * Takes a lock that only the worker's death frees.
@@ -26,7 +29,7 @@ const locks = (navigator as unknown as { readonly locks?: Locks }).locks;
  */
 export function holdForLife(): Promise<string | null> {
   if (!locks) return Promise.resolve(null);
-  const { promise, resolve } = Promise.withResolvers<string | null>();
+  const { promise, resolve } = defer<string | null>();
   const lock = crypto.randomUUID();
   const held = locks.request(lock, {}, () => {
     resolve(lock);

@@ -29,6 +29,7 @@ import {
   meanLoss,
   type SampleSet,
 } from "./batches.ts";
+import { defer } from "./deferred.ts";
 import type { Device } from "./device.ts";
 import {
   DEFAULT_BATCH_SIZE,
@@ -158,7 +159,12 @@ export function createEvaluatorPool(
 }
 
 function startWorker(): Worker {
-  return new Worker(new URL("./worker.ts", import.meta.url), {
+  const here = import.meta.url;
+  if (here.endsWith(".ts")) {
+    return new Worker(new URL("./worker.ts", here), { type: "module" });
+  }
+  // Packages hold JavaScript. Bundlers look for this very expression.
+  return new Worker(new URL("./worker.js", import.meta.url), {
     type: "module",
   });
 }
@@ -194,7 +200,7 @@ async function evaluate(
 ): Promise<Evaluation> {
   const { fixedLayers = 0, stop, signal } = options;
   signal?.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const { promise, resolve, reject } = defer<void>();
   const samples: SampleResult[] = [];
   let ended = false;
   const onAbort = (): void => {

@@ -2,7 +2,21 @@
  * The other end of `pool.ts`: a worker that holds a model and runs batches of
  * its share of each sample set, one at a time.
  *
+ * An entry of its own, so that packages hold it. Where a build puts it elsewhere
+ * than beside `pool.ts`, `createEvaluatorPool` is told how to start it.
+ *
  * This module is browser compatible.
+ *
+ * @example Start it from a bundle
+ * ```ts ignore
+ * import { createEvaluatorPool } from "@tokensieve/tokensieve";
+ * import WorkerOfPage from "@tokensieve/tokensieve/worker?worker"; // Vite
+ *
+ * const createWorker = () => new WorkerOfPage();
+ * const pool = createEvaluatorPool(model.source, 2, { createWorker });
+ * ```
+ *
+ * @module
  */
 
 import {
@@ -11,6 +25,7 @@ import {
   type VisionLanguageModel,
 } from "../core/mod.ts";
 import { type BatchRunner, createBatchRunner } from "./batch_runner.ts";
+import { defer } from "./deferred.ts";
 import { createBackend } from "./device.ts";
 import { holdForLife } from "./life.ts";
 import type {
@@ -78,7 +93,7 @@ async function load(
 function read(
   ...args: Parameters<TensorStore["read"]>
 ): Promise<Float32Array> {
-  const { promise, resolve, reject } = Promise.withResolvers<Float32Array>();
+  const { promise, resolve, reject } = defer<Float32Array>();
   const number = reads++;
   readers.set(number, (message) => {
     if ("error" in message) reject(message.error);

@@ -122,17 +122,19 @@ export class Runner {
       );
     }
     this.#submit();
-    using timer = new KernelTimer(this.#device);
-    this.#timer = timer;
+    const timer = new KernelTimer(this.#device);
     try {
+      this.#timer = timer;
       body();
       this.#submit();
+      this.#timer = null;
+      let timestamps: GPUBuffer | undefined;
+      this.#submit((encoder) => timestamps = timer.resolve(encoder));
+      return timer.sum(await this.read(timestamps!, timer.bytes));
     } finally {
       this.#timer = null;
+      timer[Symbol.dispose]();
     }
-    let timestamps: GPUBuffer | undefined;
-    this.#submit((encoder) => timestamps = timer.resolve(encoder));
-    return timer.sum(await this.read(timestamps!, timer.bytes));
   }
 
   /** Submits what was recorded, and what `finish` adds to it. */

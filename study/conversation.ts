@@ -5,28 +5,62 @@
 import {
   type Context,
   contextTensors,
+  createRandom,
   embedPrompts,
   embedTiles,
   extend,
+  fullSchedule,
   generate,
   prefill,
   type ReductionOptions,
   type RgbImage,
   type SamplingOptions,
+  scaleSchedule,
   type Schedule,
   type Span,
   type Tensor,
+  type VisionLanguageModel,
 } from "../core/mod.ts";
-import { encodeTurn, type Message } from "../io/mod.ts";
-import type { LoadedModel } from "./load.ts";
+import {
+  type EncodedPrompt,
+  encodeTurn,
+  type Message,
+  type ModelDirectory,
+} from "../io/mod.ts";
+import { decoderFlops, kvCacheBytes } from "../search/mod.ts";
+import { modelShape } from "./shape.ts";
 import { createTextStream } from "./text_stream.ts";
+
+/** The longest answer where neither the user nor the model's folder says it. */
+export const MAX_TOKENS = 256;
 
 /** How questions are answered. */
 export interface ConversationOptions extends ReductionOptions, SamplingOptions {
-  /** How many vision tokens each layer keeps, of those that the tiles have. */
-  readonly schedule: Schedule;
-  /** The longest answer. */
-  readonly maxTokens: number;
+  /**
+   * How many vision tokens each layer keeps. For an image of another number of
+   * vision tokens its keeping rates count. Default: all.
+   */
+  readonly schedule?: Schedule;
+  /** The longest answer. Default: what the model's folder says, or 256. */
+  readonly maxTokens?: number;
+  /** Ends an answer, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** The parts of a loaded model that a conversation needs. */
+export interface AskedModel extends
+  Pick<
+    ModelDirectory,
+    "tokenizer" | "template" | "stopTokens" | "maxTokens"
+  > {
+  /** The model. */
+  readonly model: VisionLanguageModel;
+  /**
+   * The prompt of one question about an image, in tokens.
+   *
+   * @param tiles of the image, each of which has the model's N vision tokens
+   */
+  encodeQuestion(question: string, tiles: number): EncodedPrompt;
 }
 
 /** An answer and what it took. */
@@ -37,12 +71,20 @@ export interface Answer {
   readonly text: string;
   /** Tokens of it. */
   readonly tokens: number;
+  /** Milliseconds from pixels to vision tokens, once for all questions. */
+  readonly vision: number;
   /** Milliseconds until its first token was known. */
   readonly prefill: number;
   /** Milliseconds for each further token; null where there was none. */
   readonly decode: number | null;
   /** Bytes of keys and values before the answer. */
   readonly cacheBytes: number;
+  /** Bytes that they would have with all vision tokens. */
+  readonly fullCacheBytes: number;
+  /** FLOPs of the decoder for one prompt as long as this question's. */
+  readonly flops: number;
+  /** FLOPs that it would take with all vision tokens. */
+  readonly fullFlops: number;
   /**
    * Numbers of the vision tokens that a layer has seen, as original position ids
    * tell. To be called before the next question.
@@ -51,31 +93,54 @@ export interface Answer {
 }
 
 /** An image that questions are asked about. */
-export interface Conversation {
-  /** Milliseconds from pixels to vision tokens. */
-  readonly vision: number;
+export interface Conversation extends Disposable {
+  /** How many vision tokens each layer keeps. */
+  readonly schedule: Schedule;
   /**
    * Asks a question as the first one. What was said before is forgotten.
    *
    * @param onText called with the answer as it grows
    */
-  ask(question: string, onText: (text: string) => void): Promise<Answer>;
+  ask(question: string, onText?: (text: string) => void): Promise<Answer>;
   /**
    * Asks a question that goes on from the last answer. It sees the vision tokens
    * that the first question left in each layer, and no others.
    */
-  goOn(question: string, onText: (text: string) => void): Promise<Answer>;
+  goOn(question: string, onText?: (text: string) => void): Promise<Answer>;
+  /** Frees the image's vision tokens, and what was said of them. */
+  [Symbol.dispose](): void;
 }
 
-/** Embeds an image. What is made for it lives as long as the program. */
+/**
+ * Embeds an image.
+ *
+ * @param loaded the model
+ * @param tiles the image as the model sees it
+ * @throws {RangeError} the schedule is of another depth than the model
+ */
 export async function openConversation(
-  loaded: LoadedModel,
+  loaded: AskedModel,
   tiles: readonly RgbImage[],
-  { schedule, maxTokens, temperature = 0, topP = 1, random, ...reduction }:
-    ConversationOptions,
+  {
+    schedule: given,
+    maxTokens = loaded.maxTokens ?? MAX_TOKENS,
+    temperature = 0,
+    topP = 1,
+    random = createRandom(0).uniform,
+    signal,
+    ...reduction
+  }: ConversationOptions = {},
 ): Promise<Conversation> {
   const { model, tokenizer, template, encodeQuestion, stopTokens } = loaded;
   const { backend } = model;
+  const shape = modelShape(model.config);
+  const N = tiles.length * model.config.visionTokens;
+  const full = fullSchedule(shape.layers, N);
+  const schedule = given ? scaleSchedule(given, N) : full;
+  const costOf = (schedule: Schedule, textTokens: number) => ({
+    flops: decoderFlops(shape, schedule, textTokens),
+    bytes: kvCacheBytes(shape, schedule, { textTokens, bytesPerElement: 4 }),
+  });
   const start = performance.now();
   const visionTokens: Tensor = embedTiles(model, [tiles]);
   await backend.read(visionTokens);
@@ -88,16 +153,27 @@ export async function openConversation(
 
   async function answer(
     begin: () => Context,
-    onText: (text: string) => void,
+    onText: (text: string) => void = () => {},
   ): Promise<Answer> {
+    signal?.throwIfAborted();
     const start = performance.now();
     const given = begin();
     await backend.read(given.logits);
     const prefill = performance.now() - start;
     const cacheBytes = bytesOf(given);
+    const textTokens = given.length - N;
+    const { flops } = costOf(schedule, textTokens);
+    const { flops: fullFlops, bytes: fullBytes } = costOf(full, textTokens);
+    const saved = fullBytes - costOf(schedule, textTokens).bytes;
+    // Generation frees what it was given, also where it ends early.
+    context = null;
     const tokens = generate(model, given, {
-      ...{ stopTokens, maxTokens, temperature, topP },
-      ...(random ? { random } : {}),
+      stopTokens,
+      maxTokens,
+      temperature,
+      topP,
+      random,
+      ...signal && { signal },
     });
     const stream = createTextStream(tokenizer);
     let text = "";
@@ -107,16 +183,21 @@ export async function openConversation(
     };
     let count = 0;
     let decode = 0;
-    for (;;) {
-      const before = performance.now();
-      const next = await tokens.next();
-      decode += performance.now() - before;
-      if (next.done) {
-        context = next.value;
-        break;
+    try {
+      for (;;) {
+        const before = performance.now();
+        const next = await tokens.next();
+        decode += performance.now() - before;
+        if (next.done) {
+          context = next.value;
+          break;
+        }
+        count++;
+        say(stream.push(next.value));
       }
-      count++;
-      say(stream.push(next.value));
+    } catch (error) {
+      await tokens.return(given);
+      throw error;
     }
     say(stream.finish());
     const { content: question } = messages.at(-1)!;
@@ -125,8 +206,16 @@ export async function openConversation(
     messages = [...messages, { role: "assistant", content }];
     const { past } = context;
     return {
-      ...{ question, text, tokens: count, prefill, cacheBytes },
+      question,
+      text,
+      tokens: count,
+      vision,
+      prefill,
       decode: count === 0 ? null : decode / count,
+      cacheBytes,
+      fullCacheBytes: cacheBytes + saved,
+      flops,
+      fullFlops,
       async kept(layer): Promise<number[]> {
         const positions = await backend.read(past[layer].positions);
         return [...positions].map((position) => position - span.start)
@@ -135,11 +224,16 @@ export async function openConversation(
     };
   }
 
+  function forget(): void {
+    if (context) backend.free(contextTensors(context));
+    context = null;
+  }
+
   async function ask(
     question: string,
-    onText: (text: string) => void,
+    onText?: (text: string) => void,
   ): Promise<Answer> {
-    if (context) backend.free(contextTensors(context));
+    forget();
     messages = [{ role: "user", content: question, images: 1 }];
     const prompt = encodeQuestion(question, tiles.length);
     span = prompt.vision;
@@ -153,7 +247,7 @@ export async function openConversation(
 
   async function goOn(
     question: string,
-    onText: (text: string) => void,
+    onText?: (text: string) => void,
   ): Promise<Answer> {
     if (context === null) return await ask(question, onText);
     const seen = context;
@@ -166,7 +260,15 @@ export async function openConversation(
     }, onText);
   }
 
-  return { vision, ask, goOn };
+  return {
+    schedule,
+    ask,
+    goOn,
+    [Symbol.dispose](): void {
+      forget();
+      backend.free([visionTokens]);
+    },
+  };
 }
 
 /** Bytes of keys and values, which are 32-bit floats. */

@@ -4,6 +4,8 @@
 
 import type { Backend, WeightOptions } from "../core/mod.ts";
 import { createBackend, type Device } from "../eval/mod.ts";
+import { process } from "../io/builtin.ts";
+import { freeMemory } from "./machine.ts";
 import { cpuRoom } from "./memory_plan.ts";
 import {
   availableMemory,
@@ -76,16 +78,11 @@ export async function openDevice(
   }
 }
 
-/** Bytes that the machine can give out. */
-export function freeMemory(): number {
-  return Deno.systemMemoryInfo().available;
-}
-
 /** Where drivers look for a display. */
 const DISPLAY = "XDG_RUNTIME_DIR";
 
 /** Mesa's drivers write an error where the variable is not set, as in containers. */
 async function requestGpuQuietly(): Promise<GPUDevice> {
-  if (!Deno.env.get(DISPLAY)) Deno.env.set(DISPLAY, "/");
+  if (process && !process.env[DISPLAY]) process.env[DISPLAY] = "/";
   return await requestGpu();
 }

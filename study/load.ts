@@ -1,5 +1,5 @@
 /**
- * From the name of a model's folder to the model.
+ * From the place of a model's folder to the model, ready to be asked.
  */
 
 import {
@@ -7,23 +7,27 @@ import {
   type ModelConfig,
   preprocessImage,
   type RgbImage,
-  type VisionLanguageModel,
+  type TensorStore,
   type WeightOptions,
   type WeightType,
 } from "../core/mod.ts";
 import {
-  type EncodedPrompt,
   encodePrompt,
   type ModelDirectory,
+  openFolder,
   openModelDirectory,
+  type Place,
 } from "../io/mod.ts";
-import { type ModelShape, visionFlops } from "../search/mod.ts";
 import {
-  type DeviceChoice,
-  freeMemory,
-  type ModelDevice,
-  openDevice,
-} from "./device.ts";
+  type Answer,
+  type AskedModel,
+  type Conversation,
+  type ConversationOptions,
+  openConversation,
+} from "./conversation.ts";
+import { type DeviceChoice, type ModelDevice, openDevice } from "./device.ts";
+import { type AnyImage, toRgbImage } from "./image.ts";
+import { freeMemory } from "./machine.ts";
 import {
   checkRoom,
   cpuRoom,
@@ -32,12 +36,29 @@ import {
   planMemory,
 } from "./memory_plan.ts";
 
+/** How a model is loaded. */
+export interface LoadOptions extends WeightOptions {
+  /**
+   * Where it runs: "cpu" (WebAssembly), "webgpu", "reference" (plain loops), or
+   * "auto": WebGPU where the GPU is hardware, else the CPU. Default "auto".
+   */
+  readonly device?: DeviceChoice;
+  /** Called with what the model takes before its weights are read. */
+  readonly onPlan?: (plan: MemoryPlan, room: MemoryRoom) => void;
+  /** Called as weights come in, with the share that is there, in (0, 1]. */
+  readonly onProgress?: (share: number) => void;
+}
+
+/** How a question is answered, and who hears the answer as it grows. */
+export interface AnswerOptions extends ConversationOptions {
+  /** Called with each piece of the answer's text. */
+  readonly onText?: (text: string) => void;
+}
+
 /** A model, what its folder says, and what to call it. */
-export interface LoadedModel extends ModelDirectory {
+export interface LoadedModel extends ModelDirectory, AskedModel {
   /** What output calls it. */
   readonly name: string;
-  /** On this thread. */
-  readonly model: VisionLanguageModel;
   /** Where it runs. */
   readonly device: ModelDevice;
   /** How the weights of its linear layers are stored there. */
@@ -45,41 +66,79 @@ export interface LoadedModel extends ModelDirectory {
   /** What memory each copy of it takes. */
   readonly plan: MemoryPlan;
   /**
+   * Answers one question about an image.
+   *
+   * @param image an image file's bytes, or pixels
+   * @param question what is asked, without image markers or a template
+   * @param options the schedule, the longest answer, sampling, `onText`
+   * @returns the answer, and what it took
+   * @throws {SyntaxError} the image is not one
+   * @throws {RangeError} the schedule is of another depth than the model
+   */
+  ask(
+    image: AnyImage,
+    question: string,
+    options?: AnswerOptions,
+  ): Promise<Answer>;
+  /**
+   * Embeds an image that several questions are to be asked about.
+   *
+   * @param image an image file's bytes, or pixels
+   * @throws {SyntaxError} the image is not one
+   * @throws {RangeError} the schedule is of another depth than the model
+   */
+  converse(
+    image: AnyImage,
+    options?: ConversationOptions,
+  ): Promise<Conversation>;
+  /**
    * What the model sees of a picture of any size: one picture of its own size
    * or several, equally many for pictures of equal size.
    *
    * @throws {RangeError} the folder asks for another size than the model's
    */
   imageTiles(image: RgbImage): RgbImage[];
-  /**
-   * The prompt of one question about an image, in tokens.
-   *
-   * @param tiles of the image, each of which has the model's N vision tokens
-   */
-  encodeQuestion(question: string, tiles: number): EncodedPrompt;
 }
-
-/** How a model is loaded. */
-export interface LoadOptions extends WeightOptions {
-  /** Called with what the model takes before its weights are read. */
-  readonly onPlan?: (plan: MemoryPlan, room: MemoryRoom) => void;
-}
-
-const EMBEDDED = new URL("../models/tiny", import.meta.url);
 
 /**
- * Loads a Hugging Face directory, or the embedded model for null.
+ * The folder of the embedded model, beside the code: on this machine, or where
+ * the code was loaded from. Bundlers would take a URL that is written out for
+ * one of a page's own files.
+ */
+const HERE = import.meta.url;
+const EMBEDDED = "../models/tiny/";
+
+/**
+ * Loads a model from its Hugging Face folder.
  *
- * @throws {RangeError} the model cannot fit into memory; the message says what
- *   would
+ * @example Ask the embedded model
+ * ```ts
+ * import { drawScene, loadModel, sceneRandom } from "@tokensieve/tokensieve";
+ *
+ * const model = await loadModel();
+ * const scene = drawScene(sceneRandom("heldout", 0, 3));
+ * const image = { width: 96, height: 96, data: scene.pixels };
+ * const { text } = await model.ask(image, "how many red shapes ?");
+ * console.log(text); // one
+ * ```
+ *
+ * @param place where the folder is: a path, an address, a browser's `File`s;
+ *   null for the embedded model, which the packages of npm do not hold
+ * @throws {Error} a file is missing or cannot be read
+ * @throws {SyntaxError} a file is not what its name says
+ * @throws {TypeError} weights are missing, misshapen or unexpected
+ * @throws {RangeError} a field is wrong, or the model cannot fit into memory; the
+ *   message says what would
+ * @throws {GpuError} the device is "webgpu" and there is no GPU
  */
 export async function loadModel(
-  directory: string | null,
-  choice: DeviceChoice = "cpu",
-  { weightType = "f32", onPlan }: LoadOptions = {},
+  place: Place | null = null,
+  { device: choice = "auto", weightType = "f32", onPlan, onProgress }:
+    LoadOptions = {},
 ): Promise<LoadedModel> {
-  const path = directory ?? decodeURIComponent(EMBEDDED.pathname);
-  const opened = await openModelDirectory(path);
+  const folder = openFolder(place ?? new URL(EMBEDDED, HERE));
+  const { label } = folder;
+  const opened = await openModelDirectory(folder);
   const { source, processor, tokenizer, template, format } = opened;
   const { config } = source;
   const { framing } = processor;
@@ -88,18 +147,37 @@ export async function loadModel(
     weightType,
   });
   const room = { device, available, onCpu: cpuRoom(freeMemory()) };
-  checkRoom(path, config, { weightType, framing, room });
+  checkRoom(label, config, { weightType, framing, room });
   onPlan?.(plan, room);
-  return {
+  const tensors = onProgress
+    ? withProgress(source.tensors, onProgress)
+    : source.tensors;
+  const model = await loadVisionLanguageModel(backend, { ...source, tensors });
+  // Some checkpoints hold tensors that no step needs.
+  onProgress?.(1);
+
+  const loaded: LoadedModel = {
     ...opened,
-    name: directory ?? "models/tiny",
-    model: await loadVisionLanguageModel(backend, source),
+    name: place === null ? "models/tiny" : label,
+    model,
     device,
     weightType,
     plan,
+    async ask(image, question, { onText, ...options } = {}): Promise<Answer> {
+      const conversation = await loaded.converse(image, options);
+      try {
+        return await conversation.ask(question, onText);
+      } finally {
+        conversation[Symbol.dispose]();
+      }
+    },
+    async converse(image, options): Promise<Conversation> {
+      const tiles = loaded.imageTiles(await toRgbImage(image));
+      return await openConversation(loaded, tiles, options);
+    },
     imageTiles(image): RgbImage[] {
       const tiles = preprocessImage(image, processor);
-      checkSize(tiles[0], config, path);
+      checkSize(tiles[0], config, label);
       return tiles;
     },
     encodeQuestion: (question, tiles) =>
@@ -108,6 +186,29 @@ export async function loadModel(
         template.render([{ role: "user", content: question, images: 1 }]),
         { format, visionTokens: tiles * config.visionTokens },
       ),
+  };
+  return loaded;
+}
+
+/** A checkpoint that tells how much of it has been read. */
+function withProgress(
+  { tensors, read }: TensorStore,
+  onProgress: (share: number) => void,
+): TensorStore {
+  const sizeOf = (shape: readonly number[]): number =>
+    shape.reduce((product, size) => product * size, 1);
+  const total = [...tensors.values()]
+    .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  let done = 0;
+  return {
+    tensors,
+    async read(...args): Promise<Float32Array> {
+      const values = await read(...args);
+      done += values.length;
+      // Tied tensors are read twice.
+      onProgress(Math.min(1, done / total));
+      return values;
+    },
   };
 }
 
@@ -121,32 +222,4 @@ function checkSize(
       `Cannot use ${path} as its image processor must make pictures of ${imageSize} x ${imageSize} pixels: current size is ${width} x ${height}`,
     );
   }
-}
-
-/** What the cost formulas need to know of a model, of an image of one tile. */
-export function modelShape(config: ModelConfig): ModelShape {
-  const { vision, projector, decoder } = config;
-  const patches = Math.floor(vision.imageSize / vision.patchSize) ** 2;
-  return {
-    layers: decoder.layers,
-    width: decoder.width,
-    kvWidth: decoder.kvHeads * decoder.headWidth,
-    mlpWidth: decoder.mlpWidth,
-    vocabulary: decoder.vocabulary,
-    visionFlops: visionFlops({
-      images: 1,
-      layers: vision.featureLayers,
-      width: vision.width,
-      mlpWidth: vision.mlpWidth,
-      patches,
-      patchInputs: 3 * vision.patchSize ** 2,
-      tokens: patches + 1,
-      projectorTokens: config.visionTokens,
-      projectorWidths: [
-        projector.merge ** 2 * vision.width,
-        decoder.width,
-        decoder.width,
-      ],
-    }),
-  };
 }

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openDevice } from "../study/device.ts";
-import { openEvaluators, searchBatchSize } from "../cli/evaluators.ts";
+import { openEvaluators, searchBatchSize } from "../study/evaluators.ts";
 import { loadModel } from "../study/load.ts";
 import type { MemoryPlan } from "../study/memory_plan.ts";
 import { loadQuestions } from "../cli/questions.ts";
@@ -65,7 +65,7 @@ Deno.test("evaluators on WebGPU and on the CPU come to the same results", async 
     await writeQuestions(directory, "questions.jsonl", 12, 0);
     const schedule = fromKeepCounts([16, 16, 9, 2], SMALL.visionTokens);
     const evaluate = async (device: "cpu" | "webgpu") => {
-      const loaded = await loadModel(directory, device);
+      const loaded = await loadModel(directory, { device });
       const file = `${directory}/questions.jsonl`;
       const questions = await loadQuestions(loaded, { file }, "heldout", 0);
       using evaluators = await openEvaluators(loaded);

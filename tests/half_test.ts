@@ -55,6 +55,22 @@ Deno.test("narrowFloat16() gives back the bits of every half that is a number", 
   assertEquals(narrowFloat16(widened.filter((x) => !Number.isNaN(x))), numbers);
 });
 
+Deno.test("narrowFloat16() agrees with the platform's Float16Array on all kinds of float32", () => {
+  // Every upper half of the bits, with lower halves around the ties.
+  const lower = [0, 1, 0x0fff, 0x1000, 0x1001, 0x1fff, 0x2000, 0x3000, 0xffff];
+  const bits = new Uint32Array(lower.length << 16);
+  bits.forEach((_, i) =>
+    bits[i] = (Math.floor(i / lower.length) << 16 | lower[i % lower.length]) >>>
+      0
+  );
+  const values = new Float32Array(bits.buffer)
+    .filter((x) => !Number.isNaN(x));
+  assertEquals(
+    narrowFloat16(values),
+    new Uint16Array(new Float16Array(values).buffer),
+  );
+});
+
 Deno.test("widenBfloat16() agrees with the format's definition on all 65,536 values", () => {
   const got = new Float32Array(ALL.length);
   widenBfloat16(ALL, got);

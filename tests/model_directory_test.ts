@@ -39,7 +39,7 @@ const WIDE = {
 for (const name of ["internvl2_qwen2_a", "internvl_a"] as const) {
   Deno.test(`loadModel() makes tiles and prompts as the folder of ${name} says`, async () => {
     await withModel(name, async (directory) => {
-      const loaded = await loadModel(directory, "reference");
+      const loaded = await loadModel(directory, { device: "reference" });
       const { model, tokenizer, stopTokens, maxTokens } = loaded;
       const end = tokenizer.tokenId("<|im_end|>")!;
       assertEquals(
@@ -71,7 +71,7 @@ for (const name of ["internvl2_qwen2_a", "internvl_a"] as const) {
 
 Deno.test("encodeQuestion() asks models/tiny as it was asked in training", async () => {
   const { tokenizer, model, encodeQuestion, imageTiles, maxTokens } =
-    await loadModel(null);
+    await loadModel(null, { device: "cpu" });
   const { questions, samples, images } = makeSceneSet(
     tokenizer,
     model.config.imageToken as number,
@@ -88,7 +88,7 @@ Deno.test("encodeQuestion() asks models/tiny as it was asked in training", async
 
 Deno.test("imageTiles() brings pictures of any size to LLaVA's", async () => {
   await withModel("llava_a", async (directory) => {
-    const { imageTiles } = await loadModel(directory, "reference");
+    const { imageTiles } = await loadModel(directory, { device: "reference" });
     const [tile, ...more] = imageTiles(WIDE);
     assertEquals([tile.width, tile.height, more.length], [16, 16, 0]);
   });
@@ -98,7 +98,7 @@ Deno.test("imageTiles() refuses a folder whose files disagree on the size", asyn
   await withModel("llava_a", async (directory) => {
     const file = `${directory}/preprocessor_config.json`;
     await Deno.writeTextFile(file, "{}");
-    const { imageTiles } = await loadModel(directory, "reference");
+    const { imageTiles } = await loadModel(directory, { device: "reference" });
     assertThrows(
       () => imageTiles(WIDE),
       RangeError,

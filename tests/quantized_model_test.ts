@@ -23,7 +23,7 @@ import { loadTiny } from "./_tiny.ts";
 import { F32_TOLERANCES } from "./_tolerance.ts";
 
 const questions = await loadQuestions(
-  await loadModel(null),
+  await loadModel(null, { device: "cpu" }),
   { count: 64 },
   "heldout",
   0,

@@ -108,7 +108,7 @@ testIn(
   async (place) => {
     await writeSmallModel(`${place}/model`);
     await writeQuestions(place, "all.jsonl", 24, 1);
-    const loaded = await loadModel(`${place}/model`, "reference");
+    const loaded = await loadModel(`${place}/model`, { device: "reference" });
     const file = `${place}/all.jsonl`;
     const sets = await loadQuestionSets(loaded, splitOf(file, 6, 12));
     const { questions } = await readDataset([file]);
@@ -156,7 +156,7 @@ testIn(
       file,
       rows.map((row) => JSON.stringify(row)).join("\n"),
     );
-    const loaded = await loadModel(`${place}/model`, "reference");
+    const loaded = await loadModel(`${place}/model`, { device: "reference" });
     const { calibration, heldout } = await loadQuestionSets(
       loaded,
       splitOf(file, 1, 1),
@@ -178,7 +178,7 @@ testIn(
       `${place}/model/generation_config.json`,
       generation,
     );
-    const loaded = await loadModel(`${place}/model`, "reference");
+    const loaded = await loadModel(`${place}/model`, { device: "reference" });
     const { heldout } = await loadQuestionSets(
       loaded,
       splitOf(`${place}/all.jsonl`, 4, 4),
@@ -207,7 +207,7 @@ testIn(
     );
     const file = `${place}/q.jsonl`;
     await Deno.writeTextFile(file, rows.join("\n"));
-    const loaded = await loadModel(`${place}/model`, "reference");
+    const loaded = await loadModel(`${place}/model`, { device: "reference" });
     const { calibration, heldout } = await loadQuestionSets(
       loaded,
       splitOf(file, 1, 1),
@@ -246,7 +246,7 @@ testIn(
       await Deno.mkdir(`${place}/pictures/test/${id}`, { recursive: true });
       await writePng(`${place}/pictures/test/${id}/image.png`, noise(id, 16));
     }
-    const loaded = await loadModel(`${place}/model`, "reference");
+    const loaded = await loadModel(`${place}/model`, { device: "reference" });
     const options = (split: string) => ({
       ...splitOf(file, 1, 1),
       data: { files: [file], images: `${place}/pictures`, split },
@@ -274,7 +274,7 @@ testIn(
     await writeSmallModel(`${place}/model`);
     await writeQuestions(place, "all.jsonl", 8, 1);
     const file = `${place}/all.jsonl`;
-    const loaded = await loadModel(`${place}/model`, "reference");
+    const loaded = await loadModel(`${place}/model`, { device: "reference" });
     await assertRejects(
       () =>
         loadQuestionSets(loaded, {

@@ -4,7 +4,7 @@
  * many sections want their result.
  */
 
-import { openEvaluators } from "../../cli/evaluators.ts";
+import { openEvaluators } from "../../study/evaluators.ts";
 import { type LoadedModel, loadModel } from "../../study/load.ts";
 import {
   parseOptions,
@@ -79,7 +79,7 @@ export interface GSearchChoice {
 export async function openLab(
   { model, calibration, heldout, evaluations, epsilon }: LabOptions,
 ): Promise<Lab> {
-  const loaded = await loadModel(model);
+  const loaded = await loadModel(model, { device: "cpu" });
   const { layers } = loaded.model.config.decoder;
   const options = settleOptions(
     parseOptions([

@@ -9,7 +9,7 @@ import {
   type GSearchResult,
 } from "../../search/mod.ts";
 import { formatRatio, meanTextTokens, type Run } from "../../cli/compare.ts";
-import { modelShape } from "../../study/load.ts";
+import { modelShape } from "../../study/shape.ts";
 import {
   type BayesLayers,
   gSearchByBayes,

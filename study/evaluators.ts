@@ -7,9 +7,10 @@ import {
   createEvaluators,
   type Evaluators,
 } from "../eval/mod.ts";
-import { freeMemory } from "../study/device.ts";
-import type { LoadedModel } from "../study/load.ts";
-import { copiesThatFit } from "../study/memory_plan.ts";
+import { cores, freeMemory } from "./machine.ts";
+import type { LoadedModel } from "./load.ts";
+import { copiesThatFit } from "./memory_plan.ts";
+import { createWorker } from "./threads.ts";
 
 /**
  * Makes evaluators of a model: on the CPU with one worker per core, or as many
@@ -22,11 +23,15 @@ export function openEvaluators(
   if (device === "webgpu") return createEvaluators(model);
   const workers = copiesThatFit(plan.total, {
     freeBytes: freeMemory(),
-    cores: navigator.hardwareConcurrency,
+    cores: cores(),
   });
   return workers === 0
     ? createEvaluators(model)
-    : createEvaluatorPool(source, workers, { device, weightType });
+    : createEvaluatorPool(source, workers, {
+      device,
+      weightType,
+      ...createWorker && { createWorker },
+    });
 }
 
 /** Bytes that the activations of a batch may take on a GPU, roughly. */

@@ -1,0 +1,24 @@
+/**
+ * The machine that a model runs on, as far as the runtime tells.
+ */
+
+import { builtin, process } from "../io/builtin.ts";
+
+/** Browsers tell no more than 8 GiB, in steps; Firefox and Safari nothing. */
+const BROWSER_GIBIBYTES = 4;
+
+/** Bytes that the machine can give out. */
+export function freeMemory(): number {
+  if (process?.availableMemory) return process.availableMemory();
+  const { deviceMemory = BROWSER_GIBIBYTES } = (globalThis.navigator ??
+    {}) as { readonly deviceMemory?: number };
+  return deviceMemory * 2 ** 30;
+}
+
+/** Threads that the machine runs side by side. */
+export function cores(): number {
+  // Node 20 has no navigator.
+  return globalThis.navigator?.hardwareConcurrency ??
+    builtin<{ availableParallelism(): number }>("node:os")
+      .availableParallelism();
+}
