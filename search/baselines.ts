@@ -17,11 +17,11 @@ import {
   type ScheduleFamily,
   solveBudget,
 } from "./budget.ts";
-import { settleShape } from "./checks.ts";
 import {
   constantFamily,
   type FamilyShape,
   rescaledFamily,
+  settleShape,
   stagedFamily,
   vtwFamily,
 } from "./schedule_families.ts";

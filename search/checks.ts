@@ -2,8 +2,6 @@
 
 // This module is browser compatible.
 
-import type { FamilyShape } from "./schedule_families.ts";
-
 /** The integers that are allowed, ends included. */
 export interface IntegerRange {
   /** Least value. */
@@ -30,22 +28,4 @@ export function checkIntegers(
       );
     }
   }
-}
-
-/**
- * The shape with its defaults, checked.
- *
- * @param shape What all schedules have in common.
- * @returns The shape.
- * @throws {RangeError} If a number is out of range.
- */
-export function settleShape(
-  { layers, visionTokens, firstLayer = 3 }: FamilyShape,
-): Required<FamilyShape> {
-  checkIntegers("make schedules", {
-    layers: { value: layers, least: 2, most: Infinity },
-    visionTokens: { value: visionTokens, least: 1, most: Infinity },
-    firstLayer: { value: firstLayer, least: 1, most: layers - 1 },
-  });
-  return { layers, visionTokens, firstLayer };
 }

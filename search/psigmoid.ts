@@ -2,10 +2,10 @@
  * P-Sigmoid: the best performance within a budget (paper section 4). b follows
  * from the budget, k and a are left to Bayesian optimisation (`optim/`).
  *
- * The search is a plain record and four pure functions: `initPSigmoid()`,
- * `askPSigmoid()`, `tellPSigmoid()`, `bestPSigmoid()`. The record goes through
- * JSON unharmed. Nothing here runs a model; that is `pSigmoid()` in
- * psigmoid_run.ts.
+ * The search is a plain record and four pure functions, `initPSigmoid()`,
+ * `askPSigmoid()`, `tellPSigmoid()` and `bestPSigmoid()`, which run no model.
+ * The record goes through JSON unharmed. `pSigmoid()` drives them with an
+ * `Evaluate` function, and takes up an interrupted search where it stood.
  */
 
 // This module is browser compatible.
@@ -16,8 +16,15 @@ import { bestPoint } from "../optim/bayes_result.ts";
 import type { BayesState } from "../optim/bayes_state.ts";
 import type { Point } from "../optim/space.ts";
 import { type Budget, costOf, solveBudget } from "./budget.ts";
-import { checkIntegers, settleShape } from "./checks.ts";
-import { constantFamily, type FamilyShape } from "./schedule_families.ts";
+import { checkRecorded, createCaller, type TrialOptions } from "./calls.ts";
+import { checkIntegers } from "./checks.ts";
+import type { Evaluate } from "./evaluate.ts";
+import { meanScore } from "./objective.ts";
+import {
+  constantFamily,
+  type FamilyShape,
+  settleShape,
+} from "./schedule_families.ts";
 import { type Sigmoid, type SigmoidForm, solveSigmoid } from "./sigmoid.ts";
 
 /** Range of k, the lower end of which a generous budget moves up. */
@@ -248,4 +255,88 @@ function clamp(
   { low, high }: { readonly low: number; readonly high: number },
 ): number {
   return Math.max(low, Math.min(high, value));
+}
+
+/** One sigmoid evaluated; JSON-serialisable. */
+export interface PSigmoidTrial extends Sigmoid {
+  /** First layer that it may reduce. */
+  readonly firstLayer: number;
+  /** Keep counts of all layers, shape [L]. */
+  readonly schedule: readonly number[];
+  /** The objective over all samples, large being good. */
+  readonly value: number;
+  /** Upper bound on the trials still to come after this one. */
+  readonly remaining: number;
+  /** Duration, where a clock was given. */
+  readonly seconds?: number;
+}
+
+/** Options of {@linkcode pSigmoid}. */
+export interface PSigmoidOptions
+  extends PSigmoidSpace, TrialOptions<PSigmoidTrial> {}
+
+/** What {@linkcode pSigmoid} returns. */
+export interface PSigmoidResult extends PSigmoidBest {
+  /** All trials in order, the recorded ones included. */
+  readonly trials: readonly PSigmoidTrial[];
+}
+
+/**
+ * Searches the best sigmoid schedule within a budget. Every evaluation is
+ * complete: a mean needs all samples.
+ *
+ * @param evaluate Runs the model on the calibration samples. The search relies
+ * on its promise of {@linkcode EvaluateOptions.fixedLayers}, so nothing else may
+ * call it meanwhile.
+ * @param options Budget, depth, objective and the rest.
+ * @returns A generator that yields each newly evaluated trial (so not the
+ * recorded ones) and returns the result, which is the same for the same seed.
+ * @throws {RangeError} If an option is out of range, no schedule meets the
+ * budget, a recorded trial is not what the search asks for, or an evaluation is
+ * incomplete (see {@linkcode meanScore}).
+ * @throws The signal's reason, when aborted.
+ */
+export async function* pSigmoid(
+  evaluate: Evaluate,
+  options: PSigmoidOptions,
+): AsyncGenerator<PSigmoidTrial, PSigmoidResult, void> {
+  const { objective = "probability", recorded = [], now, signal } = options;
+  const call = createCaller(evaluate, signal);
+  let state = replay(initPSigmoid(options), recorded);
+  const trials = [...recorded];
+  for (
+    let proposal = askPSigmoid(state);
+    proposal !== null;
+    proposal = askPSigmoid(state)
+  ) {
+    const start = now?.();
+    const { schedule, ...sigmoid } = proposal;
+    const value = meanScore(objective, await call(schedule));
+    state = tellPSigmoid(state, value);
+    const trial: PSigmoidTrial = {
+      ...sigmoid,
+      schedule: schedule.keep,
+      value,
+      remaining: state.proposal === null
+        ? 0
+        : state.evaluations - state.known.length,
+      ...(now && start !== undefined && { seconds: (now() - start) / 1000 }),
+    };
+    trials.push(trial);
+    yield trial;
+  }
+  return { ...bestPSigmoid(state)!, trials };
+}
+
+/** The state after the recorded trials, each checked against the search. */
+function replay(
+  state: PSigmoidState,
+  recorded: readonly PSigmoidTrial[],
+): PSigmoidState {
+  for (const [index, { schedule, value }] of recorded.entries()) {
+    const proposal = askPSigmoid(state);
+    checkRecorded(index, schedule, proposal?.schedule.keep ?? null);
+    state = tellPSigmoid(state, value);
+  }
+  return state;
 }

@@ -14,7 +14,7 @@ import {
   type Schedule,
 } from "../core/schedule.ts";
 import type { ScheduleFamily } from "./budget.ts";
-import { settleShape } from "./checks.ts";
+import { checkIntegers } from "./checks.ts";
 
 /** What all schedules of a family have in common. */
 export interface FamilyShape {
@@ -27,6 +27,24 @@ export interface FamilyShape {
    * paper's FLOPs imply.
    */
   readonly firstLayer?: number;
+}
+
+/**
+ * The shape with its defaults, checked.
+ *
+ * @param shape What all schedules have in common.
+ * @returns The shape.
+ * @throws {RangeError} If a number is out of range.
+ */
+export function settleShape(
+  { layers, visionTokens, firstLayer = 3 }: FamilyShape,
+): Required<FamilyShape> {
+  checkIntegers("make schedules", {
+    layers: { value: layers, least: 2, most: Infinity },
+    visionTokens: { value: visionTokens, least: 1, most: Infinity },
+    firstLayer: { value: firstLayer, least: 1, most: layers - 1 },
+  });
+  return { layers, visionTokens, firstLayer };
 }
 
 /**

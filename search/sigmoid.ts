@@ -8,8 +8,8 @@
 import { fromRates, type Schedule } from "../core/schedule.ts";
 import { minimize, type Minimum } from "../optim/lbfgs.ts";
 import { type Budget, solveBudget } from "./budget.ts";
-import { checkIntegers, settleShape } from "./checks.ts";
-import type { FamilyShape } from "./schedule_families.ts";
+import { checkIntegers } from "./checks.ts";
+import { type FamilyShape, settleShape } from "./schedule_families.ts";
 
 /** What stays open in a sigmoid once the budget has decided b. */
 export interface SigmoidForm {

@@ -5,7 +5,7 @@ import {
   type GSearchOptions,
   type GSearchResult,
   type Trial,
-} from "../search/gsearch_run.ts";
+} from "../search/gsearch.ts";
 import { leastEpsilon } from "../search/criterion.ts";
 import { finish, type Finished } from "./_search.ts";
 

@@ -4,7 +4,7 @@ import {
   pSigmoid,
   type PSigmoidOptions,
   type PSigmoidTrial,
-} from "../search/psigmoid_run.ts";
+} from "../search/psigmoid.ts";
 import { sigmoidSchedule, solveSigmoid } from "../search/sigmoid.ts";
 import { assertClose } from "./_compare.ts";
 import { type Call, evaluateByRates, lossWithoutNoise } from "./_rates.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { kendallTau, neighbouringTau } from "../search/ranking.ts";
+import { kendallTau, neighbouringTau } from "../search/rank_correlation.ts";
 import { assertClose } from "./_compare.ts";
 import cases from "./fixtures/kendall.json" with { type: "json" };
 
