@@ -2,8 +2,11 @@
  * Asks a vision language model about an image, with all vision tokens or with
  * those that a schedule keeps.
  *
- *     deno run -A ask.ts --help
- *     deno run -A ask.ts --model DIR --image cat.jpg "What is it?"
+ * ```sh
+ * deno run -A ask.ts --help                             # in a clone
+ * deno run -A ask.ts --model DIR --image cat.jpg "What is it?"
+ * deno run -A jsr:@tokensieve/tokensieve/cli/ask        # without one
+ * ```
  *
  * Needs no model: the embedded one answers questions about a scene of its task.
  *

@@ -1,7 +1,10 @@
 /**
  * The main job: how few vision tokens does each layer of a model need?
  *
- *     deno run -A search.ts --help
+ * ```sh
+ * deno run -A search.ts --help                          # in a clone
+ * deno run -A jsr:@tokensieve/tokensieve/cli/search     # without one
+ * ```
  *
  * Runs G-Search (paper section 3) or P-Sigmoid (section 4) on calibration
  * questions and shows on held-out questions what the result is worth. Needs no

@@ -1,11 +1,18 @@
 // Image files to pixels, by the npm package sharp (libvips), or by the browser
-// in a page. The package is loaded when the first image is decoded, so that
-// nobody else needs its native library.
+// in a page.
 import type { Sharp } from "sharp";
 import type { RgbImage } from "../core/image.ts";
 import { decodeInBrowser, inBrowser } from "./browser_images.ts";
 
 export type { RgbImage } from "../core/image.ts";
+
+/**
+ * The package's name where this runs. An import of a literal would make Deno
+ * fetch 40 MB before the first line of any program runs, and would make bundlers
+ * for pages take it in; so it is fetched when the first image is decoded. Only
+ * Deno takes a version here, which is that of deno.json.
+ */
+const SHARP = "Deno" in globalThis ? "npm:sharp@0.35.5" : "sharp";
 
 /** Larger images are refused, as Pillow refuses them: 0.5 GB of pixels. */
 const MAX_PIXELS = 178_956_970;
@@ -27,6 +34,7 @@ const MAX_PIXELS = 178_956_970;
  * @returns The pixels.
  * @throws {SyntaxError} If the bytes are not a whole image.
  * @throws {RangeError} If it has more than 178,956,970 pixels.
+ * @throws {Error} If the package sharp is not installed and cannot be fetched.
  */
 export async function decodeImage(
   bytes: Uint8Array,
@@ -50,7 +58,7 @@ export async function decodeImage(
       );
     });
   if (inBrowser) return await whole(decodeInBrowser(bytes));
-  const { default: sharp } = await import("sharp");
+  const { default: sharp } = await loadSharp(label);
   const input = sharp(format === "GIF" ? showTransparent(bytes) : bytes, {
     autoOrient: true,
     ignoreIcc: true,
@@ -79,6 +87,19 @@ export async function decodeImage(
     height: info.height,
     data: isCmyk ? fromCmyk(data) : new Uint8Array(data),
   };
+}
+
+async function loadSharp(label: string): Promise<typeof import("sharp")> {
+  try {
+    return await import(/* @vite-ignore */ /* webpackIgnore: true */ SHARP);
+  } catch (cause) {
+    throw new Error(
+      `Cannot decode ${label} as the package sharp cannot be loaded: ${
+        (cause as Error).message
+      }`,
+      { cause },
+    );
+  }
 }
 
 /** Degrees to turn by, once mirrored, for each orientation of EXIF. */

@@ -24,6 +24,7 @@ import {
 import {
   createEvaluator,
   createEvaluatorPool,
+  type SampleResult,
   type SampleSet,
 } from "../eval/mod.ts";
 import type { Question, Tokenizer } from "../io/mod.ts";
@@ -79,7 +80,7 @@ Deno.test("createEvaluator() generates answers, beside what it always gives", as
     samples.map(({ index, generated }) => ({ index, generated })),
     expected.map((generated, index) => ({ index, generated })),
   );
-  assertEquals(
+  assertEquals<readonly SampleResult[]>(
     samples.map(({ generated: _, ...result }) => result),
     (await silent(schedule)).samples,
   );

@@ -1,4 +1,5 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import config from "../deno.json" with { type: "json" };
 import { decodeImage } from "../io/images.ts";
 import { assertClose } from "./_compare.ts";
 import { FILES } from "./_images.ts";
@@ -80,4 +81,27 @@ Deno.test("decodeImage() refuses an image that would fill the memory", async () 
     error.message,
     "Cannot decode images/7.gif as it must have at most 178956970 pixels: current size is 65535 x 65535",
   );
+});
+
+Deno.test("decodeImage() says so where its package cannot be had", async () => {
+  const code = `
+    import { decodeImage } from "${import.meta.resolve("../io/images.ts")}";
+    const png = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10);
+    await decodeImage(png, "a.png").catch(({ message }) => console.log(message));
+  `;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-config", "--no-npm", code],
+  }).output();
+  assertMatch(
+    new TextDecoder().decode(stdout),
+    /^Cannot decode a\.png as the package sharp cannot be loaded: .*--no-npm/,
+  );
+});
+
+Deno.test("decodeImage() fetches the package of deno.json's version", async () => {
+  const source = await Deno.readTextFile(
+    new URL("../io/images.ts", import.meta.url),
+  );
+  const named = source.match(/npm:sharp@[^"]+/g);
+  assertEquals<readonly string[] | null>(named, [config.imports.sharp]);
 });

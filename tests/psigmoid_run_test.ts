@@ -10,13 +10,13 @@ import { assertClose } from "./_compare.ts";
 import { type Call, evaluateByRates, lossWithoutNoise } from "./_rates.ts";
 import { abortThirdCall, finish } from "./_search.ts";
 
-const options: PSigmoidOptions = {
+const options = {
   layers: 8,
   visionTokens: 144,
   firstLayer: 1,
   budget: { kind: "rate", limit: .3 },
   evaluations: 12,
-};
+} satisfies PSigmoidOptions;
 
 const { schedule: wanted } = solveSigmoid({ k: .6, a: .8 }, options);
 
