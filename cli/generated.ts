@@ -14,6 +14,7 @@ import {
   popeScores,
   popeYesNo,
   relaxedCorrect,
+  scienceQaLetter,
   vqaAccuracy,
 } from "../eval/mod.ts";
 import type { Dataset, DatasetFormat, Question, Tokenizer } from "../io/mod.ts";
@@ -28,6 +29,7 @@ export type MetricName =
   | "gqa"
   | "pope"
   | "choice"
+  | "scienceqa"
   | "relaxed"
   | "anls"
   | "mme"
@@ -70,6 +72,11 @@ const METRICS: Readonly<Record<MetricName, Metric>> = {
     (answer, { answers: [letter], choices = [] }) =>
       choiceLetter(answer, choices) === letter,
   ),
+  scienceqa: mean(
+    "right letter",
+    (answer, { answers: [letter], choices = [] }) =>
+      scienceQaLetter(answer, choices) === letter,
+  ),
   relaxed: mean(
     "relaxed accuracy",
     (answer, { answers }) =>
@@ -105,7 +112,7 @@ const METRIC_OF: Readonly<Record<DatasetFormat, MetricName>> = {
   textvqa: "vqa",
   gqa: "gqa",
   pope: "pope",
-  scienceqa: "choice",
+  scienceqa: "scienceqa",
   ai2d: "choice",
   mmbench: "choice",
   chartqa: "relaxed",
@@ -150,9 +157,12 @@ export function chooseMetric(
   }
   const metric = choice === "auto" ? metricOf(dataset) : choice;
   const { questions } = dataset;
-  if (metric === "choice" && questions.some(({ choices }) => !choices)) {
+  if (
+    (metric === "choice" || metric === "scienceqa") &&
+    questions.some(({ choices }) => !choices)
+  ) {
     throw new RangeError(
-      "Cannot use --metric choice as all questions must have choices",
+      `Cannot use --metric ${metric} as all questions must have choices`,
     );
   }
   // What a metric lacks is found now, and not after the search.
@@ -164,7 +174,7 @@ export function chooseMetric(
 
 function metricOf({ format, questions }: Dataset): MetricName {
   const isChoice = questions.every(({ choices }) => choices !== undefined);
-  return isChoice ? "choice" : METRIC_OF[format];
+  return isChoice && format === "jsonl" ? "choice" : METRIC_OF[format];
 }
 
 /** More than the answers of benchmarks have. */

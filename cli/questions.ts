@@ -232,9 +232,10 @@ async function loadTiles(
   return imageTiles(await decodeImage(bytes, name));
 }
 
-/** Of equally common answers, the first. */
+/** The answer to force: of those that are not empty and equally common, the first. */
 function commonest(answers: readonly string[]): string {
-  const groups = [...Map.groupBy(answers, (answer) => answer).values()];
+  const said = answers.filter((answer) => answer.trim() !== "");
+  const groups = [...Map.groupBy(said, (answer) => answer).values()];
   return groups.reduce((a, b) => b.length > a.length ? b : a)[0];
 }
 

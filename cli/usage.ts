@@ -70,9 +70,10 @@ best within a budget, beside other methods at the same budget.
                        ${DEFAULT_COUNTS.calibration}, with --scenario 2 ${P_SIGMOID_COUNTS.calibration})
   --heldout N|FILE     questions to judge the result on (default: ${DEFAULT_COUNTS.heldout})
   --metric NAME        how generated answers to the latter are judged: vqa,
-                       gqa, pope, choice, relaxed, anls, mme, exact, none, or
-                       auto: as the benchmark does, where answers have several
-                       tokens (default: auto)
+                       gqa, pope, choice (as MMBench and AI2D), scienceqa,
+                       relaxed, anls, mme, exact, none, or auto: as the
+                       benchmark does, where answers have several tokens
+                       (default: auto)
   --criterion KIND     when a schedule is as good as the full model (default:
                        bound)
                        accuracy  mean accuracy falls by at most epsilon points

@@ -1,16 +1,18 @@
 /**
  * Metrics of answers in words, each as its benchmark's own evaluation has it.
- * VQA accuracy is in vqa.ts.
+ * VQA accuracy is in vqa.ts, letters of choices in choices.ts.
  *
  * This module is browser compatible.
  */
+
+import { lengthOf, pythonFloat, split, strip } from "./python_text.ts";
 
 /**
  * GQA: the same word or phrase, whatever its case and without a full stop, as
  * LLaVA prepares answers for GQA's eval.py.
  */
 export function gqaCorrect(answer: string, reference: string): boolean {
-  const clean = (text: string) => text.trim().replace(/\.+$/, "").toLowerCase();
+  const clean = (text: string) => strip(text).replace(/\.+$/, "").toLowerCase();
   return clean(answer) === clean(reference);
 }
 
@@ -42,7 +44,7 @@ export interface PopeScores {
  */
 export function popeYesNo(answer: string): "yes" | "no" {
   const [sentence] = answer.split(".");
-  const words = sentence.replaceAll(",", "").split(/\s+/);
+  const words = sentence.replaceAll(",", "").split(" ");
   return words.some((word) => ["No", "no", "not"].includes(word))
     ? "no"
     : "yes";
@@ -95,7 +97,7 @@ export interface MmeScores {
 export function mmeScores(results: readonly MmeResult[]): MmeScores {
   const byImage = new Map<string, boolean[]>();
   for (const { image, answer, label } of results) {
-    const start = answer.trim().toLowerCase().slice(0, 4);
+    const start = strip(answer).toLowerCase().slice(0, 4);
     const said = ["yes", "no"].find((word) => start.includes(word));
     byImage.set(image, [...byImage.get(image) ?? [], said === label]);
   }
@@ -115,66 +117,46 @@ export function mmeScores(results: readonly MmeResult[]): MmeScores {
 }
 
 /**
- * Which choice an answer names (ScienceQA, AI2D, MMBench): a letter alone ("B",
- * "(b)"), the words of one choice (our decision), a letter at the start ("B. the
- * cat") or "the answer is B" (as LLaVA's eval_science_qa.py); whichever of these
- * comes first, for words may begin as with a letter ("D.C.").
- *
- * @param choices their texts, A first
- * @returns the letter in upper case, or null where none is named
- */
-export function choiceLetter(
-  answer: string,
-  choices: readonly string[],
-): string | null {
-  const text = answer.trim();
-  const letters = choices.map((_, i) =>
-    String.fromCharCode("A".charCodeAt(0) + i)
-  );
-  const find = (pattern: RegExp): string | undefined => {
-    const letter = pattern.exec(text)?.[1].toUpperCase();
-    return letters.find((other) => other === letter);
-  };
-  const inWords = letters.filter((_, i) => gqaCorrect(text, choices[i]));
-  return find(/^[("[]?([A-Za-z])[)"\].:,]*$/) ??
-    (inWords.length === 1 ? inWords[0] : undefined) ??
-    find(/^\(?([A-Z])[).:,]/) ??
-    find(/\b[Aa]nswer(?: is|:)\s*\(?([A-Z])\b/) ??
-    null;
-}
-
-/**
  * ChartQA's relaxed correctness (as pix2struct's metrics.py): numbers may be 5 %
- * off, anything else must be the same but for its case. "12%" and "12 %" are 0.12.
+ * off, anything else must be the same but for its case. "12%" and "12 %" are
+ * 0.12; "1e3", "1_000" and "inf" are numbers, as for Python, and "1,000" is not.
+ * Nothing is near 0, NaN or an infinity. White space around the answer does not
+ * count (as in Qwen-VL's evaluate_vqa.py).
  */
 export function relaxedCorrect(answer: string, reference: string): boolean {
-  const said = parseNumber(answer);
+  const text = strip(answer);
+  const said = parseNumber(text);
   const right = parseNumber(reference);
   if (said !== null && right !== null && right !== 0) {
     return Math.abs(said - right) / Math.abs(right) <= 0.05;
   }
-  return answer.trim().toLowerCase() === reference.trim().toLowerCase();
+  return text.toLowerCase() === reference.toLowerCase();
 }
 
-/** A decimal number, perhaps in percent. */
+/** A number, perhaps in percent. */
 function parseNumber(text: string): number | null {
-  const match = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:\s*(%))?$/i
-    .exec(text.trim());
-  return match && Number(match[1]) / (match[2] === undefined ? 1 : 100);
+  if (!text.endsWith("%")) return pythonFloat(text);
+  const percent = pythonFloat(text.replace(/%+$/, ""));
+  return percent === null ? null : percent / 100;
 }
 
 /**
  * DocVQA's score of one answer, the average of which is ANLS: 1 − the edit
  * distance to the nearest reference, relative to the longer of the two; 0 where
  * that falls below one half (the evaluation of the Robust Reading Competition).
- * Case and runs of spaces do not count.
+ * Case and runs of spaces do not count. Texts are compared in lower case; how
+ * long they are is taken of them in upper case, spaces included, where "ß" and
+ * "ﬁ" have two letters.
  *
  * @param references at least one
  * @returns in [0, 1]
  */
 export function anls(answer: string, references: readonly string[]): number {
   const score = Math.max(...references.map((reference) => {
-    const longer = Math.max([...answer].length, [...reference].length);
+    const longer = Math.max(
+      lengthOf(answer.toUpperCase()),
+      lengthOf(reference.toUpperCase()),
+    );
     if (longer === 0) return 1;
     const edits = editDistance(toComparable(answer), toComparable(reference));
     return 1 - edits / longer;
@@ -184,7 +166,7 @@ export function anls(answer: string, references: readonly string[]): number {
 
 /** Characters in lower case, single spaces between words. */
 function toComparable(text: string): string[] {
-  return [...text.trim().toLowerCase().replaceAll(/\s+/g, " ")];
+  return [...split(text.toLowerCase()).join(" ")];
 }
 
 /** Levenshtein's distance: insertions, deletions and substitutions. */

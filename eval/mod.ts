@@ -20,6 +20,7 @@ export * from "./answers.ts";
 export * from "./attention.ts";
 export type { BatchOptions } from "./batch_runner.ts";
 export { type Sample, type SampleSet, visionTokensOf } from "./batches.ts";
+export * from "./choices.ts";
 export { createBackend, type Device } from "./device.ts";
 export {
   createEvaluator,

@@ -5,6 +5,8 @@
  * This module is browser compatible.
  */
 
+import { split, strip } from "./python_text.ts";
+
 /** Left out, or read as a space where letters stand on both sides. */
 const PUNCTUATION = [...';/[]"{}()=+\\_-><@`,?!'];
 
@@ -75,23 +77,24 @@ function withoutOne(word: string): string[] {
  * ```
  */
 export function normalizeVqaAnswer(answer: string): string {
-  const text = removePunctuation(answer.replaceAll(/[\n\t]/g, " ").trim());
-  return text.toLowerCase().split(/\s+/)
+  const text = removePunctuation(strip(answer.replaceAll(/[\n\t]/g, " ")));
+  return split(text.toLowerCase())
     .map((word) => Object.hasOwn(NUMBERS, word) ? NUMBERS[word] : word)
-    .filter((word) => word !== "" && !ARTICLES.includes(word))
+    .filter((word) => !ARTICLES.includes(word))
     .map((word) => CORRECTED.get(word) ?? word)
     .join(" ");
 }
 
 function removePunctuation(text: string): string {
-  const joins = /\d,\d/.test(text);
+  const joins = /\p{Nd},\p{Nd}/u.test(text);
   let out = text;
   for (const mark of PUNCTUATION) {
     const apart = text.includes(`${mark} `) || text.includes(` ${mark}`);
     out = out.replaceAll(mark, joins || apart ? "" : " ");
   }
-  // Not a decimal point.
-  return out.replaceAll(/\.(?!\d)/g, "");
+  // Not a decimal point. The original gives a flag as the number of replacements.
+  let left = 32;
+  return out.replaceAll(/\.(?!\p{Nd})/gu, (stop) => left-- > 0 ? "" : stop);
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   vqaRows,
 } from "./dataset_json.ts";
 import {
+  isMmbenchHeader,
   jsonLinesRows,
   mmbenchRows,
   mmeRows,
@@ -169,11 +170,12 @@ function rowsOfFile(text: string, split: string | undefined): Rows {
       : { format: "jsonl", rows: jsonLinesRows(text) };
   }
   if (isJson) throw notJson(text, "it");
-  const columns = lines[0].split("\t");
-  if (columns.includes("index") && columns.includes("question")) {
+  if (isMmbenchHeader(lines[0])) {
     return { format: "mmbench", rows: mmbenchRows(text) };
   }
-  if (columns.length >= 3) return { format: "mme", rows: mmeRows(text) };
+  if (lines[0].split("\t").length >= 3) {
+    return { format: "mme", rows: mmeRows(text) };
+  }
   throw new SyntaxError(UNKNOWN);
 }
 

@@ -77,7 +77,7 @@ function readAnswers(answers: unknown): string[] {
   const texts = Array.isArray(answers)
     ? answers.map((answer) => answer?.answer ?? answer)
     : answers;
-  return new RowFields({ answers: texts }).texts("answers", 1);
+  return new RowFields({ answers: texts }).answers("answers");
 }
 
 /** TextVQA: "data" with ten answers to each question. */
@@ -125,12 +125,12 @@ export function ai2dRows(file: Readonly<Record<string, unknown>>): Row[] {
   const image = new RowFields(file).text("imageName");
   const questions = file.questions as Record<string, unknown>;
   return rowsByKey(questions, (question, fields) => {
-    const choices = fields.texts("answerTexts", 2);
+    const choices = fields.choices("answerTexts");
     return {
       id: fields.id("questionId"),
       image,
       question,
-      answers: [fields.choice("correctAnswer", choices.length)],
+      answers: [fields.choice("correctAnswer", choices)],
       choices,
     };
   });
@@ -163,7 +163,7 @@ export function scienceQaRows(
   });
   return rowsByKey(Object.fromEntries(chosen), (id, fields) => {
     const folder = `${fields.text("split")}/${id}`;
-    const choices = fields.texts("choices", 2);
+    const choices = fields.choices("choices");
     const hint = fields.get("hint") || undefined;
     const question = fields.text("question");
     return {
@@ -172,7 +172,7 @@ export function scienceQaRows(
         ? null
         : `${folder}/${fields.text("image")}`,
       question: hint === undefined ? question : `${hint}\n${question}`,
-      answers: [fields.choice("answer", choices.length)],
+      answers: [fields.choice("answer", choices)],
       choices,
     };
   });

@@ -1,7 +1,7 @@
 // Question files of one question per line: our own JSON Lines, those of POPE,
 // and tables with tabs between columns (MMBench's with a header, MME's without).
 
-import { type Question, type Row, RowFields } from "./dataset_rows.ts";
+import { LETTERS, type Question, type Row, RowFields } from "./dataset_rows.ts";
 
 /** Parses one line of JSON. */
 function parseLine(line: string): RowFields {
@@ -36,18 +36,18 @@ function readQuestion(fields: RowFields, line: number): Question {
     question: fields.text("question"),
   };
   if (fields.get("choices") !== undefined) {
-    const choices = fields.texts("choices", 2);
+    const choices = fields.choices("choices");
     const field = fields.get("answers") === undefined ? "answer" : "answers";
     const answers = field === "answer"
-      ? [fields.letter("answer", choices.length)]
-      : fields.texts("answers", 1).map((answer) =>
-        new RowFields({ answers: answer }).letter("answers", choices.length)
+      ? [fields.letter("answer", choices)]
+      : fields.answers("answers").map((answer) =>
+        new RowFields({ answers: answer }).letter("answers", choices)
       );
     return { ...question, answers, choices };
   }
   const answers = fields.get("answers") === undefined
     ? [fields.text("answer")]
-    : fields.texts("answers", 1);
+    : fields.answers("answers");
   return { ...question, answers };
 }
 
@@ -84,18 +84,43 @@ export function mmeRows(text: string): Row[] {
   }));
 }
 
-const CHOICES = ["A", "B", "C", "D", "E", "F", "G", "H"];
+/** What a table calls a column: case does not matter, and letters are choices. */
+function columnName(cell: string): string {
+  const name = cell.trim();
+  return name.length === 1 ? name.toUpperCase() : name.toLowerCase();
+}
+
+/** Whether a line is the header of a table that `mmbenchRows` reads. */
+export function isMmbenchHeader(line: string): boolean {
+  const columns = line.split("\t")
+    .map((cell) => columnName(cell.replace(/^"(.*)"$/, "$1")));
+  return columns.includes("index") && columns.includes("question");
+}
 
 /**
- * MMBench: a header, then index, question, hint, A, B, …, answer and image, the
- * latter in base64 or the index of the row that has it.
+ * What a cell holds: pandas, which such tables are written with, leaves missing
+ * values empty or writes "nan". Its other words for them, as "None" and "N/A",
+ * are texts here, because they are choices of published questions.
+ */
+function cellText(cell: string | undefined): string | undefined {
+  return cell === undefined || /^\s*(-?nan)?\s*$/i.test(cell)
+    ? undefined
+    : cell;
+}
+
+/**
+ * MMBench, and tables of other benchmarks in its layout: a header, then index,
+ * question, hint, A, B, …, answer and image, the latter in base64 or the index
+ * of the row that has it. A choice has its column's letter, whatever cells beside
+ * it are empty.
  */
 export function mmbenchRows(text: string): Row[] {
   const [header, ...records] = parseTable(text);
+  const names = header.cells.map(columnName);
   const rows = records.map(({ cells, line }) => ({
     line,
     cells: Object.fromEntries(
-      header.cells.map((name, i) => [name, cells[i] || undefined]),
+      names.map((name, i) => [name, cellText(cells[i])]),
     ),
   }));
   const images = new Map(rows.map(({ cells }) => [cells.index, cells.image]));
@@ -114,17 +139,21 @@ function readMmbench(
   const fields = new RowFields(cells);
   const question = fields.text("question");
   const hint = fields.get("hint");
-  const end = CHOICES.findIndex((name) => !cells[name]);
-  const choices = CHOICES.slice(0, end === -1 ? CHOICES.length : end)
-    .map((name) => fields.text(name));
-  if (choices.length < 2) throw fields.error("B", "must be a second choice");
+  const choices = [...LETTERS].map((name) => cells[name] ?? "");
+  choices.length = 1 + choices.findLastIndex((choice) => choice !== "");
+  if (choices.filter((choice) => choice !== "").length < 2) {
+    throw fields.error(
+      choices[0] ? "B" : "A",
+      "must be a choice as a question has 2 or more",
+    );
+  }
   const written = fields.text("image");
   const image = /^\d+$/.test(written) ? images.get(written) : written;
   return {
     id: fields.id("index"),
     image: decodeBase64(image, fields, decoded),
     question: hint === undefined ? question : `${hint}\n${question}`,
-    answers: [fields.letter("answer", choices.length)],
+    answers: [fields.letter("answer", choices)],
     choices,
   };
 }
@@ -140,7 +169,8 @@ function decodeBase64(
   let bytes = decoded.get(text);
   if (bytes === undefined) {
     try {
-      bytes = Uint8Array.fromBase64(text);
+      // Uint8Array.fromBase64() is missing in Node 20.
+      bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
     } catch {
       throw fields.error("image", requirement);
     }

@@ -9,9 +9,15 @@ export interface Question {
   readonly image: string | Uint8Array | null;
   /** What is asked, a hint in front of it. */
   readonly question: string;
-  /** The right answers, at least one; of a multiple choice its letter. */
+  /**
+   * The right answers, at least one that is not empty; of a multiple choice its
+   * letter.
+   */
   readonly answers: readonly string[];
-  /** Texts of the choices A, B, …, where there are any. */
+  /**
+   * Texts of the choices A, B, …, where there are any. An empty one is no choice:
+   * letters belong to places, as to the columns of a table with empty cells.
+   */
   readonly choices?: readonly string[];
 }
 
@@ -123,38 +129,63 @@ export class RowFields {
     return `${value}`;
   }
 
-  /** Texts that are not empty, at least `least` of them. */
-  texts(field: string, least: number): string[] {
+  /**
+   * Texts, at least one of which is not empty: people may leave a question
+   * without an answer, and that counts where answers are compared with theirs.
+   */
+  answers(field: string): string[] {
     const value = this.get(field);
     if (
-      !Array.isArray(value) || value.length < least ||
-      !value.every((text) => typeof text === "string" && text.trim() !== "")
+      !Array.isArray(value) || !value.every((text) => typeof text === "string")
     ) {
-      throw this.error(
-        field,
-        `must be a list of ${least} or more non-empty strings`,
-      );
+      throw this.error(field, "must be a list of strings");
+    }
+    if (value.every((text) => text.trim() === "")) {
+      throw this.error(field, "must hold a string that is not empty");
     }
     return value;
   }
 
-  /** The number of one of `count` choices, as a letter. */
-  choice(field: string, count: number): string {
+  /** Texts of choices, at least two that are not empty; null counts as empty. */
+  choices(field: string): string[] {
     const value = this.get(field);
-    if (!Number.isInteger(value) || !letterOf(value as number, count)) {
-      throw this.error(field, `must be an integer in [0, ${count - 1}]`);
+    const isText = (text: unknown) => typeof text === "string" || text === null;
+    if (!Array.isArray(value) || !value.every(isText)) {
+      throw this.error(field, "must be a list of strings");
     }
-    return letterOf(value as number, count)!;
+    const texts = value.map((text) => text?.trim() ? text : "");
+    if (texts.filter((text) => text !== "").length < 2) {
+      throw this.error(field, "must hold 2 or more strings that are not empty");
+    }
+    return texts;
   }
 
-  /** The letter of one of `count` choices, in upper case. */
-  letter(field: string, count: number): string {
+  /** The number of one of the choices, as a letter. */
+  choice(field: string, choices: readonly string[]): string {
     const value = this.get(field);
-    const letter = typeof value === "string" ? value.trim().toUpperCase() : "";
-    if (letter.length !== 1 || !LETTERS.slice(0, count).includes(letter)) {
+    if (!Number.isInteger(value) || !choices[value as number]) {
       throw this.error(
         field,
-        `must be a letter from A to ${LETTERS[count - 1]}`,
+        choices.includes("")
+          ? "must be the number of a choice that is not empty"
+          : `must be an integer in [0, ${choices.length - 1}]`,
+      );
+    }
+    return LETTERS[value as number];
+  }
+
+  /** The letter of one of the choices, in upper case. */
+  letter(field: string, choices: readonly string[]): string {
+    const value = this.get(field);
+    const letter = typeof value === "string" ? value.trim().toUpperCase() : "";
+    const letters = [...LETTERS].filter((_, i) => choices[i]);
+    if (!letters.includes(letter)) {
+      const last = letters.at(-1);
+      throw this.error(
+        field,
+        choices.includes("")
+          ? `must be ${letters.slice(0, -1).join(", ")} or ${last}`
+          : `must be a letter from A to ${last}`,
       );
     }
     return letter;
@@ -171,11 +202,8 @@ export class RowFields {
   }
 }
 
-const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-function letterOf(index: number, count: number): string | undefined {
-  return LETTERS.slice(0, count)[index];
-}
+/** Of choices. */
+export const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /** A value as it stands in the file, cut where it is long. */
 function current(value: unknown): string {

@@ -1,6 +1,7 @@
 // How questions of benchmarks are put to a model: as LLaVA-1.5's evaluation does.
 
 import type { DatasetFormat, Question } from "./dataset.ts";
+import { LETTERS } from "./dataset_rows.ts";
 
 const SHORT = "Answer the question using a single word or phrase.";
 const LETTER =
@@ -29,8 +30,8 @@ export function questionText(
   if (choices === undefined) {
     return format === "jsonl" ? question : `${question}\n${SHORT}`;
   }
-  const lines = choices.map((choice, i) =>
-    `${String.fromCharCode("A".charCodeAt(0) + i)}. ${choice}`
+  const lines = choices.flatMap((choice, i) =>
+    choice === "" ? [] : [`${LETTERS[i]}. ${choice}`]
   );
   return [question, ...lines, LETTER].join("\n");
 }

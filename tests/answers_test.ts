@@ -4,7 +4,6 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import {
   anls,
-  choiceLetter,
   gqaCorrect,
   mmeScores,
   normalizeVqaAnswer,
@@ -14,6 +13,10 @@ import {
   vqaAccuracy,
   type YesNoResult,
 } from "../eval/mod.ts";
+import fixture from "./fixtures/answers.json" with { type: "json" };
+
+/** A row of a fixture. */
+type Scored = [answer: string, references: string[], score: number];
 
 Deno.test("normalizeVqaAnswer() does what VQAEval's tables and expressions say", () => {
   const cases: [answer: string, normalized: string][] = [
@@ -96,6 +99,8 @@ Deno.test("popeYesNo() says no where the first sentence has no or not", () => {
     ["Nothing here", "yes"],
     ["NO", "yes"],
     ["", "yes"],
+    // Only spaces part words there.
+    ["Well,\nno", "yes"],
   ];
   for (const [answer, said] of cases) {
     assertEquals(popeYesNo(answer), said, answer);
@@ -158,42 +163,6 @@ Deno.test("mmeScores() needs both answers of an image for accuracy plus", () => 
   );
 });
 
-Deno.test("choiceLetter() finds the letter that an answer names", () => {
-  const choices = ["the cat", "A dog", "bird", "cat"];
-  const cases: [answer: string, letter: string | null][] = [
-    ["B", "B"],
-    ["b", "B"],
-    [" C. ", "C"],
-    ["(D)", "D"],
-    ["[A]", "A"],
-    ["B. A dog", "B"],
-    ["(C) bird", "C"],
-    ["D: cat", "D"],
-    ["The answer is C.", "C"],
-    ["Answer: (B) because", "B"],
-    // Not a letter of a choice.
-    ["E", null],
-    ["The answer is Z.", null],
-    // Words: a is an article here.
-    ["a dog", "B"],
-    ["A dog.", "B"],
-    ["The answer is a fish", null],
-    ["BIRD", "C"],
-    ["fish", null],
-    ["", null],
-  ];
-  for (const [answer, letter] of cases) {
-    assertEquals(choiceLetter(answer, choices), letter, answer);
-  }
-  assertEquals(choiceLetter("same", ["same", "same"]), null);
-  // Words that begin as if with a letter.
-  const places = ["Ohio", "D.C.", "Maine", "Utah"];
-  assertEquals(choiceLetter("D.C.", places), "B");
-  assertEquals(choiceLetter("D. Utah", places), "D");
-  const sets = ["A and B", "B and C", "A, B and C"];
-  assertEquals(choiceLetter("A, B and C", sets), "C");
-});
-
 Deno.test("relaxedCorrect() lets numbers be 5 % off and nothing else", () => {
   const cases: [answer: string, reference: string, correct: boolean][] = [
     ["105", "100", true],
@@ -236,6 +205,31 @@ Deno.test("anls() is 1 − edits ÷ length, and 0 below one half", () => {
     ["😀a", ["😀b"], 0.5],
   ];
   for (const [answer, references, score] of cases) {
+    assertAlmostEquals(anls(answer, references), score, 1e-12, answer);
+  }
+});
+
+Deno.test("normalizeVqaAnswer() has VQAEval's forms", () => {
+  for (const [answer, normalized] of fixture.vqa_normalized) {
+    assertEquals(normalizeVqaAnswer(answer), normalized, answer);
+  }
+});
+
+Deno.test("vqaAccuracy() has VQAEval's scores, empty answers of people included", () => {
+  for (const [answer, people, score] of fixture.vqa as Scored[]) {
+    assertAlmostEquals(vqaAccuracy(answer, people), score, 1e-12, answer);
+  }
+});
+
+Deno.test("relaxedCorrect() has pix2struct's verdicts", () => {
+  for (const row of fixture.relaxed) {
+    const [answer, reference, correct] = row as [string, string, boolean];
+    assertEquals(relaxedCorrect(answer, reference), correct, `${row}`);
+  }
+});
+
+Deno.test("anls() has the scores of the competition's evaluator", () => {
+  for (const [answer, references, score] of fixture.anls as Scored[]) {
     assertAlmostEquals(anls(answer, references), score, 1e-12, answer);
   }
 });

@@ -99,12 +99,12 @@ line(
 line(
   "no answers",
   '{"image": "a", "question": "q", "answers": []}',
-  '"answers" must be a list of 1 or more non-empty strings: current value is []',
+  '"answers" must hold a string that is not empty: current value is []',
 );
 line(
   "answers that are no list",
   '{"image": "a", "question": "q", "answers": "no"}',
-  '"answers" must be a list of 1 or more non-empty strings: current value is "no"',
+  '"answers" must be a list of strings: current value is "no"',
 );
 line(
   "an id that is a list",
@@ -114,7 +114,7 @@ line(
 line(
   "a single choice",
   '{"image": "a", "question": "q", "choices": ["x"], "answer": "A"}',
-  '"choices" must be a list of 2 or more non-empty strings: current value is ["x"]',
+  '"choices" must hold 2 or more strings that are not empty: current value is ["x"]',
 );
 line(
   "a letter of no choice",
@@ -153,6 +153,26 @@ row(
   `line 2: "question" ${TEXT} missing`,
 );
 const HEADER = "index\tquestion\tA\tB\tanswer\timage\n";
+line(
+  "answers that are all empty",
+  '{"image": "a", "question": "q", "answers": ["", " "]}',
+  '"answers" must hold a string that is not empty: current value is [""," "]',
+);
+line(
+  "choices of which one is not empty",
+  '{"image": "a", "question": "q", "choices": ["x", null, ""], "answer": "A"}',
+  '"choices" must hold 2 or more strings that are not empty: current value is ["x",null,""]',
+);
+line(
+  "the letter of an empty choice",
+  '{"image": "a", "question": "q", "choices": ["x", "", "z"], "answer": "B"}',
+  '"answer" must be A or C: current value is "B"',
+);
+row(
+  "MMBench's answer in an empty column",
+  "index\tquestion\tA\tB\tC\tD\tanswer\timage\n1\tq\tx\t\ty\tz\tB\tAAAA",
+  'line 2: "answer" must be A, C or D: current value is "B"',
+);
 file("MMBench without rows", HEADER, "it holds no question");
 row(
   "MMBench's image",
@@ -172,7 +192,7 @@ row(
 row(
   "MMBench's second choice",
   `${HEADER}1\tq\tx\t\tA\tAAAA`,
-  'line 2: "B" must be a second choice: current value is missing',
+  'line 2: "B" must be a choice as a question has 2 or more: current value is missing',
 );
 file(
   "MMBench's quotation mark",
@@ -187,7 +207,7 @@ row(
 row(
   "TextVQA's answers",
   { data: [{ question_id: 1, image_id: "a", question: "q" }] },
-  'item 1: "answers" must be a list of 1 or more non-empty strings: current value is missing',
+  'item 1: "answers" must be a list of strings: current value is missing',
 );
 row(
   "DocVQA's image",

@@ -282,6 +282,106 @@ Deno.test("parseDataset() reads MMBench with eight choices", () => {
   assertEquals(answers, ["H"]);
 });
 
+Deno.test("parseDataset() gives choices the letters of their columns", () => {
+  const header = "index\tquestion\thint\tA\tB\tC\tD\tanswer\timage";
+  const rows: [cells: string, choices: string[], letter: string][] = [
+    ["x\ty\t\tz\tA", ["x", "y", "", "z"], "A"],
+    ["x\ty\t\tz\tD", ["x", "y", "", "z"], "D"],
+    ["x\t\tnan\tz\td", ["x", "", "", "z"], "D"],
+    ["\tx\tNaN\tz\tB", ["", "x", "", "z"], "B"],
+    ["x\ty\t \t\tB", ["x", "y"], "B"],
+    // Words of choices, and numbers.
+    ["None\tN/A\tnull\t\tC", ["None", "N/A", "null"], "C"],
+    ["1\t1.0\t\t0\tD", ["1", "1.0", "", "0"], "D"],
+    ['"nan"\t"a\tb"\tc\t""\tC', ["", "a\tb", "c"], "C"],
+  ];
+  const headers = [
+    header,
+    header.toLowerCase(),
+    header.replace("index", "Index").replace("question", '"Question"'),
+  ];
+  for (const columns of headers) {
+    const { format, questions } = parse([
+      columns,
+      ...rows.map(([cells], i) => `${i}\tq?\tnan\t${cells}\tAAAA`),
+    ].join("\n"));
+    assertEquals(format, "mmbench");
+    questions.forEach(({ question, choices, answers }, i) => {
+      assertEquals(question, "q?");
+      assertEquals([choices, answers], [rows[i][1], [rows[i][2]]]);
+    });
+  }
+});
+
+Deno.test("parseDataset() reads rows of MMBench with fewer cells than columns", () => {
+  const { questions: [question] } = parse(
+    "index\tquestion\tanswer\timage\tA\tB\tC\tD\n1\tq?\tC\tAAAA\tx\t\tz\n",
+  );
+  assertEquals(question.choices, ["x", "", "z"]);
+});
+
+Deno.test("parseDataset() reads lists of choices with empty places", () => {
+  const rows = parse(
+    '{"image": "a", "question": "q", "choices": ["x", null, "z"], "answer": "C"}',
+  );
+  assertEquals(rows.questions[0].choices, ["x", "", "z"]);
+  assertEquals(rows.questions[0].answers, ["C"]);
+  const ai2d = parse(JSON.stringify({
+    imageName: "0.png",
+    questions: {
+      "q?": {
+        answerTexts: ["", "root", "stem", "sun"],
+        correctAnswer: 3,
+        questionId: "0",
+      },
+    },
+  }));
+  assertEquals(ai2d.questions[0].choices, ["", "root", "stem", "sun"]);
+  assertEquals(ai2d.questions[0].answers, ["D"]);
+});
+
+Deno.test("parseDataset() keeps empty answers of people", () => {
+  const answers = ["", "red", "", "blue"];
+  const files: unknown[] = [
+    {
+      data: [{
+        question_id: 1,
+        image_id: "a",
+        question: "q",
+        answers: answers,
+      }],
+    },
+    { data: [{ questionId: 1, image: "a", question: "q", answers }] },
+    { image: "a", question: "q", answers },
+  ];
+  for (const file of files) {
+    assertEquals(
+      parse(JSON.stringify(file)).questions[0].answers,
+      answers,
+      JSON.stringify(file),
+    );
+  }
+  const vqa = parseDataset([
+    {
+      name: "questions",
+      text: JSON.stringify({
+        data_subtype: "val2014",
+        questions: [{ image_id: 1, question: "q", question_id: 2 }],
+      }),
+    },
+    {
+      name: "annotations",
+      text: JSON.stringify({
+        annotations: [{
+          question_id: 2,
+          answers: answers.map((answer) => ({ answer })),
+        }],
+      }),
+    },
+  ]);
+  assertEquals(vqa.questions[0].answers, answers);
+});
+
 Deno.test("parseDataset() reads ChartQA", () => {
   checkFile(
     [

@@ -27,7 +27,7 @@ import {
   type SampleResult,
   type SampleSet,
 } from "../eval/mod.ts";
-import type { Question, Tokenizer } from "../io/mod.ts";
+import type { DatasetFormat, Question, Tokenizer } from "../io/mod.ts";
 import { loadLlavaFixture } from "./_llava.ts";
 import { createTrackingBackend } from "./_tracking_backend.ts";
 
@@ -141,6 +141,11 @@ Deno.test("scoreGenerated() measures as each benchmark does", () => {
     ]),
     0.5,
   );
+  // Each benchmark has its own rule.
+  const letter = [{ answers: ["B"], choices }];
+  assertEquals(score("choice", ["**B**"], letter), 1);
+  assertEquals(score("scienceqa", ["**B**"], letter), 0);
+  assertEquals(score("scienceqa", ["B. dog"], letter), 1);
   assertEquals(
     score("relaxed", ["104", "106"], [{ answers: ["100"] }, {
       answers: ["100"],
@@ -184,7 +189,7 @@ Deno.test("scoreGenerated() measures as each benchmark does", () => {
 Deno.test("chooseMetric() takes the benchmark's where answers have several tokens", () => {
   const choose = (
     choice: MetricChoice,
-    format: "gqa" | "jsonl" | null,
+    format: DatasetFormat | null,
     answer: number[],
     choices?: string[],
   ) => {
@@ -210,4 +215,13 @@ Deno.test("chooseMetric() takes the benchmark's where answers have several token
   assertThrows(() => choose("choice", "gqa", [5]), RangeError, "have choices");
   assertThrows(() => choose("mme", "gqa", [5]), RangeError, "2 answers");
   assertEquals(choose("auto", "jsonl", [5, 6], ["a", "b"]), "choice");
+  for (const format of ["ai2d", "mmbench"] as const) {
+    assertEquals(choose("auto", format, [5, 6], ["a", "b"]), "choice");
+  }
+  assertEquals(choose("auto", "scienceqa", [5, 6], ["a", "b"]), "scienceqa");
+  assertThrows(
+    () => choose("scienceqa", "gqa", [5]),
+    RangeError,
+    "Cannot use --metric scienceqa as all questions must have choices",
+  );
 });

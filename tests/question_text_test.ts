@@ -15,6 +15,10 @@ Deno.test("questionText() asks for a letter, a few words, or as the file does", 
     "is it red ?\nA. cat\nB. dog\nAnswer with the option's letter from the given choices directly.",
   );
   assertEquals(
+    questionText({ ...QUESTION, choices: ["cat", "", "dog"] }, "mmbench"),
+    "is it red ?\nA. cat\nC. dog\nAnswer with the option's letter from the given choices directly.",
+  );
+  assertEquals(
     questionText(QUESTION, "vqa"),
     "is it red ?\nAnswer the question using a single word or phrase.",
   );

@@ -148,7 +148,7 @@ testIn(
       {
         image: "b.png",
         question: "word6 ?",
-        answers: ["word8", "word7 word9", "word7 word9"],
+        answers: ["word8", "", "", "", "word7 word9", "word7 word9"],
       },
     ];
     const file = `${place}/q.jsonl`;
