@@ -1,6 +1,7 @@
 // Image files to pixels in a browser, which decodes them itself.
 
 import type { RgbImage } from "../core/image.ts";
+import { type ImageFormat, withoutExif } from "./orientation.ts";
 
 /** What is used of a browser's OffscreenCanvas. */
 interface Canvas {
@@ -22,15 +23,18 @@ export const inBrowser: boolean = OffscreenCanvas !== undefined &&
   !navigator.userAgent.startsWith("Deno");
 
 /**
- * The pixels of an image file, upright, without its colour profile. A canvas
- * multiplies colours by their opacity: what shows through is black here.
+ * The pixels of an image file as they lie in it, without its colour profile. A
+ * canvas multiplies colours by their opacity: what shows through is black here.
  *
  * @throws {DOMException} If the browser cannot decode it.
  */
-export async function decodeInBrowser(bytes: Uint8Array): Promise<RgbImage> {
-  const bitmap = await createImageBitmap(new Blob([bytes.slice()]), {
+export async function decodeInBrowser(
+  bytes: Uint8Array,
+  format: ImageFormat,
+): Promise<RgbImage> {
+  const pieces = withoutExif(bytes, format).map((piece) => piece.slice());
+  const bitmap = await createImageBitmap(new Blob(pieces), {
     colorSpaceConversion: "none",
-    imageOrientation: "from-image",
     premultiplyAlpha: "none",
   });
   const { width, height } = bitmap;

@@ -1,8 +1,12 @@
 // Image files to pixels, by the npm package sharp (libvips), or by the browser
 // in a page.
-import type { Sharp } from "sharp";
 import type { RgbImage } from "../core/image.ts";
 import { decodeInBrowser, inBrowser } from "./browser_images.ts";
+import {
+  type ImageFormat,
+  readOrientation,
+  turnUpright,
+} from "./orientation.ts";
 
 export type { RgbImage } from "../core/image.ts";
 
@@ -20,14 +24,20 @@ const MAX_PIXELS = 178_956_970;
 /**
  * Decodes a JPEG, PNG, WebP or GIF image (the first picture of it) as Pillow's
  * `convert("RGB")` does, which models were trained on: grey becomes three equal
- * channels, an alpha channel is dropped, a colour profile is ignored. A
- * photograph is turned upright first, as Hugging Face's `load_image` does.
+ * channels, an alpha channel is dropped, a colour profile is ignored, 16-bit
+ * grey is cut off at 255, which makes nearly all of it white. A photograph is
+ * turned upright first, as Hugging Face's `load_image` does, wherever the file
+ * says how it lies.
  *
- * Two things are not as in Pillow. Of 16-bit grey the upper bytes are kept, as of
- * other 16-bit images, where Pillow makes nearly all of it white; and what the
- * picture of a GIF leaves bare of its screen is black. In a browser, colours
- * under transparency are lost as well, inks are converted by their profile, and a
- * photograph that only XMP data say the orientation of stays as it lies.
+ * Two things are not as in Pillow. What the picture of a GIF leaves bare of its
+ * screen is black. And a PNG's checksums are read as the PNG library does: where
+ * that of a chunk that matters for the pixels is wrong the file is refused, and
+ * any other chunk's is passed over. Pillow checks all chunks before the pixels
+ * and none from there on, so that it shows pixels known to be damaged and refuses
+ * those that are whole.
+ *
+ * In a browser, colours under transparency are lost as well, inks are converted
+ * by their profile, and of 16-bit grey the upper bytes are kept.
  *
  * @param bytes The image file's bytes.
  * @param label What errors call the image, usually its path.
@@ -46,46 +56,76 @@ export async function decodeImage(
       `Cannot decode ${label} as it must be a JPEG, PNG, WebP or GIF image: ${
         bytes.length === 0
           ? "it is empty"
-          : `its first bytes are ${bytes.subarray(0, 12).toHex()}`
+          : `its first bytes are ${toHex(bytes.subarray(0, 12))}`
       }`,
     );
   }
-  const whole = <T>(result: Promise<T>): Promise<T> =>
-    result.catch((cause) => {
-      throw new SyntaxError(
-        `Cannot decode ${label} as its ${format} data is cut short or broken: current length is ${bytes.length} bytes`,
-        { cause },
-      );
-    });
-  if (inBrowser) return await whole(decodeInBrowser(bytes));
+  const file = { bytes, format, label };
+  const image = inBrowser
+    ? await whole(decodeInBrowser(bytes, format), file)
+    : await decodeBySharp(file);
+  return turnUpright(image, await readOrientation(bytes, format));
+}
+
+/** What is decoded. */
+interface ImageFile {
+  readonly bytes: Uint8Array;
+  readonly format: ImageFormat;
+  readonly label: string;
+}
+
+/** What a decoder makes of a file, or the error that says what is wrong with it. */
+async function whole<T>(
+  result: Promise<T>,
+  { bytes, format, label }: ImageFile,
+): Promise<T> {
+  try {
+    return await result;
+  } catch (cause) {
+    throw new SyntaxError(
+      `Cannot decode ${label} as its ${format} data is cut short or broken: current length is ${bytes.length} bytes`,
+      { cause },
+    );
+  }
+}
+
+/** The pixels as they lie in the file. */
+async function decodeBySharp(file: ImageFile): Promise<RgbImage> {
+  const { bytes, format, label } = file;
   const { default: sharp } = await loadSharp(label);
   const input = sharp(format === "GIF" ? showTransparent(bytes) : bytes, {
-    autoOrient: true,
     ignoreIcc: true,
     // As Pillow does, show a JPEG that is damaged but whole.
     failOn: "error",
     limitInputPixels: false,
   });
-  const { width, height, space, orientation, xmpAsString } = await whole(
-    input.metadata(),
-  );
+  const { width, height, space } = await whole(input.metadata(), file);
   if (width * height > MAX_PIXELS) {
     throw new RangeError(
       `Cannot decode ${label} as it must have at most ${MAX_PIXELS} pixels: current size is ${width} x ${height}`,
     );
   }
-  if (orientation === undefined) turnUpright(input, xmpAsString);
+  const is16BitGrey = format === "PNG" && bytes[24] === 16 && bytes[25] === 0;
   const isCmyk = space === "cmyk";
-  const colours = isCmyk
+  const colours = is16BitGrey
+    ? input.removeAlpha().pipelineColourspace("grey16")
+      .toColourspace("grey16").raw({ depth: "ushort" })
+    : isCmyk
     ? input.pipelineColourspace("cmyk").toColourspace("cmyk")
-    : input.removeAlpha().toColourspace("srgb");
+      .raw({ depth: "uchar" })
+    : input.removeAlpha().toColourspace("srgb").raw({ depth: "uchar" });
   const { data, info } = await whole(
-    colours.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true }),
+    colours.toBuffer({ resolveWithObject: true }),
+    file,
   );
   return {
     width: info.width,
     height: info.height,
-    data: isCmyk ? fromCmyk(data) : new Uint8Array(data),
+    data: is16BitGrey
+      ? fromGrey16(data)
+      : isCmyk
+      ? fromCmyk(data)
+      : new Uint8Array(data),
   };
 }
 
@@ -102,24 +142,13 @@ async function loadSharp(label: string): Promise<typeof import("sharp")> {
   }
 }
 
-/** Degrees to turn by, once mirrored, for each orientation of EXIF. */
-const ANGLES = [0, 0, 0, 180, 0, 90, 90, 90, 270];
-
-/**
- * Turns a picture of which only XMP data say how it lies: Pillow looks there
- * where EXIF says nothing, and sharp does not.
- */
-function turnUpright(picture: Sharp, xmp: string = ""): void {
-  const found = /tiff:Orientation(?:="|>)([0-9])/.exec(xmp);
-  const orientation = Number(found?.[1] ?? 1);
-  // In whatever order these are asked for, sharp mirrors first.
-  picture.rotate(ANGLES[orientation] ?? 0);
-  picture.flop([2, 7].includes(orientation));
-  picture.flip([4, 5].includes(orientation));
+function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
 }
 
 /** By its first bytes; no other decoder of libvips is let near a file. */
-function formatOf(bytes: Uint8Array): string | undefined {
+function formatOf(bytes: Uint8Array): ImageFormat | undefined {
   const start = String.fromCharCode(...bytes.subarray(0, 12));
   if (start.startsWith("\xff\xd8\xff")) return "JPEG";
   if (start.startsWith("\x89PNG\r\n\x1a\n")) return "PNG";
@@ -142,6 +171,17 @@ function showTransparent(gif: Uint8Array): Uint8Array {
     at++;
   }
   return bytes;
+}
+
+/** Pillow's conversion of 16-bit grey, which it does not scale. */
+function fromGrey16(bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const rgb = new Uint8Array(bytes.length / 2 * 3);
+  for (let pixel = 0; pixel * 2 < bytes.length; pixel++) {
+    const grey = Math.min(view.getUint16(pixel * 2, true), 255);
+    rgb.fill(grey, pixel * 3, pixel * 3 + 3);
+  }
+  return rgb;
 }
 
 /** Pillow's conversion, which knows nothing of inks. */

@@ -105,3 +105,20 @@ Deno.test("decodeImage() fetches the package of deno.json's version", async () =
   const named = source.match(/npm:sharp@[^"]+/g);
   assertEquals<readonly string[] | null>(named, [config.imports.sharp]);
 });
+
+Deno.test("images.ts shows bundlers no package but its types", async () => {
+  const file = import.meta.resolve("../io/images.ts");
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", file],
+  }).output();
+  interface Module {
+    readonly specifier: string;
+    readonly dependencies: readonly { specifier: string; code?: unknown }[];
+  }
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout));
+  const packages = (modules as Module[])
+    .find(({ specifier }) => specifier === file)!.dependencies
+    .filter(({ specifier }) => !specifier.startsWith("."))
+    .map(({ specifier, code }) => [specifier, code]);
+  assertEquals(packages, [["sharp", undefined]]);
+});

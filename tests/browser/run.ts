@@ -13,7 +13,8 @@ import type { TestResult } from "./page.ts";
 import { serveRepository } from "./server.ts";
 
 /** Test files that run in a page. */
-const FILES = /^(gpu_.*|cpu_model|page_images|pool|pool_workers)_test\.ts$/;
+const FILES =
+  /^(gpu_.*|cpu_model|orientation|page_images|pool|pool_workers)_test\.ts$/;
 
 /** Longest time of one file, in milliseconds. */
 const LIMIT = 300_000;
