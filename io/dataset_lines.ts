@@ -170,7 +170,11 @@ function decodeBase64(
   if (bytes === undefined) {
     try {
       // Uint8Array.fromBase64() is missing in Node 20.
-      bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+      const characters = atob(text);
+      bytes = new Uint8Array(characters.length);
+      for (let i = 0; i < bytes.length; i++) {
+        bytes[i] = characters.charCodeAt(i);
+      }
     } catch {
       throw fields.error("image", requirement);
     }
