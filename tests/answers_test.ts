@@ -221,6 +221,12 @@ Deno.test("vqaAccuracy() has VQAEval's scores, empty answers of people included"
   }
 });
 
+Deno.test("popeYesNo() reads answers as LLaVA's script does", () => {
+  for (const [answer, said] of fixture.pope) {
+    assertEquals(popeYesNo(answer), said, JSON.stringify(answer));
+  }
+});
+
 Deno.test("relaxedCorrect() has pix2struct's verdicts", () => {
   for (const row of fixture.relaxed) {
     const [answer, reference, correct] = row as [string, string, boolean];
