@@ -66,6 +66,15 @@ const FEW = 60;
 /** Of more, whenever they have become so many times as many. */
 const GROWTH = 1.1;
 
+/**
+ * So many times the reference, or 1 if that is less: next to such a number, what
+ * distinguishes the others is lost to rounding. See `tame()`.
+ */
+const OUT_OF_PROPORTION = 1e15;
+
+/** Differences of larger numbers overflow. */
+const LARGEST = 1e300;
+
 /** What is believed of objective and constraints. */
 export interface BayesModel {
   /** The space. */
@@ -97,16 +106,15 @@ export function fitModel(state: BayesState): BayesModel {
   const { evaluations } = state;
   const sign = state.goal === "maximise" ? 1 : -1;
   const values = evaluations.map(({ value }) => value);
-  const scores = Float64Array.from(
-    values.filter((value) => value !== null),
-    (value) => sign * value,
-  );
-  const warp = fitWarp(scores);
-  const warped = values.map((value) =>
-    value === null ? null : warpValue(warp, sign * value)
+  const scores = values.map((value) => value === null ? null : sign * value);
+  const best = Math.max(...scores.filter((score) => score !== null));
+  const tamed = tame(scores, best);
+  const warp = fitWarp(Float64Array.from(tamed.filter((s) => s !== null)));
+  const warped = tamed.map((score) =>
+    score === null ? null : warpValue(warp, score)
   );
   const limited = state.constraints.map((_, c) =>
-    evaluations.map(({ constraints }) => constraints[c])
+    tame(evaluations.map(({ constraints }) => constraints[c]), 0)
   );
   const failed = values.map((value) => value === null ? 1 : -1);
   const lengthScale = valueLengthScalePrior(space.dimensions);
@@ -129,6 +137,27 @@ export function fitModel(state: BayesState): BayesModel {
       .map(({ gp }) => ({ gp, limit: 0 })),
     fits: models.map((model) => model && model.fit),
   };
+}
+
+/**
+ * Moves numbers that are out of all proportion to a reference, such as 1e300 for
+ * "as bad as can be", to twice as far from it as the others reach: next to 1e300
+ * all other values would be the same. None is larger than `LARGEST` afterwards.
+ */
+function tame(
+  values: readonly (number | null)[],
+  reference: number,
+): (number | null)[] {
+  const most = OUT_OF_PROPORTION * Math.max(Math.abs(reference), 1);
+  const others = values.filter((value) =>
+    value !== null && Math.abs(value - reference) <= most
+  ) as number[];
+  const low = Math.max(Math.min(reference, ...others), -LARGEST);
+  const high = Math.min(Math.max(reference, ...others), LARGEST);
+  const reach = high - low || 1;
+  return values.map((value) =>
+    value === null ? null : Math.max(low - reach, Math.min(high + reach, value))
+  );
 }
 
 /**

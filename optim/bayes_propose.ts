@@ -44,7 +44,7 @@ export function proposeByModel(
   const model = fitModel(state);
   let belief: Belief = { model, best: bestExpected(state, model) };
   for (const point of state.pending) belief = believe(belief, point);
-  const taken = takenKeys(model.space, state);
+  const taken = state.noisy ? new Set<string>() : takenKeys(model.space, state);
   const candidates: Candidate[] = [];
   while (candidates.length < count) {
     const { best, model: { space, objective, constraints } } = belief;
@@ -59,7 +59,7 @@ export function proposeByModel(
     );
     if (proposal === null) break;
     candidates.push(proposal);
-    taken.add(pointKey(space, proposal.point));
+    if (!state.noisy) taken.add(pointKey(space, proposal.point));
     belief = believe(belief, proposal.point);
   }
   return { candidates, fits: model.fits };

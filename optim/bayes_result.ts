@@ -10,12 +10,15 @@ import { upperConfidenceBound } from "./acquisition.ts";
 import { type BayesModel, bestExpected, fitModel } from "./bayes_model.ts";
 import { type BayesState, type Evaluation, isFeasible } from "./bayes_state.ts";
 import { createPredictor } from "./gp.ts";
+import { checkKeys } from "./keys.ts";
 import { propose } from "./propose.ts";
 import { createPrng } from "./random.ts";
 import {
   createSpace,
   encode,
+  type ParameterSet,
   type Point,
+  type PointOf,
   type Value,
   valueAt,
 } from "./space.ts";
@@ -32,21 +35,22 @@ export interface Posterior {
 }
 
 /** A posterior on the grid of one or two parameters. */
-export interface PosteriorGrid extends Posterior {
+export interface PosteriorGrid<P extends ParameterSet = ParameterSet>
+  extends Posterior {
   /** The values of each parameter, in the order they were named. */
   readonly values: readonly (readonly Value[])[];
   /** The points, the last parameter changing fastest. */
-  readonly points: readonly Point[];
+  readonly points: readonly PointOf<P>[];
 }
 
 /** What a posterior grid spans. */
-export interface PosteriorGridOptions {
+export interface PosteriorGridOptions<P extends ParameterSet = ParameterSet> {
   /** Names of the parameters that vary, one or two as a rule. */
-  readonly along: readonly string[];
+  readonly along: readonly (keyof P & string)[];
   /** How many values of each float there are at most. Default 50. */
   readonly steps?: number;
   /** Values of the other parameters. Default those of `bestPoint()`. */
-  readonly through?: Point;
+  readonly through?: PointOf<P>;
 }
 
 /** Standard deviations on each side of a central 95 % interval. */
@@ -64,9 +68,11 @@ const BOUND_STREAM = 3;
  * @param state The optimisation.
  * @returns The evaluation, or null if none is feasible.
  */
-export function bestObserved(state: BayesState): Evaluation | null {
+export function bestObserved<P extends ParameterSet>(
+  state: BayesState<P>,
+): Evaluation<P> | null {
   const sign = state.goal === "maximise" ? 1 : -1;
-  return state.evaluations.filter(isFeasible).reduce<Evaluation | null>(
+  return state.evaluations.filter(isFeasible).reduce<Evaluation<P> | null>(
     (best, evaluation) =>
       best === null || sign * (evaluation.value! - best.value!) > 0
         ? evaluation
@@ -82,13 +88,16 @@ export function bestObserved(state: BayesState): Evaluation | null {
  * @param state The optimisation.
  * @returns The point and the median of its value, or null if none is feasible.
  */
-export function bestPoint(
-  state: BayesState,
-): { point: Point; value: number } | null {
+export function bestPoint<P extends ParameterSet>(
+  state: BayesState<P>,
+): { point: PointOf<P>; value: number } | null {
   if (!state.evaluations.some(isFeasible)) return null;
   const model = fitModel(state);
   const { point, value } = bestExpected(state, model)!;
-  return { point, value: model.sign * unwarpValue(model.warp, value) };
+  return {
+    point: point as PointOf<P>,
+    value: model.sign * unwarpValue(model.warp, value),
+  };
 }
 
 /**
@@ -127,9 +136,9 @@ export function regretCurve(
  * @throws {RangeError} If nothing was evaluated yet, or a point is not of the
  * space.
  */
-export function posteriorAt(
-  state: BayesState,
-  points: readonly Point[],
+export function posteriorAt<P extends ParameterSet>(
+  state: BayesState<P>,
+  points: readonly NoInfer<PointOf<P>>[],
 ): Posterior {
   const model = modelOf(state);
   const predict = createPredictor(model.objective);
@@ -158,11 +167,12 @@ export function posteriorAt(
  * @throws {RangeError} If nothing was evaluated yet, a name is not that of a
  * parameter, or no point is feasible and none is given.
  */
-export function posteriorGrid(
-  state: BayesState,
-  { along, steps = 50, through = bestPoint(state)?.point }:
-    PosteriorGridOptions,
-): PosteriorGrid {
+export function posteriorGrid<P extends ParameterSet>(
+  state: BayesState<P>,
+  options: PosteriorGridOptions<NoInfer<P>>,
+): PosteriorGrid<P> {
+  checkKeys("lay a grid", "options", options, ["along", "steps", "through"]);
+  const { along, steps = 50, through = bestPoint(state)?.point } = options;
   if (through === undefined) {
     throw new RangeError(
       "Cannot lay a grid as a point to lay it through must be given when no evaluation is feasible",
@@ -189,7 +199,7 @@ export function posteriorGrid(
         values[i].map((value) => ({ ...point, [name]: value }))
       ),
     [through],
-  );
+  ) as PointOf<P>[];
   return { values, points, ...posteriorAt(state, points) };
 }
 

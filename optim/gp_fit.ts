@@ -21,7 +21,8 @@ import {
   LogPosterior,
   type Priors,
 } from "./gp_likelihood.ts";
-import { minimize, type SmoothFunction } from "./lbfgs.ts";
+import { checkKeys } from "./keys.ts";
+import { minimizeLbfgs, type SmoothFunction } from "./lbfgs.ts";
 import {
   type Observations,
   standardise,
@@ -48,6 +49,15 @@ export interface FitOptions {
    */
   readonly starts?: number;
 }
+
+/** All keys of `FitOptions`. */
+const OPTIONS = [
+  "covariance",
+  "lengthScalePrior",
+  "noisePrior",
+  "outputScalePrior",
+  "starts",
+] as const satisfies readonly (keyof FitOptions)[];
 
 /** Observations that are few enough for a fit to cost next to nothing. */
 const FEW = 64;
@@ -117,6 +127,7 @@ export function fitGaussianProcess(
   observations: Observations,
   options: FitOptions = {},
 ): GaussianProcess {
+  checkKeys("fit a Gaussian process", "options", options, OPTIONS);
   const { inputs, outputs } = observations;
   const d = inputs.length / outputs.length;
   const data = standardise(observations, d);
@@ -169,7 +180,7 @@ function findMaximum(data: Standardised, problem: Problem): HyperParameters {
     .map((theta) => ({ theta, value: loss(theta, null) }))
     .sort((a, b) => a.value - b.value)
     .slice(0, starts)
-    .map(({ theta }) => minimize(loss, theta, options))
+    .map(({ theta }) => minimizeLbfgs(loss, theta, options))
     .sort((a, b) => a.value - b.value);
   return posterior.hyperParameters(best.x);
 }

@@ -15,6 +15,7 @@
 
 import { Box, type Evaluated } from "./box.ts";
 import { CurvatureMemory } from "./curvature.ts";
+import { checkKeys } from "./keys.ts";
 import { searchLine } from "./line_search.ts";
 
 /**
@@ -28,7 +29,7 @@ export type SmoothFunction = (
 ) => number;
 
 /** How to minimise. */
-export interface MinimizeOptions {
+export interface LbfgsOptions {
   /** Least value of each variable, length d. Default −∞. */
   readonly lower?: ArrayLike<number>;
   /** Largest value of each variable, length d. Default ∞. Equal bounds fix a variable. */
@@ -46,6 +47,15 @@ export interface MinimizeOptions {
   /** Most iterations. Default 200. */
   readonly maxIterations?: number;
 }
+
+/** All keys of `LbfgsOptions`. */
+const OPTIONS = [
+  "lower",
+  "upper",
+  "gradientTolerance",
+  "valueTolerance",
+  "maxIterations",
+] as const satisfies readonly (keyof LbfgsOptions)[];
 
 /** Where a minimisation ended. */
 export interface Minimum {
@@ -75,11 +85,12 @@ export interface Minimum {
  * @throws {RangeError} If a lower bound is above its upper bound or the value
  * or gradient at the start is not finite.
  */
-export function minimize(
+export function minimizeLbfgs(
   f: SmoothFunction,
   start: ArrayLike<number>,
-  options: MinimizeOptions = {},
+  options: LbfgsOptions = {},
 ): Minimum {
+  checkKeys("minimise", "options", options, OPTIONS);
   const { gradientTolerance = 1e-8, valueTolerance = 1e-14 } = options;
   const { maxIterations = 200 } = options;
   const d = start.length;

@@ -10,6 +10,22 @@
  * @example Minimise a function of two parameters in 25 evaluations
  * ```ts
  * import { assert } from "@std/assert";
+ * import { minimize } from "@tokensieve/tokensieve/optim";
+ *
+ * const { best } = await minimize(
+ *   ({ rate, layers }) => (Math.log10(rate) + 2) ** 2 + (layers - 3) ** 2,
+ *   {
+ *     rate: { kind: "logFloat", low: 1e-4, high: 1 },
+ *     layers: { kind: "integer", low: 1, high: 8 },
+ *   },
+ *   { budget: 25, startingPoints: 8 },
+ * );
+ * assert(best!.value < 1e-3 && best!.point.layers === 3);
+ * ```
+ *
+ * @example The same, with the loop in your hands
+ * ```ts
+ * import { assert } from "@std/assert";
  * import {
  *   askBayes,
  *   bestObserved,
@@ -27,8 +43,7 @@
  * });
  * for (let i = 0; i < 25; i++) {
  *   const { state: asked, points: [point] } = askBayes(state);
- *   const { rate, layers } = point as { rate: number; layers: number };
- *   const loss = (Math.log10(rate) + 2) ** 2 + (layers - 3) ** 2;
+ *   const loss = (Math.log10(point.rate) + 2) ** 2 + (point.layers - 3) ** 2;
  *   state = tellBayes(asked, point, loss);
  * }
  * const best = bestObserved(state)!;
@@ -50,7 +65,8 @@ export * from "./gp_joint.ts";
 export type { LogNormalPrior } from "./gp_likelihood.ts";
 export * from "./lbfgs.ts";
 export * from "./linalg.ts";
-export * from "./maximize.ts";
+export * from "./maximize_acquisition.ts";
+export * from "./minimize.ts";
 export * from "./normal.ts";
 export type { Observations } from "./observations.ts";
 export * from "./random.ts";

@@ -4,6 +4,8 @@
 
 // This module is browser compatible.
 
+import { checkKeys } from "./keys.ts";
+
 /** Observations of a function. */
 export interface Observations {
   /** Inputs in the unit cube, shape [n, d], n ≥ 1. */
@@ -58,9 +60,16 @@ const LEAST_DEVIATION = 1e-150;
  * @throws {RangeError} If a number is not finite or a variance negative.
  */
 export function standardise(
-  { inputs, outputs, noiseVariances }: Observations,
+  observations: Observations,
   d: number,
 ): Standardised {
+  checkKeys(
+    "fit a Gaussian process",
+    "observations",
+    observations,
+    ["inputs", "outputs", "noiseVariances"],
+  );
+  const { inputs, outputs, noiseVariances } = observations;
   const n = outputs.length;
   if (n === 0) {
     throw new TypeError(

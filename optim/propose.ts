@@ -5,8 +5,8 @@
 
 // This module is browser compatible.
 
-import { minimize, type SmoothFunction } from "./lbfgs.ts";
-import { maximize } from "./maximize.ts";
+import { minimizeLbfgs, type SmoothFunction } from "./lbfgs.ts";
+import { maximizeAcquisition } from "./maximize_acquisition.ts";
 import type { Prng } from "./random.ts";
 import { createSobol } from "./sobol.ts";
 import {
@@ -89,7 +89,9 @@ export function propose(
     return best(free.map(evaluate));
   }
   const candidates = sweep(space, options);
-  const maxima = maximize(acquisition, space.dimensions, { candidates });
+  const maxima = maximizeAcquisition(acquisition, space.dimensions, {
+    candidates,
+  });
   const reached = maxima.map(({ x }) => {
     const start = evaluate(decode(space, x));
     return continuousCoordinates(space).every(Boolean)
@@ -190,7 +192,7 @@ function polish(
     gradient?.forEach((slope, i) => gradient[i] = -slope);
     return -value;
   };
-  const { x } = minimize(loss, start.x, {
+  const { x } = minimizeLbfgs(loss, start.x, {
     lower: start.x.map((coordinate, i) => isContinuous[i] ? 0 : coordinate),
     upper: start.x.map((coordinate, i) => isContinuous[i] ? 1 : coordinate),
     maxIterations: 50,

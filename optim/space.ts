@@ -13,7 +13,14 @@
 
 // This module is browser compatible.
 
+import { checkKeys } from "./keys.ts";
 import { MAX_SOBOL_DIMENSIONS } from "./sobol.ts";
+
+/**
+ * By what share of its larger bound a float may lie outside its bounds: what
+ * arithmetic in another program, or a decimal text, makes of the bound itself.
+ */
+const BOUND_TOLERANCE = 8 * Number.EPSILON;
 
 /** A real number between two bounds, both included. */
 export interface FloatParameter {
@@ -52,13 +59,40 @@ export type Parameter =
 /** The value of a parameter. */
 export type Value = number | string | boolean;
 
-/** A value for each parameter, by its name. */
-export type Point = Readonly<Record<string, Value>>;
+/** Parameters by name. */
+export type ParameterSet = Readonly<Record<string, Parameter>>;
+
+/** The values of a parameter: one of its choices if it is categorical. */
+export type ValueOf<P extends Parameter> = P extends CategoricalParameter
+  ? P["values"][number]
+  : number;
+
+/**
+ * A value for each parameter, by its name.
+ *
+ * @example Types that follow from the parameters
+ * ```ts
+ * import type { PointOf } from "@tokensieve/tokensieve/optim";
+ *
+ * const parameters = {
+ *   rate: { kind: "logFloat", low: 1e-4, high: 1 },
+ *   norm: { kind: "categorical", values: ["layer", "rms"] },
+ * } as const;
+ * const point: PointOf<typeof parameters> = { rate: 0.1, norm: "rms" };
+ * const { rate, norm }: { rate: number; norm: "layer" | "rms" } = point;
+ * ```
+ */
+export type PointOf<P extends ParameterSet> = {
+  readonly [Name in keyof P]: ValueOf<P[Name]>;
+};
+
+/** A value for each parameter of a space whose parameters are not known. */
+export type Point = PointOf<ParameterSet>;
 
 /** Parameters, and where each has its coordinates. */
 export interface Space {
   /** The parameters by name. */
-  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly parameters: ParameterSet;
   /** Where their coordinates are, in the order of `parameters`. */
   readonly axes: readonly Axis[];
   /** d, coordinates of a point. */
@@ -91,9 +125,7 @@ export interface Axis {
  * wrong order or not integers where they must be, values are repeated, or
  * nothing or too much is left to choose.
  */
-export function createSpace(
-  parameters: Readonly<Record<string, Parameter>>,
-): Space {
+export function createSpace(parameters: ParameterSet): Space {
   const axes: Axis[] = [];
   let dimensions = 0;
   for (const [name, parameter] of Object.entries(parameters)) {
@@ -118,21 +150,45 @@ export function createSpace(
 }
 
 /**
+ * Checks a point that comes from outside.
+ *
+ * @param space The space.
+ * @param point A value for each parameter. A float may lie outside its bounds by
+ * a rounding error.
+ * @returns The point of the space that is meant.
+ * @throws {TypeError} If a name is not that of a parameter.
+ * @throws {RangeError} If a parameter has no value or one it cannot take.
+ */
+export function settlePoint(space: Space, point: Point): Point {
+  checkKeys(
+    "place a point",
+    "parameters",
+    point,
+    Object.keys(space.parameters),
+  );
+  const entries = space.axes.map(({ name, parameter }) =>
+    [name, settleValue(name, parameter, point[name])] as const
+  );
+  return Object.fromEntries(entries);
+}
+
+/**
  * Where a point is in the unit cube.
  *
  * @param space The space.
  * @param point A point of the space.
  * @returns Its coordinates, length d.
+ * @throws {TypeError} If a name is not that of a parameter.
  * @throws {RangeError} If a parameter has no value or one it cannot take.
  */
 export function encode(space: Space, point: Point): Float64Array {
+  const settled = settlePoint(space, point);
   const coordinates = new Float64Array(space.dimensions);
   for (const { name, parameter, first, width } of space.axes) {
-    checkValue(name, parameter, point[name]);
     if (width === 0) continue;
     if (parameter.kind === "categorical") {
-      coordinates[first + parameter.values.indexOf(point[name])] = 1;
-    } else coordinates[first] = placeOf(parameter, point[name] as number);
+      coordinates[first + parameter.values.indexOf(settled[name])] = 1;
+    } else coordinates[first] = placeOf(parameter, settled[name] as number);
   }
   return coordinates;
 }
@@ -275,19 +331,28 @@ function checkParameter(name: string, parameter: Parameter): void {
       }`,
     );
   };
+  const { kind } = parameter;
+  if (!["float", "logFloat", "integer", "categorical"].includes(kind)) {
+    refuse("its kind must be float, logFloat, integer or categorical");
+  }
+  checkKeys(
+    `search over parameter "${name}"`,
+    "keys",
+    parameter,
+    kind === "categorical" ? ["kind", "values"] : ["kind", "low", "high"],
+  );
   if (parameter.kind === "categorical") {
     const { values } = parameter;
-    if (values.length === 0) refuse("it must have a value");
+    if (!Array.isArray(values) || values.length === 0) {
+      refuse("it must have a value");
+    }
     if (new Set(values).size < values.length) refuse("its values must differ");
-    if (values.some((value) => JSON.stringify(value) === "null")) {
-      refuse("its numbers must be finite");
+    if (!values.every(isValue)) {
+      refuse("its values must be texts, booleans or finite numbers");
     }
     return;
   }
-  const { kind, low, high } = parameter;
-  if (!["float", "logFloat", "integer"].includes(kind)) {
-    refuse("its kind must be float, logFloat, integer or categorical");
-  }
+  const { low, high } = parameter;
   const allowed = kind === "integer" ? Number.isSafeInteger : Number.isFinite;
   if (!allowed(low) || !allowed(high) || !allowed(high - low)) {
     refuse(`its bounds must be finite ${kind}s`);
@@ -298,23 +363,35 @@ function checkParameter(name: string, parameter: Parameter): void {
   }
 }
 
-function checkValue(
+/** Whether a category goes through JSON as itself. */
+function isValue(value: unknown): boolean {
+  return typeof value === "string" || typeof value === "boolean" ||
+    Number.isFinite(value);
+}
+
+/** The value of a parameter that is meant; bounds swallow rounding errors. */
+function settleValue(
   name: string,
   parameter: Parameter,
   value: Value | undefined,
-): void {
-  const allowed = parameter.kind === "categorical"
-    ? value !== undefined && parameter.values.includes(value)
-    : typeof value === "number" && value >= parameter.low &&
-      value <= parameter.high &&
-      (parameter.kind !== "integer" || Number.isInteger(value));
-  if (!allowed) {
-    throw new RangeError(
-      `Cannot place a point as parameter "${name}" must be one of ${
-        JSON.stringify(parameter)
-      }: current value is ${
-        typeof value === "number" ? value : JSON.stringify(value)
-      }`,
-    );
+): Value {
+  if (parameter.kind === "categorical") {
+    if (value !== undefined && parameter.values.includes(value)) return value;
+  } else if (typeof value === "number") {
+    const { kind, low, high } = parameter;
+    const slack = kind === "integer"
+      ? 0
+      : BOUND_TOLERANCE * Math.max(Math.abs(low), Math.abs(high));
+    const isKind = kind !== "integer" || Number.isInteger(value);
+    if (isKind && value >= low - slack && value <= high + slack) {
+      return Math.min(Math.max(value, low), high);
+    }
   }
+  throw new RangeError(
+    `Cannot place a point as parameter "${name}" must be one of ${
+      JSON.stringify(parameter)
+    }: current value is ${
+      typeof value === "number" ? value : JSON.stringify(value)
+    }`,
+  );
 }

@@ -16,7 +16,7 @@ import {
 import { leaveOneOut } from "../optim/gp_diagnostics.ts";
 import { fitGaussianProcess, type FitOptions } from "../optim/gp_fit.ts";
 import { predictJointly, samplePosterior } from "../optim/gp_joint.ts";
-import { maximize } from "../optim/maximize.ts";
+import { maximizeAcquisition } from "../optim/maximize_acquisition.ts";
 import type { Observations } from "../optim/observations.ts";
 import { createPrng } from "../optim/random.ts";
 import { assertClose } from "./_compare.ts";
@@ -62,7 +62,7 @@ function exercise(gp: GaussianProcess): void {
       logConstrainedExpectedImprovement(gp, best, [{ gp, limit: best }]),
     ]
   ) {
-    const [top] = maximize(f, d, { candidates, restarts: 2 });
+    const [top] = maximizeAcquisition(f, d, { candidates, restarts: 2 });
     assertFinite([top.value, ...top.x], "maximum");
   }
 }

@@ -9,10 +9,11 @@
 
 // This module is browser compatible.
 
-import { minimize, type SmoothFunction } from "./lbfgs.ts";
+import { checkKeys } from "./keys.ts";
+import { minimizeLbfgs, type SmoothFunction } from "./lbfgs.ts";
 
 /** How to maximise. */
-export interface MaximizeOptions {
+export interface MaximizeAcquisitionOptions {
   /** Points of the sweep, shape [m, d], m ≥ 1: quasi-random as a rule. */
   readonly candidates: Float64Array;
   /** Least value of each variable, length d. Default 0. */
@@ -22,6 +23,14 @@ export interface MaximizeOptions {
   /** From how many candidates L-BFGS is run. Default 8. */
   readonly restarts?: number;
 }
+
+/** All keys of `MaximizeAcquisitionOptions`. */
+const OPTIONS = [
+  "candidates",
+  "lower",
+  "upper",
+  "restarts",
+] as const satisfies readonly (keyof MaximizeAcquisitionOptions)[];
 
 /** A local maximum. */
 export interface Maximum {
@@ -46,11 +55,12 @@ const MAX_ITERATIONS = 100;
  * @returns At least one, the largest first. Two may be the same.
  * @throws {RangeError} If there is no candidate with a finite value.
  */
-export function maximize(
+export function maximizeAcquisition(
   f: SmoothFunction,
   d: number,
-  options: MaximizeOptions,
+  options: MaximizeAcquisitionOptions,
 ): Maximum[] {
+  checkKeys("maximise", "options", options, OPTIONS);
   const { candidates, restarts = 8 } = options;
   const starts = chooseStarts(f, d, candidates, restarts);
   // What L-BFGS stops at is for functions of about one: their unit here is by
@@ -68,7 +78,7 @@ export function maximize(
     maxIterations: MAX_ITERATIONS,
   };
   return starts
-    .map(({ x }) => minimize(loss, x, how))
+    .map(({ x }) => minimizeLbfgs(loss, x, how))
     .map(({ x }) => ({ x, value: f(x, null) }))
     .sort((a, b) => b.value - a.value);
 }
