@@ -1,29 +1,39 @@
 /**
- * Bayesian optimisation: finds a good point of a space in few evaluations of an
- * expensive function, by asking each time where a Gaussian process that was
- * fitted to all evaluations so far expects the largest improvement.
+ * Bayesian optimisation: finds a good point of an expensive function in few
+ * evaluations. After each evaluation it fits a Gaussian process to all values and
+ * evaluates next where the process expects the largest improvement.
  *
- * The optimisation is a plain record and three pure functions: `initBayes()`,
- * `askBayes()`, `tellBayes()`. The record goes through JSON unharmed and goes
- * on from there bit for bit. What it knows so far is in bayes_result.ts.
+ * The optimisation is a plain record (bayes_state.ts) and pure functions:
+ * `initBayes()`, `askBayes()`, `tellBayes()`, `withdrawBayes()`. The record
+ * survives JSON: an optimisation that is saved and loaded takes the same course
+ * to the last bit. bayes_result.ts reads results from the record.
  */
 
 // This module is browser compatible.
 
-import { proposeByModel } from "./bayes_propose.ts";
+import { logConstrainedExpectedImprovement } from "./acquisition.ts";
+import {
+  type BayesModel,
+  bestExpected,
+  type Expected,
+  fitModel,
+} from "./bayes_model.ts";
 import {
   type BayesState,
   type Evaluation,
+  type Fit,
   type Outcome,
   takenKeys,
 } from "./bayes_state.ts";
+import { condition, createPredictor, type GaussianProcess } from "./gp/gp.ts";
 import { checkKeys } from "./keys.ts";
-import { untakenPoint } from "./propose.ts";
-import { createPrng, type Prng } from "./random.ts";
-import { createSobol } from "./sobol.ts";
+import { type Candidate, propose, untakenPoint } from "./propose.ts";
+import { createPrng, type Prng } from "./math/random.ts";
+import { createSobol } from "./math/sobol.ts";
 import {
   countShares,
   createSpace,
+  encode,
   type ParameterSet,
   type Point,
   pointAt,
@@ -33,7 +43,7 @@ import {
   type Space,
 } from "./space.ts";
 
-/** Tells the random numbers of `askBayes()` from those of the Sobol start. */
+/** Keys of the random streams: one for `askBayes()`, one for the Sobol start. */
 const ASK_STREAM = 1;
 const SOBOL_STREAM = 2;
 
@@ -73,11 +83,11 @@ export interface Suggestions<P extends ParameterSet = ParameterSet> {
   /** The points; fewer than wanted when all others were proposed before. */
   readonly points: readonly PointOf<P>[];
   /**
-   * Largest log expected improvement over the space before the first of the
-   * points (plus the log probability to be feasible and not to fail, where that
-   * is in question), in the unit of the transformed values (warp.ts), of which
-   * the middle half spans about 1; null when no point is from the model. One may
-   * stop when it is low; see `regretBound()` too.
+   * Log expected improvement of the first point that the model proposed; null if
+   * the model proposed none. The unit is that of the transformed values
+   * (warp.ts), whose middle half spans about 1. Where there are constraints or
+   * failures, the log probability of feasibility is included. A low value is a
+   * reason to stop; `regretBound()` is another.
    */
   readonly logImprovement: number | null;
 }
@@ -154,11 +164,11 @@ export function initBayes<const P extends ParameterSet>(
  * Where to evaluate next. No point is proposed twice, unless evaluations are
  * noisy.
  *
- * Several points, and points asked for while others are pending, are chosen one
- * after the other, each as if those before it had come out as the model
- * expects (the Kriging believer of Ginsbourger et al., "Kriging is well-suited
- * to parallelize optimization", 2010): the uncertainty around them, and with it
- * the improvement to be expected there, is gone.
+ * Several points are chosen one after the other. Each is chosen as if the pending
+ * points had the values that the model expects (the Kriging believer of
+ * Ginsbourger et al., "Kriging is well-suited to parallelize optimization",
+ * 2010). That removes the uncertainty around them, and with it the expected
+ * improvement.
  *
  * @param state The optimisation.
  * @param count How many points are wanted, an integer of 1 or more.
@@ -215,11 +225,10 @@ export function askBayes<P extends ParameterSet>(
  * @param state The optimisation.
  * @param point The point.
  * @param outcome The value of the objective, with the values of the constraints
- * if there are any. A value that is not a finite number says that the
- * evaluation failed: it is never fitted, but its neighbourhood is avoided. A
- * failure needs no constraint values. Any finite number is taken; one that is
- * out of all proportion to the best (bayes_model.ts) counts as only somewhat
- * worse than the others.
+ * if there are any. A value that is not a finite number means that the evaluation
+ * failed. It is not fitted, but its neighbourhood is avoided; it needs no
+ * constraint values. Every finite value is accepted; one that is out of
+ * proportion to the best is moved closer before the fit (bayes_model.ts).
  * @returns The next state.
  * @throws {TypeError} If a value is not a number, or a name means nothing.
  * @throws {RangeError} If the point is not of the space, or a constraint has no
@@ -269,8 +278,8 @@ export function withdrawBayes<P extends ParameterSet>(
 }
 
 /**
- * The state that awaits a point no more. A noisy one may await it several times;
- * one of them is done.
+ * The state without a point that it awaits. With noise it may await the point
+ * several times; the first of them is removed.
  */
 function withoutPoint<P extends ParameterSet>(
   space: Space,
@@ -314,7 +323,19 @@ function settleOutcome(
   };
 }
 
-/** The next Sobol point, or if that was proposed before another one; or null. */
+/** A number as the state stores it: JSON has no NaN, no infinities and no −0. */
+function settleNumber(name: string, value: unknown): number | null {
+  if (typeof value !== "number") {
+    throw new TypeError(
+      `Cannot take an outcome as ${name} must be a number: current value is ${
+        JSON.stringify(value)
+      }`,
+    );
+  }
+  return Number.isFinite(value) ? value + 0 : null;
+}
+
+/** The next Sobol point that was not proposed before; null if there is none. */
 function startingPoint(
   space: Space,
   state: BayesState,
@@ -328,14 +349,78 @@ function startingPoint(
   return untakenPoint(space, taken, random) ?? (state.noisy ? point : null);
 }
 
-/** What a number is in the state: NaN, infinities and −0 are not JSON. */
-function settleNumber(name: string, value: unknown): number | null {
-  if (typeof value !== "number") {
-    throw new TypeError(
-      `Cannot take an outcome as ${name} must be a number: current value is ${
-        JSON.stringify(value)
-      }`,
+/** Points to evaluate next. */
+interface Proposals {
+  /**
+   * The points with their log (constrained) expected improvement, in the unit
+   * of the transformed values.
+   */
+  readonly candidates: readonly Candidate[];
+  /** Hyper-parameters of the models, for the state. */
+  readonly fits: readonly (Fit | null)[];
+}
+
+/**
+ * The points where most improvement is expected, one after the other.
+ *
+ * @param state The optimisation, with at least one value.
+ * @param count How many.
+ * @param random Makes the points to try.
+ * @returns The points; fewer when all others are taken.
+ */
+function proposeByModel(
+  state: BayesState,
+  count: number,
+  random: Prng,
+): Proposals {
+  const model = fitModel(state);
+  let belief: Belief = { model, best: bestExpected(state, model) };
+  for (const point of state.pending) belief = believe(belief, point);
+  const taken = state.noisy ? new Set<string>() : takenKeys(model.space, state);
+  const candidates: Candidate[] = [];
+  while (candidates.length < count) {
+    const { best, model: { space, objective, constraints } } = belief;
+    const proposal = propose(
+      space,
+      logConstrainedExpectedImprovement(
+        objective,
+        best?.value ?? null,
+        constraints,
+      ),
+      { around: best === null ? [] : [best.x], taken, random },
     );
+    if (proposal === null) break;
+    candidates.push(proposal);
+    if (!state.noisy) taken.add(pointKey(space, proposal.point));
+    belief = believe(belief, proposal.point);
   }
-  return Number.isFinite(value) ? value + 0 : null;
+  return { candidates, fits: model.fits };
+}
+
+/** A model, and the best point if all values are as the model expects. */
+interface Belief {
+  readonly model: BayesModel;
+  readonly best: Expected | null;
+}
+
+/** The belief after the value at a point was as expected. */
+function believe({ model, best }: Belief, point: Point): Belief {
+  const x = encode(model.space, point);
+  const expected = (gp: GaussianProcess): number =>
+    createPredictor(gp)(x, false).mean;
+  const { objective, constraints } = model;
+  const value = expected(objective);
+  const isBest = (best === null || value > best.value) &&
+    constraints.every(({ gp, limit }) => expected(gp) <= limit);
+  return {
+    model: {
+      ...model,
+      objective: condition(objective, x, value),
+      constraints: constraints.map(({ gp, limit }) => ({
+        gp: condition(gp, x, expected(gp)),
+        limit,
+      })),
+    },
+    best: isBest ? { point, x, value } : best,
+  };
 }

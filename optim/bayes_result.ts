@@ -1,7 +1,7 @@
 /**
- * What a Bayesian optimisation knows: its best points and how it came to them,
- * what it believes of other points, and how much better the best may still
- * become. Whatever needs the model fits it anew.
+ * Results of a Bayesian optimisation: the best points, the regret over time, the
+ * posterior at other points, and a bound on what is still to gain. Functions that
+ * need the model fit it again.
  */
 
 // This module is browser compatible.
@@ -9,10 +9,10 @@
 import { upperConfidenceBound } from "./acquisition.ts";
 import { type BayesModel, bestExpected, fitModel } from "./bayes_model.ts";
 import { type BayesState, type Evaluation, isFeasible } from "./bayes_state.ts";
-import { createPredictor } from "./gp.ts";
+import { createPredictor } from "./gp/gp.ts";
 import { checkKeys } from "./keys.ts";
 import { propose } from "./propose.ts";
-import { createPrng } from "./random.ts";
+import { createPrng } from "./math/random.ts";
 import {
   createSpace,
   encode,
@@ -24,9 +24,9 @@ import {
 } from "./space.ts";
 import { unwarpValue } from "./warp.ts";
 
-/** What is believed of the objective at several points, without noise. */
+/** Posterior of the objective without noise at several points. */
 export interface Posterior {
-  /** The middle value: as likely too large as too small. */
+  /** Median of each point. */
   readonly median: readonly number[];
   /** Lower end of a central 95 % interval. */
   readonly lower: readonly number[];
@@ -56,10 +56,10 @@ export interface PosteriorGridOptions<P extends ParameterSet = ParameterSet> {
 /** Standard deviations on each side of a central 95 % interval. */
 const INTERVAL = 1.959963984540054;
 
-/** How probable it is that `regretBound()` does not hold, if the model does. */
+/** Probability that `regretBound()` is wrong although the model is right. */
 const BOUND_RISK = 0.1;
 
-/** Tells these random numbers from those of `askBayes()`. */
+/** Key of this random stream; `askBayes()` has others. */
 const BOUND_STREAM = 3;
 
 /**
@@ -82,8 +82,8 @@ export function bestObserved<P extends ParameterSet>(
 }
 
 /**
- * The point to use in the end: the feasible one, among those evaluated, whose
- * value without noise is expected to be best.
+ * The point to use in the end: the evaluated feasible point whose expected value
+ * without noise is best.
  *
  * @param state The optimisation.
  * @returns The point and the median of its value, or null if none is feasible.
@@ -128,7 +128,7 @@ export function regretCurve(
 }
 
 /**
- * What is believed of the objective.
+ * The posterior of the objective.
  *
  * @param state The optimisation.
  * @param points Where.
@@ -158,8 +158,8 @@ export function posteriorAt<P extends ParameterSet>(
 }
 
 /**
- * What is believed of the objective on a grid through a point: the data of a
- * curve, or of a map.
+ * The posterior of the objective on a grid through a point: the data of a curve
+ * or a map.
  *
  * @param state The optimisation.
  * @param options What the grid spans.
@@ -204,17 +204,16 @@ export function posteriorGrid<P extends ParameterSet>(
 }
 
 /**
- * An upper bound on what further evaluations can still gain, in the
- * objective's unit: the most the model holds possible anywhere, less the least
- * it holds possible of the best point evaluated. Stop when that is little, as in
- * Makarova et al., "Automatic termination for hyperparameter optimization",
- * AutoML 2022.
+ * An upper bound on what further evaluations can gain, in the objective's unit:
+ * the largest upper confidence bound of any point, less the largest lower
+ * confidence bound of an evaluated one. Stop when it is small (Makarova et al.,
+ * "Automatic termination for hyperparameter optimization", AutoML 2022).
  *
- * It holds with probability 0.9 where the model does, which it need not after a
- * handful of evaluations: let it stay small for some. Its width, √β standard
- * deviations, is that of Srinivas et al., "Gaussian process optimization in the
- * bandit setting", ICML 2010, with the dimensions in place of the number of
- * points. Constraints only make the truth smaller.
+ * The bound holds with probability 0.9 if the model is right. After a handful of
+ * evaluations it may not be, so wait until the bound was small several times. The
+ * width is √β standard deviations with the β of Srinivas et al., "Gaussian process
+ * optimization in the bandit setting", ICML 2010, where d replaces the number of
+ * points. Constraints are ignored; they only make the gain smaller.
  *
  * @param state The optimisation.
  * @returns The bound; Infinity when no evaluation is feasible.
@@ -242,7 +241,7 @@ export function regretBound(state: BayesState): number {
   return unwarpValue(warp, high) - unwarpValue(warp, low);
 }
 
-/** The model, where there is something to fit it to. */
+/** The model; needs at least one value. */
 function modelOf(state: BayesState): BayesModel {
   if (state.evaluations.every(({ value }) => value === null)) {
     throw new RangeError(

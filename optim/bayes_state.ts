@@ -69,13 +69,13 @@ export interface BayesState<P extends ParameterSet = ParameterSet> {
   /** What was told, in that order. */
   readonly evaluations: readonly Evaluation<P>[];
   /**
-   * The last fits, of the objective, of each constraint and of the failures;
-   * null for what nothing is known of.
+   * The last fits: of the objective, of each constraint, of the failures; null
+   * where there are no observations.
    */
   readonly fits: readonly (Fit | null)[];
 }
 
-/** `pointKey()` of all points that are evaluated or pending. */
+/** The keys (`pointKey()`) of all points that are evaluated or pending. */
 export function takenKeys(
   space: Space,
   { evaluations, pending }: Pick<BayesState, "evaluations" | "pending">,

@@ -1,16 +1,16 @@
 /**
- * Names that nobody reads: a misspelt option must not pass for its default.
+ * Checks of keys: a misspelt option is an error, not silently the default.
  */
 
 // This module is browser compatible.
 
 /**
- * Refuses a record with a key that means nothing.
+ * Refuses a record with an unknown key.
  *
  * @param action What cannot be done with it, such as "start an optimisation".
  * @param what What the keys are, such as "options".
  * @param record The record.
- * @param known The keys that mean something.
+ * @param known The allowed keys.
  * @throws {TypeError} If there is another key; the message names the known one
  * that is spelt most like it.
  */
@@ -41,7 +41,7 @@ export function checkKeys(
   );
 }
 
-/** Levenshtein's distance, capitals counting as small letters. */
+/** Levenshtein distance, ignoring case. */
 function editDistance(a: string, b: string): number {
   const [from, to] = [[...a.toLowerCase()], [...b.toLowerCase()]];
   let row = Array.from({ length: to.length + 1 }, (_, i) => i);

@@ -2,15 +2,15 @@
  * Maximisation of an acquisition function over a box: a sweep over many
  * candidates, then L-BFGS from the best of them.
  *
- * An acquisition function has many local maxima. The sweep finds the hills and
- * L-BFGS their tops; it starts from candidates some way apart, lest all of them
- * climb the same hill.
+ * An acquisition function has many local maxima. The sweep finds their hills and
+ * L-BFGS climbs them. It starts from candidates that are some way apart, so that
+ * they do not all climb the same hill.
  */
 
 // This module is browser compatible.
 
 import { checkKeys } from "./keys.ts";
-import { minimizeLbfgs, type SmoothFunction } from "./lbfgs.ts";
+import { minimizeLbfgs, type SmoothFunction } from "./math/lbfgs.ts";
 
 /** How to maximise. */
 export interface MaximizeAcquisitionOptions {
@@ -43,7 +43,7 @@ export interface Maximum {
 /** L-BFGS ends where the function grows by less than this share of its value. */
 const VALUE_TOLERANCE = 1e-9;
 
-/** Most iterations from each start: a bad hill is not worth more. */
+/** Most iterations from each start. */
 const MAX_ITERATIONS = 100;
 
 /**
@@ -63,8 +63,8 @@ export function maximizeAcquisition(
   checkKeys("maximise", "options", options, OPTIONS);
   const { candidates, restarts = 8 } = options;
   const starts = chooseStarts(f, d, candidates, restarts);
-  // What L-BFGS stops at is for functions of about one: their unit here is by
-  // how much the starts differ.
+  // The tolerances of L-BFGS are meant for functions that vary by about 1, so the
+  // unit is the range of the starts.
   const unit = starts[0].value - starts[starts.length - 1].value || 1;
   const loss: SmoothFunction = (x, gradient) => {
     const value = f(x, gradient);
@@ -84,9 +84,9 @@ export function maximizeAcquisition(
 }
 
 /**
- * The best candidates, the best first: each is further from all better ones of
- * them than candidates are from one another on average. Where there are too few
- * such, the best of the rest follow.
+ * The starts, the best first. A start is further from all better starts than the
+ * average distance of candidates. If there are too few, the best of the rest
+ * follow.
  */
 function chooseStarts(
   f: SmoothFunction,

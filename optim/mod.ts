@@ -1,9 +1,9 @@
 /**
- * Bayesian optimisation with a Gaussian process made by hand: few evaluations of
- * an expensive function to a good point, with noise, failures, constraints,
- * integers, categories and several evaluations at a time. No dependencies, and
- * each part of use without the others: the Gaussian process, L-BFGS in a box,
- * Sobol points, acquisition functions, Cholesky factors.
+ * Bayesian optimisation with a Gaussian process written from scratch. It finds a
+ * good point of an expensive function in few evaluations, and handles noise,
+ * failures, constraints, integers, categories and parallel evaluations. It has no
+ * dependencies. Every part can be used alone: the Gaussian process, L-BFGS in a
+ * box, Sobol points, acquisition functions, Cholesky factors.
  *
  * `docs/bayesian-optimisation.md` goes from the formulas to the code.
  *
@@ -57,19 +57,17 @@ export * from "./acquisition.ts";
 export * from "./bayes.ts";
 export * from "./bayes_result.ts";
 export * from "./bayes_state.ts";
-export * from "./covariance.ts";
-export * from "./gp.ts";
-export * from "./gp_diagnostics.ts";
-export * from "./gp_fit.ts";
-export * from "./gp_joint.ts";
-export type { LogNormalPrior } from "./gp_likelihood.ts";
-export * from "./lbfgs.ts";
-export * from "./linalg.ts";
+export * from "./gp/covariance.ts";
+export * from "./gp/fit.ts";
+export * from "./gp/gp.ts";
+export type { LogNormalPrior } from "./gp/likelihood.ts";
+export type { Observations } from "./gp/observations.ts";
+export * from "./math/lbfgs.ts";
+export * from "./math/linalg.ts";
+export * from "./math/normal.ts";
+export * from "./math/random.ts";
+export * from "./math/sobol.ts";
 export * from "./maximize_acquisition.ts";
 export * from "./minimize.ts";
-export * from "./normal.ts";
-export type { Observations } from "./observations.ts";
-export * from "./random.ts";
-export * from "./sobol.ts";
 export * from "./space.ts";
 export * from "./warp.ts";

@@ -1,14 +1,14 @@
 /**
- * Where to evaluate next: the point of a space where an acquisition function
- * is largest, among all points that were not proposed before.
+ * Finds the point of a space where an acquisition function is largest, among all
+ * points that were not proposed before.
  */
 
 // This module is browser compatible.
 
-import { minimizeLbfgs, type SmoothFunction } from "./lbfgs.ts";
+import { minimizeLbfgs, type SmoothFunction } from "./math/lbfgs.ts";
 import { maximizeAcquisition } from "./maximize_acquisition.ts";
-import type { Prng } from "./random.ts";
-import { createSobol } from "./sobol.ts";
+import type { Prng } from "./math/random.ts";
+import { createSobol } from "./math/sobol.ts";
 import {
   continuousCoordinates,
   countShares,
@@ -22,7 +22,7 @@ import {
   type Space,
 } from "./space.ts";
 
-/** A point and what an acquisition function says of it. */
+/** A point and its acquisition value. */
 export interface Candidate {
   /** The point. */
   readonly point: Point;
@@ -32,7 +32,7 @@ export interface Candidate {
   readonly value: number;
 }
 
-/** What a proposal depends on, besides space and acquisition. */
+/** Further inputs of `propose()`. */
 export interface ProposeOptions {
   /** Coordinates of good points, around which more is tried. */
   readonly around: readonly Float64Array[];

@@ -1,12 +1,12 @@
 /**
- * Search spaces: named parameters, and their places in the unit cube where the
- * Gaussian process lives.
+ * Search spaces: named parameters, and their coordinates in the unit cube, which
+ * are the inputs of the Gaussian process.
  *
- * A float takes one coordinate, an integer one whose cells are equally wide, a
- * category one coordinate for each of its values (1 for the value, 0 for the
- * others, so that all are equally far apart). A parameter that can take one
- * value only takes no coordinate. Distances are always measured between points
- * that can be evaluated, never between what lies between two integers
+ * A float has one coordinate. An integer has one that is cut into cells of equal
+ * width. A category has one coordinate for each of its values: 1 for the value, 0
+ * for the others, so that all are equally far apart. A parameter with a single
+ * value has none. The process only sees points that can be evaluated, never what
+ * lies between two integers
  * (Garrido-Merchán and Hernández-Lobato, "Dealing with categorical and
  * integer-valued variables in Bayesian optimization", Neurocomputing 380, 2020).
  */
@@ -14,11 +14,11 @@
 // This module is browser compatible.
 
 import { checkKeys } from "./keys.ts";
-import { MAX_SOBOL_DIMENSIONS } from "./sobol.ts";
+import { MAX_SOBOL_DIMENSIONS } from "./math/sobol.ts";
 
 /**
- * By what share of its larger bound a float may lie outside its bounds: what
- * arithmetic in another program, or a decimal text, makes of the bound itself.
+ * A float may lie outside its bounds by this share of the larger bound: the error
+ * that arithmetic in another program, or a decimal text, adds to the bound.
  */
 const BOUND_TOLERANCE = 8 * Number.EPSILON;
 
@@ -50,7 +50,7 @@ export interface CategoricalParameter {
   readonly values: readonly Value[];
 }
 
-/** What a parameter may be. */
+/** A parameter. */
 export type Parameter =
   | FloatParameter
   | IntegerParameter
@@ -194,8 +194,8 @@ export function encode(space: Space, point: Point): Float64Array {
 }
 
 /**
- * The point that stands for coordinates: integers are rounded to the cell the
- * coordinate is in, categories to their largest coordinate.
+ * The point of given coordinates: an integer is the cell that its coordinate lies
+ * in, a category the value with the largest coordinate.
  *
  * @param space The space.
  * @param coordinates Length d, in [0, 1].
@@ -211,8 +211,8 @@ export function decode(space: Space, coordinates: Float64Array): Point {
 }
 
 /**
- * The point at given shares of the ranges of all parameters: uniform numbers
- * make a uniform point.
+ * The point at given shares of the ranges of all parameters. Uniform shares give
+ * a uniform point.
  *
  * @param space The space.
  * @param shares One number in [0, 1] for each parameter that has more than one

@@ -6,7 +6,7 @@
 // This module is browser compatible.
 
 import { fromRates, type Schedule } from "../core/schedule.ts";
-import { minimizeLbfgs, type Minimum } from "../optim/lbfgs.ts";
+import { minimizeLbfgs, type Minimum } from "../optim/math/lbfgs.ts";
 import { type Budget, solveBudget } from "./budget.ts";
 import { checkIntegers } from "./checks.ts";
 import { type FamilyShape, settleShape } from "./schedule_families.ts";

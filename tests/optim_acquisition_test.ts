@@ -8,10 +8,10 @@ import {
   probabilityOfImprovement,
   upperConfidenceBound,
 } from "../optim/acquisition.ts";
-import { createGaussianProcess, type GaussianProcess } from "../optim/gp.ts";
-import type { SmoothFunction } from "../optim/lbfgs.ts";
+import { createGaussianProcess, type GaussianProcess } from "../optim/gp/gp.ts";
+import type { SmoothFunction } from "../optim/math/lbfgs.ts";
 import { maximizeAcquisition } from "../optim/maximize_acquisition.ts";
-import { createPrng } from "../optim/random.ts";
+import { createPrng } from "../optim/math/random.ts";
 import { assertClose } from "./_compare.ts";
 import fixture from "./fixtures/optim_botorch.json" with { type: "json" };
 

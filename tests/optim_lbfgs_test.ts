@@ -3,7 +3,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { minimizeLbfgs, type SmoothFunction } from "../optim/lbfgs.ts";
+import { minimizeLbfgs, type SmoothFunction } from "../optim/math/lbfgs.ts";
 import { assertClose } from "./_compare.ts";
 
 /** MGH 1. */
