@@ -1,19 +1,23 @@
 /**
- * Acquisition functions: how much is a point worth an evaluation?
+ * Acquisition functions: how useful is an evaluation at a point?
  *
- * All of them are for a function that is to be maximised (negate the outputs of
- * one that is to be minimised), and are themselves to be maximised. Each is made
- * from a Gaussian process and becomes a function of a point in the unit cube,
- * with its gradient. Where the process is sure of a value (deviation zero) its
- * variance is a tiny positive number instead, so that all of them are finite.
+ * All of them assume that the objective is to be maximised (negate the outputs to
+ * minimise), and are to be maximised themselves. Each is made from a Gaussian
+ * process and is a function of a point in the unit cube, with its gradient. The
+ * variance of a process is never zero (gp/gp.ts), so they are always finite.
  */
 
 // This module is browser compatible.
 
-import { createPredictor, type GaussianProcess } from "./gp.ts";
-import { logImprovement } from "./improvement.ts";
-import type { SmoothFunction } from "./lbfgs.ts";
-import { normalCdf, normalHazard, normalLogCdf, normalPdf } from "./normal.ts";
+import { createPredictor, type GaussianProcess } from "./gp/gp.ts";
+import { logImprovement } from "./math/normal.ts";
+import type { SmoothFunction } from "./math/lbfgs.ts";
+import {
+  normalCdf,
+  normalHazard,
+  normalLogCdf,
+  normalPdf,
+} from "./math/normal.ts";
 
 /** A value made of the mean and deviation of a prediction. */
 interface Score {
@@ -24,7 +28,7 @@ interface Score {
   readonly byDeviation: number;
 }
 
-/** Makes a function of x from one of mean and deviation, by the chain rule. */
+/** Turns a function of mean and deviation into one of x, by the chain rule. */
 function ofPrediction(
   gp: GaussianProcess,
   score: (mean: number, deviation: number) => Score,
@@ -48,9 +52,8 @@ function ofPrediction(
 }
 
 /**
- * Log expected improvement, log E max(f(x) − best, 0) (Ament et al. 2023): the
- * point of the largest expected improvement, found by a function that is not
- * flat anywhere.
+ * Log expected improvement, log E max(f(x) − best, 0) (Ament et al. 2023). It has
+ * the maximum of expected improvement, but is flat nowhere.
  *
  * @param gp Model of the objective.
  * @param best The largest output so far.
@@ -135,7 +138,7 @@ export function upperConfidenceBound(
   }));
 }
 
-/** A black-box condition: a point is feasible if its value is at most a limit. */
+/** A black-box constraint: a point is feasible if the value is at most a limit. */
 export interface ModelledConstraint {
   /** Model of the values. */
   readonly gp: GaussianProcess;
@@ -150,7 +153,7 @@ export interface ModelledConstraint {
  *
  * @param gp Model of the objective.
  * @param best The largest output of a feasible point so far; null while there
- * is none, and then only the probability to be feasible counts.
+ * is none, in which case only the probability of feasibility counts.
  * @param constraints The conditions.
  * @returns The acquisition function.
  */

@@ -1,47 +1,56 @@
 /**
- * Bayesian optimisation: finds a good point of a space in few evaluations of an
- * expensive function, by asking each time where a Gaussian process that was
- * fitted to all evaluations so far expects the largest improvement.
+ * Bayesian optimisation: finds a good point of an expensive function in few
+ * evaluations. After each evaluation it fits a Gaussian process to all values and
+ * evaluates next where the process expects the largest improvement.
  *
- * The optimisation is a plain record and three pure functions: `initBayes()`,
- * `askBayes()`, `tellBayes()`. The record goes through JSON unharmed and goes
- * on from there bit for bit. What it knows so far is in bayes_result.ts.
+ * The optimisation is a plain record (bayes_state.ts) and pure functions:
+ * `initBayes()`, `askBayes()`, `tellBayes()`, `withdrawBayes()`. The record
+ * survives JSON: an optimisation that is saved and loaded takes the same course
+ * to the last bit. bayes_result.ts reads results from the record.
  */
 
 // This module is browser compatible.
 
-import { proposeByModel } from "./bayes_propose.ts";
+import { logConstrainedExpectedImprovement } from "./acquisition.ts";
+import {
+  type BayesModel,
+  bestExpected,
+  type Expected,
+  fitModel,
+} from "./bayes_model.ts";
 import {
   type BayesState,
   type Evaluation,
+  type Fit,
   type Outcome,
   takenKeys,
 } from "./bayes_state.ts";
-import { untakenPoint } from "./propose.ts";
-import { createPrng, type Prng } from "./random.ts";
-import { createSobol } from "./sobol.ts";
+import { condition, createPredictor, type GaussianProcess } from "./gp/gp.ts";
+import { checkKeys } from "./keys.ts";
+import { type Candidate, propose, untakenPoint } from "./propose.ts";
+import { createPrng, type Prng } from "./math/random.ts";
+import { createSobol } from "./math/sobol.ts";
 import {
   countShares,
   createSpace,
   encode,
-  type Parameter,
+  type ParameterSet,
   type Point,
   pointAt,
   pointKey,
+  type PointOf,
+  settlePoint,
   type Space,
 } from "./space.ts";
 
-/** Squares of larger values overflow when values are subtracted. */
-const LARGEST_VALUE = 1e150;
-
-/** Tells the random numbers of `askBayes()` from those of the Sobol start. */
+/** Keys of the random streams: one for `askBayes()`, one for the Sobol start. */
 const ASK_STREAM = 1;
 const SOBOL_STREAM = 2;
 
 /** What to optimise. */
-export interface BayesOptions {
+export interface BayesOptions<P extends ParameterSet = ParameterSet> {
   /** The parameters by name. */
-  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly parameters: P;
   /** Whether small or large values are good. */
   readonly goal: "minimise" | "maximise";
   /**
@@ -50,55 +59,79 @@ export interface BayesOptions {
    */
   readonly constraints?: readonly string[];
   /** Points to begin with, such as the best ones known. Default none. */
-  readonly warmStart?: readonly Point[];
+  readonly warmStart?: readonly NoInfer<PointOf<P>>[];
   /**
    * Points to evaluate before the model is asked, an integer of 1 or more: the
    * warm-start points, any others that were told, and for the rest scrambled
    * Sobol points. Default 10.
    */
   readonly startingPoints?: number;
+  /**
+   * Whether the same point may give another value. A point may then be proposed
+   * again, and a finite space never ends. Default false: no point is proposed
+   * twice.
+   */
+  readonly noisy?: boolean;
   /** Integer from which all randomness comes. Default 0. */
   readonly seed?: number;
 }
 
 /** Where to evaluate next. */
-export interface Suggestions {
+export interface Suggestions<P extends ParameterSet = ParameterSet> {
   /** The optimisation, which now awaits the outcomes. */
-  readonly state: BayesState;
+  readonly state: BayesState<P>;
   /** The points; fewer than wanted when all others were proposed before. */
-  readonly points: readonly Point[];
+  readonly points: readonly PointOf<P>[];
   /**
-   * Largest log expected improvement over the space before the first of the
-   * points (plus the log probability to be feasible and not to fail, where that
-   * is in question), in the unit of the transformed values (warp.ts), of which
-   * the middle half spans about 1; null when no point is from the model. One may
-   * stop when it is low; see `regretBound()` too.
+   * Log expected improvement of the first point that the model proposed; null if
+   * the model proposed none. The unit is that of the transformed values
+   * (warp.ts), whose middle half spans about 1. Where there are constraints or
+   * failures, the log probability of feasibility is included. A low value is a
+   * reason to stop; `regretBound()` is another.
    */
   readonly logImprovement: number | null;
 }
+
+/** All keys of `BayesOptions`. */
+const OPTIONS = [
+  "parameters",
+  "goal",
+  "constraints",
+  "warmStart",
+  "startingPoints",
+  "noisy",
+  "seed",
+] as const satisfies readonly (keyof BayesOptions)[];
 
 /**
  * Starts an optimisation.
  *
  * @param options What to optimise.
  * @returns The first state.
- * @throws {TypeError} If the goal is none.
+ * @throws {TypeError} If the goal is none, or an option is misspelt.
  * @throws {RangeError} If a parameter, a warm-start point or a number is not
  * one of its kind.
  */
-export function initBayes(options: BayesOptions): BayesState {
+export function initBayes<const P extends ParameterSet>(
+  options: BayesOptions<P>,
+): BayesState<P> {
+  checkKeys("start an optimisation", "options", options, OPTIONS);
   const { parameters, goal, constraints = [], warmStart = [] } = options;
-  const { startingPoints = 10, seed = 0 } = options;
+  const { startingPoints = 10, noisy = false, seed = 0 } = options;
   if (goal !== "minimise" && goal !== "maximise") {
     throw new TypeError(
       `Cannot start an optimisation as goal must be "minimise" or "maximise": current value is ${goal}`,
     );
   }
   const space = createSpace(parameters);
-  for (const point of warmStart) encode(space, point);
   if (!Number.isSafeInteger(startingPoints) || startingPoints < 1) {
     throw new RangeError(
       `Cannot start an optimisation as startingPoints must be an integer of 1 or more: current value is ${startingPoints}`,
+    );
+  }
+  if (typeof noisy !== "boolean") {
+    throw new TypeError(
+      `Cannot start an optimisation as noisy must be true or false: current value is ${noisy}`,
     );
   }
   if (!Number.isSafeInteger(seed)) {
@@ -107,13 +140,17 @@ export function initBayes(options: BayesOptions): BayesState {
     );
   }
   const waiting = new Map(
-    warmStart.map((point) => [pointKey(space, point), point]),
+    warmStart.map((point) => {
+      const settled = settlePoint(space, point);
+      return [pointKey(space, settled), settled as PointOf<P>];
+    }),
   );
   return {
     parameters,
     goal,
     constraints,
     startingPoints,
+    noisy,
     seed,
     waiting: [...waiting.values()],
     asked: 0,
@@ -124,20 +161,24 @@ export function initBayes(options: BayesOptions): BayesState {
 }
 
 /**
- * Where to evaluate next. No point is proposed twice.
+ * Where to evaluate next. No point is proposed twice, unless evaluations are
+ * noisy.
  *
- * Several points, and points asked for while others are pending, are chosen one
- * after the other, each as if those before it had come out as the model
- * expects (the Kriging believer of Ginsbourger et al., "Kriging is well-suited
- * to parallelize optimization", 2010): the uncertainty around them, and with it
- * the improvement to be expected there, is gone.
+ * Several points are chosen one after the other. Each is chosen as if the pending
+ * points had the values that the model expects (the Kriging believer of
+ * Ginsbourger et al., "Kriging is well-suited to parallelize optimization",
+ * 2010). That removes the uncertainty around them, and with it the expected
+ * improvement.
  *
  * @param state The optimisation.
  * @param count How many points are wanted, an integer of 1 or more.
  * @returns The points, and the state that awaits their outcomes.
  * @throws {RangeError} If `count` is not such an integer.
  */
-export function askBayes(state: BayesState, count: number = 1): Suggestions {
+export function askBayes<P extends ParameterSet>(
+  state: BayesState<P>,
+  count: number = 1,
+): Suggestions<P> {
   if (!Number.isSafeInteger(count) || count < 1) {
     throw new RangeError(
       `Cannot suggest points as count must be an integer of 1 or more: current value is ${count}`,
@@ -145,9 +186,9 @@ export function askBayes(state: BayesState, count: number = 1): Suggestions {
   }
   const space = createSpace(state.parameters);
   const random = createPrng(state.seed, ASK_STREAM, state.asked);
-  const points: Point[] = [];
+  const points: PointOf<P>[] = [];
   let next = state;
-  const take = (point: Point): void => {
+  const take = (point: PointOf<P>): void => {
     points.push(point);
     next = {
       ...next,
@@ -165,14 +206,14 @@ export function askBayes(state: BayesState, count: number = 1): Suggestions {
     }
     const point = startingPoint(space, next, random);
     if (point === null) break;
-    take(point);
+    take(point as PointOf<P>);
   }
   if (points.length === count || !hasModel) {
     return { state: next, points, logImprovement: null };
   }
   const wanted = count - points.length;
   const { candidates, fits } = proposeByModel(next, wanted, random);
-  candidates.forEach(({ point }) => take(point));
+  candidates.forEach(({ point }) => take(point as PointOf<P>));
   const logImprovement = candidates.length > 0 ? candidates[0].value : null;
   return { state: { ...next, fits }, points, logImprovement };
 }
@@ -184,49 +225,117 @@ export function askBayes(state: BayesState, count: number = 1): Suggestions {
  * @param state The optimisation.
  * @param point The point.
  * @param outcome The value of the objective, with the values of the constraints
- * if there are any. A value that is not a finite number says that the
- * evaluation failed: it is never fitted, but its neighbourhood is avoided.
+ * if there are any. A value that is not a finite number means that the evaluation
+ * failed. It is not fitted, but its neighbourhood is avoided; it needs no
+ * constraint values. Every finite value is accepted; one that is out of
+ * proportion to the best is moved closer before the fit (bayes_model.ts).
  * @returns The next state.
- * @throws {RangeError} If the point is not of the space, a constraint has no
- * value, or a finite value is larger than 1e150.
+ * @throws {TypeError} If a value is not a number, or a name means nothing.
+ * @throws {RangeError} If the point is not of the space, or a constraint has no
+ * value.
  */
-export function tellBayes(
-  state: BayesState,
-  point: Point,
+export function tellBayes<P extends ParameterSet>(
+  state: BayesState<P>,
+  point: NoInfer<PointOf<P>>,
   outcome: number | Outcome,
-): BayesState {
-  const { value, constraints = {} } = typeof outcome === "number"
-    ? { value: outcome }
-    : outcome;
+): BayesState<P> {
+  const { value, constraints } = settleOutcome(state.constraints, outcome);
   const space = createSpace(state.parameters);
-  encode(space, point);
-  for (const name of state.constraints) {
-    if (typeof constraints[name] !== "number") {
-      throw new RangeError(
-        `Cannot take an outcome as constraint "${name}" must have a value: current value is ${
-          constraints[name]
-        }`,
-      );
-    }
-  }
-  const key = pointKey(space, point);
-  const isOther = (other: Point): boolean => pointKey(space, other) !== key;
-  const evaluation: Evaluation = {
-    point,
-    value: toJson("value", value),
-    constraints: state.constraints.map((name) =>
-      toJson(`constraint "${name}"`, constraints[name])
-    ),
-  };
+  const settled = settlePoint(space, point) as PointOf<P>;
   return {
-    ...state,
-    waiting: state.waiting.filter(isOther),
-    pending: state.pending.filter(isOther),
-    evaluations: [...state.evaluations, evaluation],
+    ...withoutPoint(space, state, settled),
+    evaluations: [...state.evaluations, { point: settled, value, constraints }],
   };
 }
 
-/** The next Sobol point, or if that was proposed before another one; or null. */
+/**
+ * Gives up a point that was asked for and will not be told, such as one whose
+ * worker was lost. It may be proposed again.
+ *
+ * @param state The optimisation.
+ * @param point A pending point, or a warm-start point that still waits.
+ * @returns The state that awaits it no more.
+ * @throws {RangeError} If the point is neither.
+ */
+export function withdrawBayes<P extends ParameterSet>(
+  state: BayesState<P>,
+  point: NoInfer<PointOf<P>>,
+): BayesState<P> {
+  const space = createSpace(state.parameters);
+  const settled = settlePoint(space, point);
+  const next = withoutPoint(space, state, settled);
+  if (
+    next.pending.length === state.pending.length &&
+    next.waiting.length === state.waiting.length
+  ) {
+    throw new RangeError(
+      `Cannot withdraw a point as it must be pending: current value is ${
+        JSON.stringify(settled)
+      }`,
+    );
+  }
+  return next;
+}
+
+/**
+ * The state without a point that it awaits. With noise it may await the point
+ * several times; the first of them is removed.
+ */
+function withoutPoint<P extends ParameterSet>(
+  space: Space,
+  state: BayesState<P>,
+  point: Point,
+): BayesState<P> {
+  const key = pointKey(space, point);
+  const withoutFirst = (points: readonly PointOf<P>[]): PointOf<P>[] => {
+    const at = points.findIndex((other) => pointKey(space, other) === key);
+    return points.filter((_, i) => i !== at);
+  };
+  return {
+    ...state,
+    waiting: withoutFirst(state.waiting),
+    pending: withoutFirst(state.pending),
+  };
+}
+
+/** An outcome as an evaluation holds it. */
+function settleOutcome(
+  names: readonly string[],
+  outcome: number | Outcome,
+): Pick<Evaluation, "value" | "constraints"> {
+  const action = "take an outcome";
+  if (typeof outcome === "object" && outcome !== null) {
+    checkKeys(action, "keys", outcome, ["value", "constraints"]);
+    checkKeys(action, "constraints", outcome.constraints ?? {}, names);
+  }
+  const { value, constraints = {} } =
+    typeof outcome === "object" && outcome !== null
+      ? outcome
+      : { value: outcome };
+  const settled = settleNumber("value", value);
+  return {
+    value: settled,
+    constraints: names.map((name) => {
+      const limit = constraints[name];
+      if (limit === undefined && settled === null) return null;
+      return settleNumber(`constraint "${name}"`, limit);
+    }),
+  };
+}
+
+/** A number as the state stores it: JSON has no NaN, no infinities and no −0. */
+function settleNumber(name: string, value: unknown): number | null {
+  if (typeof value !== "number") {
+    throw new TypeError(
+      `Cannot take an outcome as ${name} must be a number: current value is ${
+        JSON.stringify(value)
+      }`,
+    );
+  }
+  return Number.isFinite(value) ? value + 0 : null;
+}
+
+/** The next Sobol point that was not proposed before; null if there is none. */
 function startingPoint(
   space: Space,
   state: BayesState,
@@ -236,18 +345,82 @@ function startingPoint(
   const scramble = createPrng(state.seed, SOBOL_STREAM);
   const sobol = createSobol(countShares(space), scramble);
   const point = pointAt(space, sobol.point(state.asked));
-  return taken.has(pointKey(space, point))
-    ? untakenPoint(space, taken, random)
-    : point;
+  if (!taken.has(pointKey(space, point))) return point;
+  return untakenPoint(space, taken, random) ?? (state.noisy ? point : null);
 }
 
-/** What a number is in the state: NaN, infinities and −0 are not JSON. */
-function toJson(name: string, value: number): number | null {
-  if (!Number.isFinite(value)) return null;
-  if (Math.abs(value) > LARGEST_VALUE) {
-    throw new RangeError(
-      `Cannot take an outcome as ${name} must be at most ${LARGEST_VALUE} in size: current value is ${value}`,
+/** Points to evaluate next. */
+interface Proposals {
+  /**
+   * The points with their log (constrained) expected improvement, in the unit
+   * of the transformed values.
+   */
+  readonly candidates: readonly Candidate[];
+  /** Hyper-parameters of the models, for the state. */
+  readonly fits: readonly (Fit | null)[];
+}
+
+/**
+ * The points where most improvement is expected, one after the other.
+ *
+ * @param state The optimisation, with at least one value.
+ * @param count How many.
+ * @param random Makes the points to try.
+ * @returns The points; fewer when all others are taken.
+ */
+function proposeByModel(
+  state: BayesState,
+  count: number,
+  random: Prng,
+): Proposals {
+  const model = fitModel(state);
+  let belief: Belief = { model, best: bestExpected(state, model) };
+  for (const point of state.pending) belief = believe(belief, point);
+  const taken = state.noisy ? new Set<string>() : takenKeys(model.space, state);
+  const candidates: Candidate[] = [];
+  while (candidates.length < count) {
+    const { best, model: { space, objective, constraints } } = belief;
+    const proposal = propose(
+      space,
+      logConstrainedExpectedImprovement(
+        objective,
+        best?.value ?? null,
+        constraints,
+      ),
+      { around: best === null ? [] : [best.x], taken, random },
     );
+    if (proposal === null) break;
+    candidates.push(proposal);
+    if (!state.noisy) taken.add(pointKey(space, proposal.point));
+    belief = believe(belief, proposal.point);
   }
-  return value + 0;
+  return { candidates, fits: model.fits };
+}
+
+/** A model, and the best point if all values are as the model expects. */
+interface Belief {
+  readonly model: BayesModel;
+  readonly best: Expected | null;
+}
+
+/** The belief after the value at a point was as expected. */
+function believe({ model, best }: Belief, point: Point): Belief {
+  const x = encode(model.space, point);
+  const expected = (gp: GaussianProcess): number =>
+    createPredictor(gp)(x, false).mean;
+  const { objective, constraints } = model;
+  const value = expected(objective);
+  const isBest = (best === null || value > best.value) &&
+    constraints.every(({ gp, limit }) => expected(gp) <= limit);
+  return {
+    model: {
+      ...model,
+      objective: condition(objective, x, value),
+      constraints: constraints.map(({ gp, limit }) => ({
+        gp: condition(gp, x, expected(gp)),
+        limit,
+      })),
+    },
+    best: isBest ? { point, x, value } : best,
+  };
 }

@@ -1,6 +1,6 @@
 /**
- * What a Bayesian optimisation believes: Gaussian processes fitted to what it
- * was told, with priors of its own.
+ * The model of a Bayesian optimisation: Gaussian processes of the objective, of
+ * the constraints and of the failures, with priors of their own.
  */
 
 // This module is browser compatible.
@@ -12,24 +12,24 @@ import {
   type Fit,
   isFeasible,
 } from "./bayes_state.ts";
-import { createGaussianProcess, type GaussianProcess } from "./gp.ts";
-import { fitGaussianProcess } from "./gp_fit.ts";
-import type { LogNormalPrior } from "./gp_likelihood.ts";
+import { createGaussianProcess, type GaussianProcess } from "./gp/gp.ts";
+import { fitGaussianProcess } from "./gp/fit.ts";
+import type { LogNormalPrior } from "./gp/likelihood.ts";
 import { createSpace, encode, type Point, type Space } from "./space.ts";
 import { fitWarp, type Warp, warpValue } from "./warp.ts";
 
 /**
- * Prior of the noise variance of standardised outputs. BoTorch's, LogNormal(−4,
- * 1) of at least 1e-4, takes the last two digits of a function without noise for
- * noise and stops looking for them; this one leaves it to the data (our
- * decision, as the two priors below; bench/optim.ts shows what they are worth).
+ * Prior of the noise variance of standardised outputs. BoTorch's LogNormal(−4, 1)
+ * of at least 1e-4 treats the last two digits of a noiseless function as noise and
+ * does not resolve them. This prior lets the data decide. It and the two priors
+ * below are our decision; bench/optim.ts measures them.
  */
 const NOISE_PRIOR: LogNormalPrior = { location: -6, scale: 2, least: 1e-8 };
 
-/** How values at two points vary together. */
+/** The covariance function of all models. */
 const COVARIANCE = "matern52";
 
-/** Prior of the output scale: standardised outputs vary by about 1. */
+/** Prior of the output scale: the variance of standardised outputs is 1. */
 const OUTPUT_SCALE_PRIOR: LogNormalPrior = {
   location: 0,
   scale: 1,
@@ -38,19 +38,18 @@ const OUTPUT_SCALE_PRIOR: LogNormalPrior = {
 
 /**
  * Prior of the length scales in d dimensions, LogNormal(½ log d, 1). It grows
- * with √d as BoTorch's does, but is narrower: with few noisy observations that
- * one may take the shortest length scale there is and explain them all as ups
- * and downs.
+ * with √d as BoTorch's does, but is narrower. With a wide prior, a few noisy
+ * observations are often explained by the shortest length scale and no noise.
  */
 function valueLengthScalePrior(d: number): LogNormalPrior {
   return { location: 0.5 * Math.log(d), scale: 1, least: 0.025 };
 }
 
 /**
- * Prior of the length scales of where evaluations fail, LogNormal(log ½ + ½ log
- * d, ½). The step from −1 to 1 is best explained by the shortest length scale
- * there is, and then every failure would be a matter of its point alone; this
- * prior has them come in regions.
+ * Prior of the length scales of the failures, LogNormal(log ½ + ½ log d, ½). The
+ * likelihood of a step from −1 to 1 is largest at the shortest length scale, at
+ * which a failure says nothing about its neighbours. This prior keeps failures in
+ * regions.
  */
 function failureLengthScalePrior(d: number): LogNormalPrior {
   return {
@@ -60,13 +59,22 @@ function failureLengthScalePrior(d: number): LogNormalPrior {
   };
 }
 
-/** Of up to so many observations hyper-parameters are found anew every time. */
+/** Up to this many observations, hyper-parameters are fitted at every step. */
 const FEW = 60;
 
-/** Of more, whenever they have become so many times as many. */
+/** Beyond that they are fitted when the observations grew by this factor. */
 const GROWTH = 1.1;
 
-/** What is believed of objective and constraints. */
+/**
+ * A number is out of proportion if it is this many times the reference (or 1, if
+ * the reference is smaller). Rounding then hides the differences of the others.
+ */
+const OUT_OF_PROPORTION = 1e15;
+
+/** Differences of larger numbers overflow. */
+const LARGEST = 1e300;
+
+/** Models of objective and constraints. */
 export interface BayesModel {
   /** The space. */
   readonly space: Space;
@@ -85,9 +93,9 @@ export interface BayesModel {
 /**
  * Fits the models.
  *
- * Where an evaluation failed is one more constraint: 1 where it did, −1 where it
- * did not, to be at most 0. Gaussian-process regression of labels is a crude
- * classifier, but one that needs nothing else (our decision).
+ * Failures are one more constraint, to be at most 0: its value is 1 where an
+ * evaluation failed and −1 where it did not. Regression of labels is a crude
+ * classifier, but it needs no further code (our decision).
  *
  * @param state The optimisation, with at least one value.
  * @returns The models.
@@ -97,16 +105,15 @@ export function fitModel(state: BayesState): BayesModel {
   const { evaluations } = state;
   const sign = state.goal === "maximise" ? 1 : -1;
   const values = evaluations.map(({ value }) => value);
-  const scores = Float64Array.from(
-    values.filter((value) => value !== null),
-    (value) => sign * value,
-  );
-  const warp = fitWarp(scores);
-  const warped = values.map((value) =>
-    value === null ? null : warpValue(warp, sign * value)
+  const scores = values.map((value) => value === null ? null : sign * value);
+  const best = Math.max(...scores.filter((score) => score !== null));
+  const tamed = tame(scores, best);
+  const warp = fitWarp(Float64Array.from(tamed.filter((s) => s !== null)));
+  const warped = tamed.map((score) =>
+    score === null ? null : warpValue(warp, score)
   );
   const limited = state.constraints.map((_, c) =>
-    evaluations.map(({ constraints }) => constraints[c])
+    tame(evaluations.map(({ constraints }) => constraints[c]), 0)
   );
   const failed = values.map((value) => value === null ? 1 : -1);
   const lengthScale = valueLengthScalePrior(space.dimensions);
@@ -132,11 +139,32 @@ export function fitModel(state: BayesState): BayesModel {
 }
 
 /**
- * Fits to those outputs that are not null; null if all are.
+ * Moves numbers that are out of proportion to a reference, such as a penalty of
+ * 1e300, closer: to twice the range of the others. Beside 1e300 all other values
+ * would be equal. No number is larger than about `LARGEST` afterwards.
+ */
+function tame(
+  values: readonly (number | null)[],
+  reference: number,
+): (number | null)[] {
+  const most = OUT_OF_PROPORTION * Math.max(Math.abs(reference), 1);
+  const others = values.filter((value) =>
+    value !== null && Math.abs(value - reference) <= most
+  ) as number[];
+  const low = Math.max(Math.min(reference, ...others), -LARGEST);
+  const high = Math.min(Math.max(reference, ...others), LARGEST);
+  const reach = high - low || 1;
+  return values.map((value) =>
+    value === null ? null : Math.max(low - reach, Math.min(high + reach, value))
+  );
+}
+
+/**
+ * Fits a process to the outputs that are not null; null if all are null.
  *
- * @param earlier The last fit to the same outputs when they were fewer. Its
- * hyper-parameters are good for some more observations: to find them is most of
- * the work when there are many.
+ * @param earlier The last fit to these outputs, when they were fewer. Finding
+ * hyper-parameters is most of the work when there are many observations, so they
+ * are kept until there are clearly more.
  */
 function fitTo(
   space: Space,
@@ -185,9 +213,8 @@ export interface Expected {
 }
 
 /**
- * The feasible point, among those that were evaluated, of which the model
- * expects most; null if none is feasible. Noise does not make it look better
- * than it is, as it does the point of the best value.
+ * The evaluated feasible point with the largest mean; null if none is feasible.
+ * The best observed value is biased by noise, the mean is not.
  */
 export function bestExpected(
   { evaluations }: BayesState,
@@ -198,7 +225,7 @@ export function bestExpected(
   let best: Expected | null = null;
   const told = evaluations.filter(({ value }) => value !== null);
   told.forEach((evaluation, i) => {
-    // As K α = y − m, what the mean at an observation leaves of it is noise · α.
+    // K α = y − m, so the mean at an observation is the output less noise · α.
     const left = (noiseVariances[i] + jitter) * weights[i];
     const value = outputs[i] - outputDeviation * left;
     if (isFeasible(evaluation) && (best === null || value > best.value)) {

@@ -1,7 +1,7 @@
 /**
- * What a Bayesian optimisation knows: its best points and how it came to them,
- * what it believes of other points, and how much better the best may still
- * become. Whatever needs the model fits it anew.
+ * Results of a Bayesian optimisation: the best points, the regret over time, the
+ * posterior at other points, and a bound on what is still to gain. Functions that
+ * need the model fit it again.
  */
 
 // This module is browser compatible.
@@ -9,21 +9,24 @@
 import { upperConfidenceBound } from "./acquisition.ts";
 import { type BayesModel, bestExpected, fitModel } from "./bayes_model.ts";
 import { type BayesState, type Evaluation, isFeasible } from "./bayes_state.ts";
-import { createPredictor } from "./gp.ts";
+import { createPredictor } from "./gp/gp.ts";
+import { checkKeys } from "./keys.ts";
 import { propose } from "./propose.ts";
-import { createPrng } from "./random.ts";
+import { createPrng } from "./math/random.ts";
 import {
   createSpace,
   encode,
+  type ParameterSet,
   type Point,
+  type PointOf,
   type Value,
   valueAt,
 } from "./space.ts";
 import { unwarpValue } from "./warp.ts";
 
-/** What is believed of the objective at several points, without noise. */
+/** Posterior of the objective without noise at several points. */
 export interface Posterior {
-  /** The middle value: as likely too large as too small. */
+  /** Median of each point. */
   readonly median: readonly number[];
   /** Lower end of a central 95 % interval. */
   readonly lower: readonly number[];
@@ -32,30 +35,31 @@ export interface Posterior {
 }
 
 /** A posterior on the grid of one or two parameters. */
-export interface PosteriorGrid extends Posterior {
+export interface PosteriorGrid<P extends ParameterSet = ParameterSet>
+  extends Posterior {
   /** The values of each parameter, in the order they were named. */
   readonly values: readonly (readonly Value[])[];
   /** The points, the last parameter changing fastest. */
-  readonly points: readonly Point[];
+  readonly points: readonly PointOf<P>[];
 }
 
 /** What a posterior grid spans. */
-export interface PosteriorGridOptions {
+export interface PosteriorGridOptions<P extends ParameterSet = ParameterSet> {
   /** Names of the parameters that vary, one or two as a rule. */
-  readonly along: readonly string[];
+  readonly along: readonly (keyof P & string)[];
   /** How many values of each float there are at most. Default 50. */
   readonly steps?: number;
   /** Values of the other parameters. Default those of `bestPoint()`. */
-  readonly through?: Point;
+  readonly through?: PointOf<P>;
 }
 
 /** Standard deviations on each side of a central 95 % interval. */
 const INTERVAL = 1.959963984540054;
 
-/** How probable it is that `regretBound()` does not hold, if the model does. */
+/** Probability that `regretBound()` is wrong although the model is right. */
 const BOUND_RISK = 0.1;
 
-/** Tells these random numbers from those of `askBayes()`. */
+/** Key of this random stream; `askBayes()` has others. */
 const BOUND_STREAM = 3;
 
 /**
@@ -64,9 +68,11 @@ const BOUND_STREAM = 3;
  * @param state The optimisation.
  * @returns The evaluation, or null if none is feasible.
  */
-export function bestObserved(state: BayesState): Evaluation | null {
+export function bestObserved<P extends ParameterSet>(
+  state: BayesState<P>,
+): Evaluation<P> | null {
   const sign = state.goal === "maximise" ? 1 : -1;
-  return state.evaluations.filter(isFeasible).reduce<Evaluation | null>(
+  return state.evaluations.filter(isFeasible).reduce<Evaluation<P> | null>(
     (best, evaluation) =>
       best === null || sign * (evaluation.value! - best.value!) > 0
         ? evaluation
@@ -76,19 +82,22 @@ export function bestObserved(state: BayesState): Evaluation | null {
 }
 
 /**
- * The point to use in the end: the feasible one, among those evaluated, whose
- * value without noise is expected to be best.
+ * The point to use in the end: the evaluated feasible point whose expected value
+ * without noise is best.
  *
  * @param state The optimisation.
  * @returns The point and the median of its value, or null if none is feasible.
  */
-export function bestPoint(
-  state: BayesState,
-): { point: Point; value: number } | null {
+export function bestPoint<P extends ParameterSet>(
+  state: BayesState<P>,
+): { point: PointOf<P>; value: number } | null {
   if (!state.evaluations.some(isFeasible)) return null;
   const model = fitModel(state);
   const { point, value } = bestExpected(state, model)!;
-  return { point, value: model.sign * unwarpValue(model.warp, value) };
+  return {
+    point: point as PointOf<P>,
+    value: model.sign * unwarpValue(model.warp, value),
+  };
 }
 
 /**
@@ -119,7 +128,7 @@ export function regretCurve(
 }
 
 /**
- * What is believed of the objective.
+ * The posterior of the objective.
  *
  * @param state The optimisation.
  * @param points Where.
@@ -127,9 +136,9 @@ export function regretCurve(
  * @throws {RangeError} If nothing was evaluated yet, or a point is not of the
  * space.
  */
-export function posteriorAt(
-  state: BayesState,
-  points: readonly Point[],
+export function posteriorAt<P extends ParameterSet>(
+  state: BayesState<P>,
+  points: readonly NoInfer<PointOf<P>>[],
 ): Posterior {
   const model = modelOf(state);
   const predict = createPredictor(model.objective);
@@ -149,8 +158,8 @@ export function posteriorAt(
 }
 
 /**
- * What is believed of the objective on a grid through a point: the data of a
- * curve, or of a map.
+ * The posterior of the objective on a grid through a point: the data of a curve
+ * or a map.
  *
  * @param state The optimisation.
  * @param options What the grid spans.
@@ -158,11 +167,12 @@ export function posteriorAt(
  * @throws {RangeError} If nothing was evaluated yet, a name is not that of a
  * parameter, or no point is feasible and none is given.
  */
-export function posteriorGrid(
-  state: BayesState,
-  { along, steps = 50, through = bestPoint(state)?.point }:
-    PosteriorGridOptions,
-): PosteriorGrid {
+export function posteriorGrid<P extends ParameterSet>(
+  state: BayesState<P>,
+  options: PosteriorGridOptions<NoInfer<P>>,
+): PosteriorGrid<P> {
+  checkKeys("lay a grid", "options", options, ["along", "steps", "through"]);
+  const { along, steps = 50, through = bestPoint(state)?.point } = options;
   if (through === undefined) {
     throw new RangeError(
       "Cannot lay a grid as a point to lay it through must be given when no evaluation is feasible",
@@ -189,22 +199,21 @@ export function posteriorGrid(
         values[i].map((value) => ({ ...point, [name]: value }))
       ),
     [through],
-  );
+  ) as PointOf<P>[];
   return { values, points, ...posteriorAt(state, points) };
 }
 
 /**
- * An upper bound on what further evaluations can still gain, in the
- * objective's unit: the most the model holds possible anywhere, less the least
- * it holds possible of the best point evaluated. Stop when that is little, as in
- * Makarova et al., "Automatic termination for hyperparameter optimization",
- * AutoML 2022.
+ * An upper bound on what further evaluations can gain, in the objective's unit:
+ * the largest upper confidence bound of any point, less the largest lower
+ * confidence bound of an evaluated one. Stop when it is small (Makarova et al.,
+ * "Automatic termination for hyperparameter optimization", AutoML 2022).
  *
- * It holds with probability 0.9 where the model does, which it need not after a
- * handful of evaluations: let it stay small for some. Its width, √β standard
- * deviations, is that of Srinivas et al., "Gaussian process optimization in the
- * bandit setting", ICML 2010, with the dimensions in place of the number of
- * points. Constraints only make the truth smaller.
+ * The bound holds with probability 0.9 if the model is right. After a handful of
+ * evaluations it may not be, so wait until the bound was small several times. The
+ * width is √β standard deviations with the β of Srinivas et al., "Gaussian process
+ * optimization in the bandit setting", ICML 2010, where d replaces the number of
+ * points. Constraints are ignored; they only make the gain smaller.
  *
  * @param state The optimisation.
  * @returns The bound; Infinity when no evaluation is feasible.
@@ -232,7 +241,7 @@ export function regretBound(state: BayesState): number {
   return unwarpValue(warp, high) - unwarpValue(warp, low);
 }
 
-/** The model, where there is something to fit it to. */
+/** The model; needs at least one value. */
 function modelOf(state: BayesState): BayesModel {
   if (state.evaluations.every(({ value }) => value === null)) {
     throw new RangeError(

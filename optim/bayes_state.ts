@@ -4,20 +4,28 @@
 
 // This module is browser compatible.
 
-import { type Parameter, type Point, pointKey, type Space } from "./space.ts";
+import {
+  type ParameterSet,
+  pointKey,
+  type PointOf,
+  type Space,
+} from "./space.ts";
 
 /** What came out at a point. */
 export interface Outcome {
   /** Value of the objective; NaN (or an infinity) when the evaluation failed. */
   readonly value: number;
-  /** Values of the constraints by name, feasible when at most 0. */
+  /**
+   * Values of the constraints by name, feasible when at most 0. A failed
+   * evaluation may leave out those that are not known.
+   */
   readonly constraints?: Readonly<Record<string, number>>;
 }
 
 /** A point that was evaluated. */
-export interface Evaluation {
+export interface Evaluation<P extends ParameterSet = ParameterSet> {
   /** Where. */
-  readonly point: Point;
+  readonly point: PointOf<P>;
   /** Value of the objective; null when the evaluation failed. */
   readonly value: number | null;
   /** Values of the constraints, in the order of their names; null as above. */
@@ -39,33 +47,35 @@ export interface Fit {
 }
 
 /** Where an optimisation stands; JSON-serialisable, never changed in place. */
-export interface BayesState {
+export interface BayesState<P extends ParameterSet = ParameterSet> {
   /** The parameters by name. */
-  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly parameters: P;
   /** Whether small or large values are good. */
   readonly goal: "minimise" | "maximise";
   /** Names of the constraints. */
   readonly constraints: readonly string[];
   /** Points to evaluate before the model is asked. */
   readonly startingPoints: number;
+  /** Whether the same point may give another value. */
+  readonly noisy: boolean;
   /** Where randomness comes from. */
   readonly seed: number;
   /** Warm-start points that were not asked for yet. */
-  readonly waiting: readonly Point[];
+  readonly waiting: readonly PointOf<P>[];
   /** All points asked for so far. */
   readonly asked: number;
   /** Points that were asked for and not told yet. */
-  readonly pending: readonly Point[];
+  readonly pending: readonly PointOf<P>[];
   /** What was told, in that order. */
-  readonly evaluations: readonly Evaluation[];
+  readonly evaluations: readonly Evaluation<P>[];
   /**
-   * The last fits, of the objective, of each constraint and of the failures;
-   * null for what nothing is known of.
+   * The last fits: of the objective, of each constraint, of the failures; null
+   * where there are no observations.
    */
   readonly fits: readonly (Fit | null)[];
 }
 
-/** `pointKey()` of all points that are evaluated or pending. */
+/** The keys (`pointKey()`) of all points that are evaluated or pending. */
 export function takenKeys(
   space: Space,
   { evaluations, pending }: Pick<BayesState, "evaluations" | "pending">,

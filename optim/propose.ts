@@ -1,14 +1,14 @@
 /**
- * Where to evaluate next: the point of a space where an acquisition function
- * is largest, among all points that were not proposed before.
+ * Finds the point of a space where an acquisition function is largest, among all
+ * points that were not proposed before.
  */
 
 // This module is browser compatible.
 
-import { minimize, type SmoothFunction } from "./lbfgs.ts";
-import { maximize } from "./maximize.ts";
-import type { Prng } from "./random.ts";
-import { createSobol } from "./sobol.ts";
+import { minimizeLbfgs, type SmoothFunction } from "./math/lbfgs.ts";
+import { maximizeAcquisition } from "./maximize_acquisition.ts";
+import type { Prng } from "./math/random.ts";
+import { createSobol } from "./math/sobol.ts";
 import {
   continuousCoordinates,
   countShares,
@@ -22,7 +22,7 @@ import {
   type Space,
 } from "./space.ts";
 
-/** A point and what an acquisition function says of it. */
+/** A point and its acquisition value. */
 export interface Candidate {
   /** The point. */
   readonly point: Point;
@@ -32,7 +32,7 @@ export interface Candidate {
   readonly value: number;
 }
 
-/** What a proposal depends on, besides space and acquisition. */
+/** Further inputs of `propose()`. */
 export interface ProposeOptions {
   /** Coordinates of good points, around which more is tried. */
   readonly around: readonly Float64Array[];
@@ -89,7 +89,9 @@ export function propose(
     return best(free.map(evaluate));
   }
   const candidates = sweep(space, options);
-  const maxima = maximize(acquisition, space.dimensions, { candidates });
+  const maxima = maximizeAcquisition(acquisition, space.dimensions, {
+    candidates,
+  });
   const reached = maxima.map(({ x }) => {
     const start = evaluate(decode(space, x));
     return continuousCoordinates(space).every(Boolean)
@@ -190,7 +192,7 @@ function polish(
     gradient?.forEach((slope, i) => gradient[i] = -slope);
     return -value;
   };
-  const { x } = minimize(loss, start.x, {
+  const { x } = minimizeLbfgs(loss, start.x, {
     lower: start.x.map((coordinate, i) => isContinuous[i] ? 0 : coordinate),
     upper: start.x.map((coordinate, i) => isContinuous[i] ? 1 : coordinate),
     maxIterations: 50,

@@ -1,19 +1,26 @@
 /**
- * Search spaces: named parameters, and their places in the unit cube where the
- * Gaussian process lives.
+ * Search spaces: named parameters, and their coordinates in the unit cube, which
+ * are the inputs of the Gaussian process.
  *
- * A float takes one coordinate, an integer one whose cells are equally wide, a
- * category one coordinate for each of its values (1 for the value, 0 for the
- * others, so that all are equally far apart). A parameter that can take one
- * value only takes no coordinate. Distances are always measured between points
- * that can be evaluated, never between what lies between two integers
+ * A float has one coordinate. An integer has one that is cut into cells of equal
+ * width. A category has one coordinate for each of its values: 1 for the value, 0
+ * for the others, so that all are equally far apart. A parameter with a single
+ * value has none. The process only sees points that can be evaluated, never what
+ * lies between two integers
  * (Garrido-Merchán and Hernández-Lobato, "Dealing with categorical and
  * integer-valued variables in Bayesian optimization", Neurocomputing 380, 2020).
  */
 
 // This module is browser compatible.
 
-import { MAX_SOBOL_DIMENSIONS } from "./sobol.ts";
+import { checkKeys } from "./keys.ts";
+import { MAX_SOBOL_DIMENSIONS } from "./math/sobol.ts";
+
+/**
+ * A float may lie outside its bounds by this share of the larger bound: the error
+ * that arithmetic in another program, or a decimal text, adds to the bound.
+ */
+const BOUND_TOLERANCE = 8 * Number.EPSILON;
 
 /** A real number between two bounds, both included. */
 export interface FloatParameter {
@@ -43,7 +50,7 @@ export interface CategoricalParameter {
   readonly values: readonly Value[];
 }
 
-/** What a parameter may be. */
+/** A parameter. */
 export type Parameter =
   | FloatParameter
   | IntegerParameter
@@ -52,13 +59,40 @@ export type Parameter =
 /** The value of a parameter. */
 export type Value = number | string | boolean;
 
-/** A value for each parameter, by its name. */
-export type Point = Readonly<Record<string, Value>>;
+/** Parameters by name. */
+export type ParameterSet = Readonly<Record<string, Parameter>>;
+
+/** The values of a parameter: one of its choices if it is categorical. */
+export type ValueOf<P extends Parameter> = P extends CategoricalParameter
+  ? P["values"][number]
+  : number;
+
+/**
+ * A value for each parameter, by its name.
+ *
+ * @example Types that follow from the parameters
+ * ```ts
+ * import type { PointOf } from "@tokensieve/tokensieve/optim";
+ *
+ * const parameters = {
+ *   rate: { kind: "logFloat", low: 1e-4, high: 1 },
+ *   norm: { kind: "categorical", values: ["layer", "rms"] },
+ * } as const;
+ * const point: PointOf<typeof parameters> = { rate: 0.1, norm: "rms" };
+ * const { rate, norm }: { rate: number; norm: "layer" | "rms" } = point;
+ * ```
+ */
+export type PointOf<P extends ParameterSet> = {
+  readonly [Name in keyof P]: ValueOf<P[Name]>;
+};
+
+/** A value for each parameter of a space whose parameters are not known. */
+export type Point = PointOf<ParameterSet>;
 
 /** Parameters, and where each has its coordinates. */
 export interface Space {
   /** The parameters by name. */
-  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly parameters: ParameterSet;
   /** Where their coordinates are, in the order of `parameters`. */
   readonly axes: readonly Axis[];
   /** d, coordinates of a point. */
@@ -91,9 +125,7 @@ export interface Axis {
  * wrong order or not integers where they must be, values are repeated, or
  * nothing or too much is left to choose.
  */
-export function createSpace(
-  parameters: Readonly<Record<string, Parameter>>,
-): Space {
+export function createSpace(parameters: ParameterSet): Space {
   const axes: Axis[] = [];
   let dimensions = 0;
   for (const [name, parameter] of Object.entries(parameters)) {
@@ -118,28 +150,52 @@ export function createSpace(
 }
 
 /**
+ * Checks a point that comes from outside.
+ *
+ * @param space The space.
+ * @param point A value for each parameter. A float may lie outside its bounds by
+ * a rounding error.
+ * @returns The point of the space that is meant.
+ * @throws {TypeError} If a name is not that of a parameter.
+ * @throws {RangeError} If a parameter has no value or one it cannot take.
+ */
+export function settlePoint(space: Space, point: Point): Point {
+  checkKeys(
+    "place a point",
+    "parameters",
+    point,
+    Object.keys(space.parameters),
+  );
+  const entries = space.axes.map(({ name, parameter }) =>
+    [name, settleValue(name, parameter, point[name])] as const
+  );
+  return Object.fromEntries(entries);
+}
+
+/**
  * Where a point is in the unit cube.
  *
  * @param space The space.
  * @param point A point of the space.
  * @returns Its coordinates, length d.
+ * @throws {TypeError} If a name is not that of a parameter.
  * @throws {RangeError} If a parameter has no value or one it cannot take.
  */
 export function encode(space: Space, point: Point): Float64Array {
+  const settled = settlePoint(space, point);
   const coordinates = new Float64Array(space.dimensions);
   for (const { name, parameter, first, width } of space.axes) {
-    checkValue(name, parameter, point[name]);
     if (width === 0) continue;
     if (parameter.kind === "categorical") {
-      coordinates[first + parameter.values.indexOf(point[name])] = 1;
-    } else coordinates[first] = placeOf(parameter, point[name] as number);
+      coordinates[first + parameter.values.indexOf(settled[name])] = 1;
+    } else coordinates[first] = placeOf(parameter, settled[name] as number);
   }
   return coordinates;
 }
 
 /**
- * The point that stands for coordinates: integers are rounded to the cell the
- * coordinate is in, categories to their largest coordinate.
+ * The point of given coordinates: an integer is the cell that its coordinate lies
+ * in, a category the value with the largest coordinate.
  *
  * @param space The space.
  * @param coordinates Length d, in [0, 1].
@@ -155,8 +211,8 @@ export function decode(space: Space, coordinates: Float64Array): Point {
 }
 
 /**
- * The point at given shares of the ranges of all parameters: uniform numbers
- * make a uniform point.
+ * The point at given shares of the ranges of all parameters. Uniform shares give
+ * a uniform point.
  *
  * @param space The space.
  * @param shares One number in [0, 1] for each parameter that has more than one
@@ -275,19 +331,28 @@ function checkParameter(name: string, parameter: Parameter): void {
       }`,
     );
   };
+  const { kind } = parameter;
+  if (!["float", "logFloat", "integer", "categorical"].includes(kind)) {
+    refuse("its kind must be float, logFloat, integer or categorical");
+  }
+  checkKeys(
+    `search over parameter "${name}"`,
+    "keys",
+    parameter,
+    kind === "categorical" ? ["kind", "values"] : ["kind", "low", "high"],
+  );
   if (parameter.kind === "categorical") {
     const { values } = parameter;
-    if (values.length === 0) refuse("it must have a value");
+    if (!Array.isArray(values) || values.length === 0) {
+      refuse("it must have a value");
+    }
     if (new Set(values).size < values.length) refuse("its values must differ");
-    if (values.some((value) => JSON.stringify(value) === "null")) {
-      refuse("its numbers must be finite");
+    if (!values.every(isValue)) {
+      refuse("its values must be texts, booleans or finite numbers");
     }
     return;
   }
-  const { kind, low, high } = parameter;
-  if (!["float", "logFloat", "integer"].includes(kind)) {
-    refuse("its kind must be float, logFloat, integer or categorical");
-  }
+  const { low, high } = parameter;
   const allowed = kind === "integer" ? Number.isSafeInteger : Number.isFinite;
   if (!allowed(low) || !allowed(high) || !allowed(high - low)) {
     refuse(`its bounds must be finite ${kind}s`);
@@ -298,23 +363,35 @@ function checkParameter(name: string, parameter: Parameter): void {
   }
 }
 
-function checkValue(
+/** Whether a category goes through JSON as itself. */
+function isValue(value: unknown): boolean {
+  return typeof value === "string" || typeof value === "boolean" ||
+    Number.isFinite(value);
+}
+
+/** The value of a parameter that is meant; bounds swallow rounding errors. */
+function settleValue(
   name: string,
   parameter: Parameter,
   value: Value | undefined,
-): void {
-  const allowed = parameter.kind === "categorical"
-    ? value !== undefined && parameter.values.includes(value)
-    : typeof value === "number" && value >= parameter.low &&
-      value <= parameter.high &&
-      (parameter.kind !== "integer" || Number.isInteger(value));
-  if (!allowed) {
-    throw new RangeError(
-      `Cannot place a point as parameter "${name}" must be one of ${
-        JSON.stringify(parameter)
-      }: current value is ${
-        typeof value === "number" ? value : JSON.stringify(value)
-      }`,
-    );
+): Value {
+  if (parameter.kind === "categorical") {
+    if (value !== undefined && parameter.values.includes(value)) return value;
+  } else if (typeof value === "number") {
+    const { kind, low, high } = parameter;
+    const slack = kind === "integer"
+      ? 0
+      : BOUND_TOLERANCE * Math.max(Math.abs(low), Math.abs(high));
+    const isKind = kind !== "integer" || Number.isInteger(value);
+    if (isKind && value >= low - slack && value <= high + slack) {
+      return Math.min(Math.max(value, low), high);
+    }
   }
+  throw new RangeError(
+    `Cannot place a point as parameter "${name}" must be one of ${
+      JSON.stringify(parameter)
+    }: current value is ${
+      typeof value === "number" ? value : JSON.stringify(value)
+    }`,
+  );
 }

@@ -1,21 +1,22 @@
 /**
- * The Yeo–Johnson transform of outputs: what a Gaussian process is fitted to in
- * place of values whose bad ones are far worse than the good ones are good.
+ * The Yeo–Johnson transform. A Gaussian process fits values badly if the bad ones
+ * are much further from the median than the good ones. It is fitted to transformed
+ * values instead, whose distribution is closer to a normal one.
  *
  * With v = (value − center) / scale and 0 ≤ λ ≤ 2
  *
  *     t(v) =  ((1 + v)^λ − 1) / λ,              v ≥ 0   (log(1 + v) if λ = 0)
  *     t(v) = −((1 − v)^(2 − λ) − 1) / (2 − λ),  v < 0   (−log(1 − v) if λ = 2)
  *
- * It grows with the value, is smooth, and takes all real values; λ = 1 leaves v
- * as it is, 0 compresses large values, 2 small ones. λ is the one that makes the
- * values most normal: Yeo and Johnson, "A new family of power transformations
+ * It is increasing, smooth, and defined for all real values. λ = 1 leaves v as it
+ * is, λ = 0 compresses large values, λ = 2 small ones. λ is chosen by maximum
+ * likelihood: Yeo and Johnson, "A new family of power transformations
  * to improve normality or symmetry", Biometrika 87, 2000; in Bayesian
  * optimisation: Cowen-Rivers et al., "HEBO: pushing the limits of
- * sample-efficient hyper-parameter optimisation", JAIR 74, 2022. Center and
- * scale are median and interquartile range, not mean and standard deviation as
- * there (our decision): these are those of the few worst values where such are
- * far off, and next to that scale all other values are the same.
+ * sample-efficient hyper-parameter optimisation", JAIR 74, 2022. They standardise
+ * by mean and standard deviation. We use median and interquartile range (our
+ * decision), because a few extreme values determine mean and deviation, and all
+ * other values become equal beside them.
  */
 
 // This module is browser compatible.
@@ -30,7 +31,7 @@ export interface Warp {
   readonly lambda: number;
 }
 
-/** An interquartile range of less than this share of the range is rounding. */
+/** An interquartile range below this share of the range is a rounding error. */
 const LEAST_SHARE = 1e-12;
 
 /** The values of λ that are tried: 0, 0.05, …, 2. */

@@ -13,7 +13,7 @@
 // This module is browser compatible.
 
 import { fromKeepCounts, type Schedule } from "../core/schedule.ts";
-import { createPrng } from "../optim/random.ts";
+import { createPrng } from "../optim/math/random.ts";
 import { type Budget, costOf } from "./budget.ts";
 import { checkRecorded, createCaller, type TrialOptions } from "./calls.ts";
 import { checkIntegers } from "./checks.ts";

@@ -6,7 +6,7 @@
 // This module is browser compatible.
 
 import { fromRates, type Schedule } from "../core/schedule.ts";
-import { minimize, type Minimum } from "../optim/lbfgs.ts";
+import { minimizeLbfgs, type Minimum } from "../optim/math/lbfgs.ts";
 import { type Budget, solveBudget } from "./budget.ts";
 import { checkIntegers } from "./checks.ts";
 import { type FamilyShape, settleShape } from "./schedule_families.ts";
@@ -142,7 +142,7 @@ export function fitSigmoid(
   for (const a of [.1, .5, 2]) {
     for (const share of [.25, .5, .75, 1]) {
       const b = firstLayer + share * (L - firstLayer);
-      const fit = minimize(meanSquare, [rates[0], a, b], bounds);
+      const fit = minimizeLbfgs(meanSquare, [rates[0], a, b], bounds);
       if (best === null || fit.value < best.value) best = fit;
     }
   }

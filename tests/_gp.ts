@@ -1,10 +1,10 @@
 /** The Gaussian processes of the fixtures. */
 
-import type { CovarianceName } from "../optim/covariance.ts";
-import { createGaussianProcess, type GaussianProcess } from "../optim/gp.ts";
-import { lengthScalePrior, NOISE_PRIOR } from "../optim/gp_fit.ts";
-import { LogPosterior } from "../optim/gp_likelihood.ts";
-import { type Observations, standardise } from "../optim/observations.ts";
+import type { CovarianceName } from "../optim/gp/covariance.ts";
+import { createGaussianProcess, type GaussianProcess } from "../optim/gp/gp.ts";
+import { lengthScalePrior, NOISE_PRIOR } from "../optim/gp/fit.ts";
+import { LogPosterior } from "../optim/gp/likelihood.ts";
+import { type Observations, standardise } from "../optim/gp/observations.ts";
 import sklearn from "./fixtures/optim_sklearn.json" with { type: "json" };
 
 /** All covariance functions. */

@@ -8,10 +8,10 @@ import {
   probabilityOfImprovement,
   upperConfidenceBound,
 } from "../optim/acquisition.ts";
-import { createGaussianProcess, type GaussianProcess } from "../optim/gp.ts";
-import type { SmoothFunction } from "../optim/lbfgs.ts";
-import { maximize } from "../optim/maximize.ts";
-import { createPrng } from "../optim/random.ts";
+import { createGaussianProcess, type GaussianProcess } from "../optim/gp/gp.ts";
+import type { SmoothFunction } from "../optim/math/lbfgs.ts";
+import { maximizeAcquisition } from "../optim/maximize_acquisition.ts";
+import { createPrng } from "../optim/math/random.ts";
 import { assertClose } from "./_compare.ts";
 import fixture from "./fixtures/optim_botorch.json" with { type: "json" };
 
@@ -145,8 +145,10 @@ function randomCandidates(count: number): Float64Array {
   return new Float64Array(count * D).map(() => random());
 }
 
-Deno.test("`maximize()` finds both hills, the higher one first", () => {
-  const maxima = maximize(hills, D, { candidates: randomCandidates(200) });
+Deno.test("`maximizeAcquisition()` finds both hills, the higher one first", () => {
+  const maxima = maximizeAcquisition(hills, D, {
+    candidates: randomCandidates(200),
+  });
   assertClose(maxima[0].x, [0.8, 0.3], { absolute: 1e-4 });
   assertClose([maxima[0].value], [2], { absolute: 1e-6 });
   assert(
@@ -155,8 +157,8 @@ Deno.test("`maximize()` finds both hills, the higher one first", () => {
   assertEquals(maxima.length, 8);
 });
 
-Deno.test("`maximize()` stays between its bounds and fixes variables of equal ones", () => {
-  const maxima = maximize(hills, D, {
+Deno.test("`maximizeAcquisition()` stays between its bounds and fixes variables of equal ones", () => {
+  const maxima = maximizeAcquisition(hills, D, {
     candidates: randomCandidates(50),
     lower: Float64Array.of(0, 0.5),
     upper: Float64Array.of(0.6, 0.5),
@@ -167,9 +169,9 @@ Deno.test("`maximize()` stays between its bounds and fixes variables of equal on
   }
 });
 
-Deno.test("`maximize()` finds the same maximum whatever the unit", () => {
+Deno.test("`maximizeAcquisition()` finds the same maximum whatever the unit", () => {
   for (const factor of [1e-12, 1e12]) {
-    const [{ x }] = maximize(
+    const [{ x }] = maximizeAcquisition(
       (x, gradient) => {
         const value = hills(x, gradient);
         gradient?.forEach((slope, k) => gradient[k] = factor * slope);
@@ -182,20 +184,23 @@ Deno.test("`maximize()` finds the same maximum whatever the unit", () => {
   }
 });
 
-Deno.test("`maximize()` does with a single candidate", () => {
-  const [{ value }] = maximize(hills, D, {
+Deno.test("`maximizeAcquisition()` does with a single candidate", () => {
+  const [{ value }] = maximizeAcquisition(hills, D, {
     candidates: Float64Array.of(0.7, 0.4),
   });
   assertClose([value], [2], { absolute: 1e-6 });
 });
 
-Deno.test("`maximize()` passes over candidates without a value", () => {
+Deno.test("`maximizeAcquisition()` passes over candidates without a value", () => {
   const patchy: SmoothFunction = (x, gradient) =>
     x[0] < 0.5 ? NaN : hills(x, gradient);
-  const [{ x }] = maximize(patchy, D, { candidates: randomCandidates(50) });
+  const [{ x }] = maximizeAcquisition(patchy, D, {
+    candidates: randomCandidates(50),
+  });
   assertClose(x, [0.8, 0.3], { absolute: 1e-4 });
   assertThrows(
-    () => maximize(() => NaN, D, { candidates: randomCandidates(3) }),
+    () =>
+      maximizeAcquisition(() => NaN, D, { candidates: randomCandidates(3) }),
     RangeError,
     "Cannot maximise as the function must be finite at a candidate: it is at none of 3",
   );

@@ -86,14 +86,6 @@ Deno.test("the optimiser refuses what it cannot use in one sentence", () => {
     [() => start({ warmStart: [{ x: 0 }] }), 'parameter "y" must be one of'],
     [() => askBayes(start(), 0), "count must be an integer of 1 or more"],
     [() => tellBayes(start(), { x: 0, y: 2 }, 1), 'parameter "y" must be'],
-    [
-      () => tellBayes(start(), { x: 0, y: 0 }, -1e200),
-      "must be at most 1e+150",
-    ],
-    [
-      () => tellBayes(start({ constraints: ["c"] }), { x: 0, y: 0 }, 1),
-      'constraint "c" must have a value: current value is undefined',
-    ],
     [() => posteriorAt(start(), []), "at least one value must have been told"],
     [() => posteriorGrid(start(), { along: ["x"] }), "must be given when"],
     [
@@ -130,7 +122,7 @@ Deno.test("the optimiser takes 500 observations, many of them equal", () => {
 
 const anyValue = fc.oneof(
   fc.double({ min: -5, max: 5, noNaN: true }),
-  fc.constantFrom(NaN, Infinity, 0, 1, 1),
+  fc.constantFrom(NaN, Infinity, 0, 1, 1, 1e300, -1e300),
 );
 const anyParameters: fc.Arbitrary<Record<string, Parameter>> = fc.record({
   a: fc.constantFrom<Parameter>(
@@ -179,7 +171,7 @@ Deno.test("the optimiser survives every order of asking and telling", () => {
           for (const point of told) {
             const outcome = {
               value: unit * value,
-              constraints: { c: unit * limit },
+              ...(constrained && { constraints: { c: unit * limit } }),
             };
             state = tellBayes(state, point, outcome);
             if (step.tellTwice) state = tellBayes(state, point, outcome);

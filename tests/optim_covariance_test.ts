@@ -8,7 +8,7 @@ import {
   crossCovariance,
   lengthScaleGradient,
   scalePoints,
-} from "../optim/covariance.ts";
+} from "../optim/gp/covariance.ts";
 import { assertClose } from "./_compare.ts";
 import fixture from "./fixtures/optim_sklearn.json" with { type: "json" };
 

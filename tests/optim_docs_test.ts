@@ -8,7 +8,7 @@ import {
   crossCovariance,
   initBayes,
   logExpectedImprovement,
-  maximize,
+  maximizeAcquisition,
   tellBayes,
 } from "../optim/mod.ts";
 import { assertClose } from "./_compare.ts";
@@ -92,7 +92,7 @@ Deno.test("the guide's predictions and improvements are right", () => {
     assertClose([improvement], [value], { absolute: 5.1e-4 });
   }
   const candidates = Float64Array.from({ length: 50 }, (_, i) => i / 49);
-  const [{ x, value }] = maximize(logEi, 1, { candidates });
+  const [{ x, value }] = maximizeAcquisition(logEi, 1, { candidates });
   assertClose([stated(" is at x = ")], x, { absolute: 5.1e-5 });
   assertClose([stated("The largest log EI, ")], [value], { absolute: 5.1e-4 });
 });

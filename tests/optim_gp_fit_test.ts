@@ -2,16 +2,16 @@
 // fits against BoTorch.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { CovarianceName } from "../optim/covariance.ts";
-import type { HyperParameters } from "../optim/gp.ts";
+import type { CovarianceName } from "../optim/gp/covariance.ts";
+import type { HyperParameters } from "../optim/gp/gp.ts";
 import {
   fitGaussianProcess,
   lengthScalePrior,
   NOISE_PRIOR,
-} from "../optim/gp_fit.ts";
-import { LogPosterior, logPrior } from "../optim/gp_likelihood.ts";
-import { type Observations, standardise } from "../optim/observations.ts";
-import { createPrng } from "../optim/random.ts";
+} from "../optim/gp/fit.ts";
+import { LogPosterior, logPrior } from "../optim/gp/likelihood.ts";
+import { type Observations, standardise } from "../optim/gp/observations.ts";
+import { createPrng } from "../optim/math/random.ts";
 import { assertClose } from "./_compare.ts";
 import {
   D,

@@ -2,17 +2,18 @@
 // identities they obey.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { crossCovariance } from "../optim/covariance.ts";
+import { crossCovariance } from "../optim/gp/covariance.ts";
 import {
   condition,
   createGaussianProcess,
   createPredictor,
   type GaussianProcess,
-} from "../optim/gp.ts";
-import { leaveOneOut } from "../optim/gp_diagnostics.ts";
-import { predictJointly, samplePosterior } from "../optim/gp_joint.ts";
-import { standardise } from "../optim/observations.ts";
-import { createPrng } from "../optim/random.ts";
+  leaveOneOut,
+  predictJointly,
+  samplePosterior,
+} from "../optim/gp/gp.ts";
+import { standardise } from "../optim/gp/observations.ts";
+import { createPrng } from "../optim/math/random.ts";
 import { assertClose } from "./_compare.ts";
 import { D, M, N, NAMES, POINTS, sklearnProcess } from "./_gp.ts";
 import sklearn from "./fixtures/optim_sklearn.json" with { type: "json" };

@@ -3,7 +3,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { minimize, type SmoothFunction } from "../optim/lbfgs.ts";
+import { minimizeLbfgs, type SmoothFunction } from "../optim/math/lbfgs.ts";
 import { assertClose } from "./_compare.ts";
 
 /** MGH 1. */
@@ -59,28 +59,28 @@ const PROBLEMS: [string, SmoothFunction, number[], number[], number][] = [
 ];
 
 for (const [name, f, start, minimum, most] of PROBLEMS) {
-  Deno.test(`\`minimize()\` finds the known minimum of ${name}`, () => {
-    const found = minimize(f, start);
+  Deno.test(`\`minimizeLbfgs()\` finds the known minimum of ${name}`, () => {
+    const found = minimizeLbfgs(f, start);
     assertClose(found.x, minimum, { relative: 1e-6 }, name);
     assert(found.value < 1e-14, `value ${found.value}`);
     assert(found.evaluations <= most, `${found.evaluations} evaluations`);
   });
 }
 
-Deno.test("`minimize()` finds the minimum of Rosenbrock at active bounds", () => {
+Deno.test("`minimizeLbfgs()` finds the minimum of Rosenbrock at active bounds", () => {
   // On x₀ = ½ the floor of the valley is at x₁ = ¼. The other minimum is SciPy's
   // (1.17.1, L-BFGS-B with ftol 1e-16).
-  const right = minimize(rosenbrock, [-1.2, 1], { upper: [0.5, 100] });
+  const right = minimizeLbfgs(rosenbrock, [-1.2, 1], { upper: [0.5, 100] });
   assertClose(right.x, [0.5, 0.25], { absolute: 1e-9 });
   assertEquals(right.value, 0.25);
-  const low = minimize(rosenbrock, [-1.2, -1], { upper: [10, -0.25] });
+  const low = minimizeLbfgs(rosenbrock, [-1.2, -1], { upper: [10, -0.25] });
   assertClose(low.x, [0.01957841, -0.25], { absolute: 1e-7 });
   assertClose([low.value], [7.23040689401738], { relative: 1e-13 });
 });
 
-Deno.test("`minimize()` finds the minimum of Wood at active bounds", () => {
+Deno.test("`minimizeLbfgs()` finds the minimum of Wood at active bounds", () => {
   // SciPy's, as above.
-  const found = minimize(wood, [-3, -1, -3, -1], {
+  const found = minimizeLbfgs(wood, [-3, -1, -3, -1], {
     lower: [-10, -10, -10, -10],
     upper: [0, 10, 10, 10],
   });
@@ -91,22 +91,25 @@ Deno.test("`minimize()` finds the minimum of Wood at active bounds", () => {
   assertClose([found.value], [1.5567008004385592], { relative: 1e-12 });
 });
 
-Deno.test("`minimize()` moves a start outside of the box into it", () => {
-  const found = minimize(rosenbrock, [40, -40], {
+Deno.test("`minimizeLbfgs()` moves a start outside of the box into it", () => {
+  const found = minimizeLbfgs(rosenbrock, [40, -40], {
     lower: [2, 2],
     upper: [3, 3],
   });
   assertEquals([...found.x], [2, 3]);
 });
 
-Deno.test("`minimize()` leaves variables of equal bounds alone", () => {
-  const found = minimize(rosenbrock, [-1.2, 1], {
+Deno.test("`minimizeLbfgs()` leaves variables of equal bounds alone", () => {
+  const found = minimizeLbfgs(rosenbrock, [-1.2, 1], {
     lower: [-Infinity, 4],
     upper: [Infinity, 4],
   });
   assertEquals(found.x[1], 4);
   assert(Math.abs(Math.abs(found.x[0]) - 2) < 0.01, `${found.x}`);
-  const fixed = minimize(rosenbrock, [5, 5], { lower: [2, 4], upper: [2, 4] });
+  const fixed = minimizeLbfgs(rosenbrock, [5, 5], {
+    lower: [2, 4],
+    upper: [2, 4],
+  });
   assertEquals([fixed.value, fixed.iterations, fixed.reason], [
     1,
     0,
@@ -114,9 +117,9 @@ Deno.test("`minimize()` leaves variables of equal bounds alone", () => {
   ]);
 });
 
-Deno.test("`minimize()` stays where the function is finite", () => {
+Deno.test("`minimizeLbfgs()` stays where the function is finite", () => {
   // log is not finite left of 0, where the first steps would lead.
-  const found = minimize(
+  const found = minimizeLbfgs(
     (x, gradient) => {
       gradient?.set([1 - 1 / x[0]]);
       return x[0] - Math.log(x[0]);
@@ -126,8 +129,8 @@ Deno.test("`minimize()` stays where the function is finite", () => {
   assertClose(found.x, [1], { absolute: 1e-6 });
 });
 
-Deno.test("`minimize()` ends at finite numbers when there is no minimum", () => {
-  const found = minimize(
+Deno.test("`minimizeLbfgs()` ends at finite numbers when there is no minimum", () => {
+  const found = minimizeLbfgs(
     (x, gradient) => {
       gradient?.set([-1 - 3 * x[0] ** 2]);
       return -x[0] - x[0] ** 3;
@@ -137,12 +140,12 @@ Deno.test("`minimize()` ends at finite numbers when there is no minimum", () => 
   assert(Number.isFinite(found.value) && found.value < -1e6);
 });
 
-Deno.test("`minimize()` stops after the iterations it was given", () => {
-  const found = minimize(wood, [-3, -1, -3, -1], { maxIterations: 3 });
+Deno.test("`minimizeLbfgs()` stops after the iterations it was given", () => {
+  const found = minimizeLbfgs(wood, [-3, -1, -3, -1], { maxIterations: 3 });
   assertEquals([found.iterations, found.reason], [3, "iterations"]);
 });
 
-Deno.test("`minimize()` never ends higher than it began, nor outside of the box", () => {
+Deno.test("`minimizeLbfgs()` never ends higher than it began, nor outside of the box", () => {
   const number = fc.double({ min: -3, max: 3, noNaN: true });
   fc.assert(
     fc.property(
@@ -155,7 +158,7 @@ Deno.test("`minimize()` never ends higher than it began, nor outside of the box"
         const inside = start.map((value, i) =>
           Math.min(Math.max(value, lower[i]), upper[i])
         );
-        const found = minimize(wood, start, { lower, upper });
+        const found = minimizeLbfgs(wood, start, { lower, upper });
         assert(found.value <= wood(Float64Array.from(inside), null));
         found.x.forEach((value, i) =>
           assert(value >= lower[i] && value <= upper[i])
@@ -166,27 +169,27 @@ Deno.test("`minimize()` never ends higher than it began, nor outside of the box"
   );
 });
 
-Deno.test("`minimize()` refuses bounds that cross, are missing or NaN", () => {
+Deno.test("`minimizeLbfgs()` refuses bounds that cross, are missing or NaN", () => {
   assertThrows(
-    () => minimize(rosenbrock, [0, 0], { lower: [0, 2], upper: [1, 1] }),
+    () => minimizeLbfgs(rosenbrock, [0, 0], { lower: [0, 2], upper: [1, 1] }),
     RangeError,
     "Cannot bound variable 1 as its lower bound must not be above its upper bound: current values are 2 and 1",
   );
   assertThrows(
-    () => minimize(rosenbrock, [0, 0], { lower: [NaN, 0] }),
+    () => minimizeLbfgs(rosenbrock, [0, 0], { lower: [NaN, 0] }),
     RangeError,
     "Cannot bound variable 0",
   );
   assertThrows(
-    () => minimize(rosenbrock, [0, 0], { upper: [1] }),
+    () => minimizeLbfgs(rosenbrock, [0, 0], { upper: [1] }),
     TypeError,
     "expected 2, got 1",
   );
 });
 
-Deno.test("`minimize()` refuses a start where the function is not finite", () => {
+Deno.test("`minimizeLbfgs()` refuses a start where the function is not finite", () => {
   assertThrows(
-    () => minimize(() => NaN, [0]),
+    () => minimizeLbfgs(() => NaN, [0]),
     RangeError,
     "Cannot minimise as value and gradient at the start must be finite: current value is NaN",
   );

@@ -11,8 +11,8 @@ import {
   JITTER_LADDER,
   solveLower,
   solveLowerTransposed,
-} from "../optim/linalg.ts";
-import { createPrng } from "../optim/random.ts";
+} from "../optim/math/linalg.ts";
+import { createPrng } from "../optim/math/random.ts";
 import { assertClose } from "./_compare.ts";
 
 /** Sizes on both sides of the tiles of three. */

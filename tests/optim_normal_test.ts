@@ -2,16 +2,16 @@
 // tails, against mpmath and BoTorch.
 
 import { assertEquals } from "@std/assert";
-import { logImprovement } from "../optim/improvement.ts";
 import {
   drawNormal,
+  logImprovement,
   normalCdf,
   normalHazard,
   normalLogCdf,
   normalLogPdf,
   normalPdf,
-} from "../optim/normal.ts";
-import { createPrng } from "../optim/random.ts";
+} from "../optim/math/normal.ts";
+import { createPrng } from "../optim/math/random.ts";
 import { assertClose } from "./_compare.ts";
 import fixture from "./fixtures/optim_normal.json" with { type: "json" };
 

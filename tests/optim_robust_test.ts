@@ -7,18 +7,19 @@ import {
   logExpectedImprovement,
   upperConfidenceBound,
 } from "../optim/acquisition.ts";
-import type { CovarianceName } from "../optim/covariance.ts";
+import type { CovarianceName } from "../optim/gp/covariance.ts";
 import {
   condition,
   createPredictor,
   type GaussianProcess,
-} from "../optim/gp.ts";
-import { leaveOneOut } from "../optim/gp_diagnostics.ts";
-import { fitGaussianProcess, type FitOptions } from "../optim/gp_fit.ts";
-import { predictJointly, samplePosterior } from "../optim/gp_joint.ts";
-import { maximize } from "../optim/maximize.ts";
-import type { Observations } from "../optim/observations.ts";
-import { createPrng } from "../optim/random.ts";
+  leaveOneOut,
+  predictJointly,
+  samplePosterior,
+} from "../optim/gp/gp.ts";
+import { fitGaussianProcess, type FitOptions } from "../optim/gp/fit.ts";
+import { maximizeAcquisition } from "../optim/maximize_acquisition.ts";
+import type { Observations } from "../optim/gp/observations.ts";
+import { createPrng } from "../optim/math/random.ts";
 import { assertClose } from "./_compare.ts";
 
 function assertFinite(values: ArrayLike<number>, label: string): void {
@@ -62,7 +63,7 @@ function exercise(gp: GaussianProcess): void {
       logConstrainedExpectedImprovement(gp, best, [{ gp, limit: best }]),
     ]
   ) {
-    const [top] = maximize(f, d, { candidates, restarts: 2 });
+    const [top] = maximizeAcquisition(f, d, { candidates, restarts: 2 });
     assertFinite([top.value, ...top.x], "maximum");
   }
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { createPrng, type Prng } from "../optim/random.ts";
-import { createSobol, MAX_SOBOL_DIMENSIONS } from "../optim/sobol.ts";
+import { createPrng, type Prng } from "../optim/math/random.ts";
+import { createSobol, MAX_SOBOL_DIMENSIONS } from "../optim/math/sobol.ts";
 import fixture from "./fixtures/sobol.json" with { type: "json" };
 
 /** A coordinate as the integer it is a multiple of 2⁻³⁰ of. */

@@ -155,7 +155,7 @@ Deno.test("`createSpace()` refuses parameters that cannot be searched", () => {
     [{ kind: "integer", low: 0.5, high: 2 }, "must be finite integers"],
     [{ kind: "categorical", values: [] }, "must have a value"],
     [{ kind: "categorical", values: ["a", "a"] }, "values must differ"],
-    [{ kind: "categorical", values: [NaN] }, "numbers must be finite"],
+    [{ kind: "categorical", values: [NaN] }, "or finite numbers"],
   ];
   for (const [parameter, message] of refused) {
     assertThrows(() => createSpace({ p: parameter }), RangeError, message);

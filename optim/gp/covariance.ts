@@ -1,5 +1,5 @@
 /**
- * Covariance functions: how alike are the function's values at two points?
+ * Covariance functions of the values at two points.
  *
  * All of them depend on the points through r² = Σ_k (a_k − b_k)² / ℓ_k² only,
  * with a length scale ℓ_k for each dimension (Rasmussen & Williams 2006,
@@ -190,8 +190,8 @@ export function covarianceTriangle(
 }
 
 /**
- * What a function of the covariance matrix K changes by as the length scales
- * do: Σ_ij W_ij ∂K_ij/∂(log ℓ_k) for each k, with W symmetric.
+ * Gradient of a function of the covariance matrix K in the log length scales:
+ * Σ_ij W_ij ∂K_ij/∂(log ℓ_k) for each k, where W is its gradient in K, symmetric.
  *
  * @param weights W, shape [n, n]; only the lower triangle is read.
  * @param slopes dk/d(r²) as `covarianceTriangle()` leaves them.
@@ -208,7 +208,7 @@ export function lengthScaleGradient(
   const n = scaled.length / d;
   result.fill(0);
   for (let i = 0; i < n; i++) {
-    // The diagonal adds nothing: a point does not move away from itself.
+    // The diagonal adds nothing: the distance of a point to itself is always 0.
     let q = 0;
     for (let j = 0; j < i; j++) {
       // −2 from the formula, 2 for the two triangles.

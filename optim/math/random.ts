@@ -1,9 +1,8 @@
 /**
  * Seeded uniform numbers, the same on every platform: integer arithmetic only.
  *
- * A source is made from a key of integers, such as (seed, purpose, step), and
- * made anew whenever it is needed. So a resumable state holds a seed and a
- * count, and no generator.
+ * A source is made from a key of integers, such as (seed, purpose, step), whenever
+ * it is needed. So a resumable state holds a seed and a count, and no generator.
  */
 
 // This module is browser compatible.

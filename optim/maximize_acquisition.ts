@@ -2,17 +2,18 @@
  * Maximisation of an acquisition function over a box: a sweep over many
  * candidates, then L-BFGS from the best of them.
  *
- * An acquisition function has many local maxima. The sweep finds the hills and
- * L-BFGS their tops; it starts from candidates some way apart, lest all of them
- * climb the same hill.
+ * An acquisition function has many local maxima. The sweep finds their hills and
+ * L-BFGS climbs them. It starts from candidates that are some way apart, so that
+ * they do not all climb the same hill.
  */
 
 // This module is browser compatible.
 
-import { minimize, type SmoothFunction } from "./lbfgs.ts";
+import { checkKeys } from "./keys.ts";
+import { minimizeLbfgs, type SmoothFunction } from "./math/lbfgs.ts";
 
 /** How to maximise. */
-export interface MaximizeOptions {
+export interface MaximizeAcquisitionOptions {
   /** Points of the sweep, shape [m, d], m ≥ 1: quasi-random as a rule. */
   readonly candidates: Float64Array;
   /** Least value of each variable, length d. Default 0. */
@@ -22,6 +23,14 @@ export interface MaximizeOptions {
   /** From how many candidates L-BFGS is run. Default 8. */
   readonly restarts?: number;
 }
+
+/** All keys of `MaximizeAcquisitionOptions`. */
+const OPTIONS = [
+  "candidates",
+  "lower",
+  "upper",
+  "restarts",
+] as const satisfies readonly (keyof MaximizeAcquisitionOptions)[];
 
 /** A local maximum. */
 export interface Maximum {
@@ -34,7 +43,7 @@ export interface Maximum {
 /** L-BFGS ends where the function grows by less than this share of its value. */
 const VALUE_TOLERANCE = 1e-9;
 
-/** Most iterations from each start: a bad hill is not worth more. */
+/** Most iterations from each start. */
 const MAX_ITERATIONS = 100;
 
 /**
@@ -46,15 +55,16 @@ const MAX_ITERATIONS = 100;
  * @returns At least one, the largest first. Two may be the same.
  * @throws {RangeError} If there is no candidate with a finite value.
  */
-export function maximize(
+export function maximizeAcquisition(
   f: SmoothFunction,
   d: number,
-  options: MaximizeOptions,
+  options: MaximizeAcquisitionOptions,
 ): Maximum[] {
+  checkKeys("maximise", "options", options, OPTIONS);
   const { candidates, restarts = 8 } = options;
   const starts = chooseStarts(f, d, candidates, restarts);
-  // What L-BFGS stops at is for functions of about one: their unit here is by
-  // how much the starts differ.
+  // The tolerances of L-BFGS are meant for functions that vary by about 1, so the
+  // unit is the range of the starts.
   const unit = starts[0].value - starts[starts.length - 1].value || 1;
   const loss: SmoothFunction = (x, gradient) => {
     const value = f(x, gradient);
@@ -68,15 +78,15 @@ export function maximize(
     maxIterations: MAX_ITERATIONS,
   };
   return starts
-    .map(({ x }) => minimize(loss, x, how))
+    .map(({ x }) => minimizeLbfgs(loss, x, how))
     .map(({ x }) => ({ x, value: f(x, null) }))
     .sort((a, b) => b.value - a.value);
 }
 
 /**
- * The best candidates, the best first: each is further from all better ones of
- * them than candidates are from one another on average. Where there are too few
- * such, the best of the rest follow.
+ * The starts, the best first. A start is further from all better starts than the
+ * average distance of candidates. If there are too few, the best of the rest
+ * follow.
  */
 function chooseStarts(
   f: SmoothFunction,

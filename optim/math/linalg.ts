@@ -15,17 +15,17 @@ import { dot, dotRows, TILE } from "./products.ts";
 const dots = new Float64Array(TILE * TILE);
 
 /**
- * What `choleskyWithJitter()` tries to add to the diagonal, in this order, as
- * shares of its mean. The last one stands for a noise of 1 % of the standard
- * deviation: a matrix that needs more is wrong rather than badly conditioned.
+ * The jitters that `choleskyWithJitter()` tries in this order, as shares of the
+ * mean diagonal. The last is the variance of a noise of 1 % of the standard
+ * deviation. A matrix that needs more is wrong rather than badly conditioned.
  */
 export const JITTER_LADDER: readonly number[] = [0, 1e-10, 1e-8, 1e-6, 1e-4];
 
-/** A Cholesky factor, and what had to be added to the diagonal to have one. */
+/** A Cholesky factor and the jitter it needed. */
 export interface JitteredFactor {
   /** L, shape [n, n], zero above the diagonal. */
   readonly factor: Float64Array;
-  /** What was added to each diagonal element; 0 where nothing was needed. */
+  /** Added to each diagonal element; 0 if nothing was needed. */
   readonly jitter: number;
 }
 
@@ -43,8 +43,8 @@ export function cholesky(a: Float64Array, n: number): Float64Array {
 
 /**
  * The Cholesky factor of A + jitter · I, with the first jitter of a ladder for
- * which there is one. Rounding can make the covariance matrix of close points
- * indefinite; the jitter that repairs it acts like observation noise.
+ * which it exists. Rounding can make the covariance matrix of close points
+ * indefinite. The jitter acts like observation noise.
  *
  * @param a A, symmetric, shape [n, n]; only its lower triangle is read.
  * @param n Rows.

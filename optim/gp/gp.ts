@@ -1,15 +1,12 @@
 /**
- * Gaussian-process regression (Rasmussen & Williams 2006, "R&W", chapter 2):
- * what a model is, how it is made from observations and hyper-parameters, and
- * what it predicts at a point.
+ * Gaussian-process regression (Rasmussen & Williams 2006, "R&W", chapter 2): a
+ * model from observations and hyper-parameters, its predictions at one point and
+ * at several, samples, and leave-one-out diagnostics.
  *
  * The model is y = f(x) + ε with f ~ GP(m, s·k) and ε ~ N(0, σ²), where m is a
  * constant, s the output scale and k a covariance function of covariance.ts.
- * It works on inputs in the unit cube and on standardised outputs; what it is
- * told and what it says is in the unit of the outputs.
- *
- * gp_fit.ts finds the hyper-parameters, gp_joint.ts looks at several points at
- * once, gp_diagnostics.ts at how well the model fits.
+ * Inputs are in the unit cube. Outputs are standardised inside; observations and
+ * predictions are in the unit of the outputs. fit.ts finds the hyper-parameters.
  */
 
 // This module is browser compatible.
@@ -25,18 +22,22 @@ import {
 import {
   appendRow,
   choleskyWithJitter,
+  invertTransposed,
+  JITTER_LADDER,
   solveLower,
   solveLowerTransposed,
-} from "./linalg.ts";
+} from "../math/linalg.ts";
+import { drawNormal, normalLogPdf } from "../math/normal.ts";
 import {
   checkPoints,
   type Observations,
   standardise,
   standardiseNoise,
 } from "./observations.ts";
-import { dot } from "./products.ts";
+import { dot } from "../math/products.ts";
+import type { Prng } from "../math/random.ts";
 
-/** Everything about a Gaussian process but its data, for standardised outputs. */
+/** Hyper-parameters of a Gaussian process, for standardised outputs. */
 export interface HyperParameters {
   /** ℓ, length scale of each input dimension in units of the cube, length d. */
   readonly lengthScales: Float64Array;
@@ -68,7 +69,7 @@ export interface GaussianProcess {
   readonly outputDeviation: number;
   /** Noise variance of each standardised output, learnt or known, length n. */
   readonly noiseVariances: Float64Array;
-  /** What had to be added to the noise for a Cholesky factor; 0 as a rule. */
+  /** Added to the noise to make a Cholesky factor exist; usually 0. */
   readonly jitter: number;
   /** L, the Cholesky factor of K = s·k(X, X) + noise, shape [n, n]. */
   readonly factor: Float64Array;
@@ -77,8 +78,7 @@ export interface GaussianProcess {
 }
 
 /**
- * What a Gaussian process says of f(x), the output without its noise, in the
- * unit of the outputs.
+ * Prediction of f(x), the output without noise, in the unit of the outputs.
  */
 export interface Prediction {
   /** E f(x). */
@@ -92,16 +92,14 @@ export interface Prediction {
 }
 
 /**
- * Predicts at a point x of length d. The prediction is the same object each
- * time, so that nothing is allocated; its gradients are filled only when asked
- * for.
+ * Predicts at a point x of length d. It returns the same object every time, so
+ * that nothing is allocated. The gradients are filled only if asked for.
  */
 export type Predictor = (x: Float64Array, withGradient: boolean) => Prediction;
 
 /**
- * The least variance of a prediction, as a share of the output scale. Where
- * there is no noise the variance at an observation is a rounding error, which
- * may be negative.
+ * The least variance of a prediction, as a share of the output scale. Without
+ * noise the variance at an observation is a rounding error and may be negative.
  */
 export const LEAST_VARIANCE = 1e-14;
 
@@ -180,16 +178,14 @@ function findWeights(
 }
 
 /**
- * The process after one more observation, in O(n²): hyper-parameters and
- * standardisation stay as they are. This is how a pending point is given the
- * output it is expected to have.
+ * The process after one more observation, in O(n²). Hyper-parameters and
+ * standardisation do not change.
  *
  * @param gp The process.
  * @param x Input in the unit cube, length d.
  * @param output Its output.
  * @param noiseVariance Its noise variance, in squared units of the outputs.
- * Default the learnt one; where none was learnt, the least that a known one is
- * taken for.
+ * Default the learnt one; if none was learnt, the least known one.
  * @returns A new process of n + 1 observations.
  * @throws {RangeError} If a coordinate or the output is not finite.
  */
@@ -300,4 +296,138 @@ export function createPredictor(gp: GaussianProcess): Predictor {
     if (withGradient) fillGradients();
     return prediction;
   };
+}
+
+/** Values of f at m points, without noise and in the unit of the outputs. */
+export interface JointPrediction {
+  /** Length m. */
+  readonly mean: Float64Array;
+  /** Shape [m, m]. */
+  readonly covariance: Float64Array;
+}
+
+/**
+ * Mean and covariance of f at several points (R&W 2.23 and 2.24).
+ *
+ * @param gp The process.
+ * @param points Shape [m, d].
+ * @returns The joint normal distribution of the m values.
+ */
+export function predictJointly(
+  gp: GaussianProcess,
+  points: Float64Array,
+): JointPrediction {
+  const { mean, covariance } = standardisedPrediction(gp, points);
+  const { outputMean, outputDeviation } = gp;
+  return {
+    mean: mean.map((value) => outputMean + outputDeviation * value),
+    covariance: covariance.map((value) =>
+      outputDeviation * outputDeviation * value
+    ),
+  };
+}
+
+/**
+ * Samples of f at several points: mean + L z, with L Lᵀ the covariance and z
+ * standard normal (R&W A.2).
+ *
+ * @param gp The process.
+ * @param points Shape [m, d].
+ * @param count How many samples.
+ * @param random Source of randomness.
+ * @returns Shape [count, m], in the unit of the outputs.
+ */
+export function samplePosterior(
+  gp: GaussianProcess,
+  points: Float64Array,
+  count: number,
+  random: Prng,
+): Float64Array {
+  const { mean, covariance } = standardisedPrediction(gp, points);
+  const m = mean.length;
+  // Rounding errors are relative to the prior variance, and the posterior
+  // variance may be far below that. So the jitter is a share of the prior.
+  let trace = 0;
+  for (let i = 0; i < m; i++) trace += covariance[i * m + i];
+  const { outputScale } = gp.hyperParameters;
+  const ladder = JITTER_LADDER.map((share) => share * outputScale * m / trace);
+  const { factor } = choleskyWithJitter(covariance, m, ladder);
+  const samples = new Float64Array(count * m);
+  const z = new Float64Array(m);
+  for (let sample = 0; sample < count; sample++) {
+    for (let i = 0; i < m; i++) z[i] = drawNormal(random);
+    for (let i = 0; i < m; i++) {
+      const value = mean[i] + dot(factor, i * m, z, 0, i + 1);
+      samples[sample * m + i] = gp.outputMean + gp.outputDeviation * value;
+    }
+  }
+  return samples;
+}
+
+/** `predictJointly()` of standardised outputs, with positive variances. */
+function standardisedPrediction(
+  gp: GaussianProcess,
+  points: Float64Array,
+): JointPrediction {
+  const { covariance: name, size: n, inputs, factor, weights } = gp;
+  const { lengthScales, outputScale, mean } = gp.hyperParameters;
+  checkPoints(points, gp.dimensions);
+  const m = points.length / gp.dimensions;
+  const prior = crossCovariance(name, points, points, lengthScales);
+  const rows = crossCovariance(name, points, inputs, lengthScales);
+  const means = new Float64Array(m);
+  for (let i = 0; i < m; i++) {
+    means[i] = mean + outputScale * dot(rows, i * n, weights, 0, n);
+    solveLower(factor, n, rows.subarray(i * n, (i + 1) * n));
+  }
+  // With v_i = L⁻¹ k(X, x_i): covariance = s k(x_i, x_j) − s² v_iᵀ v_j.
+  const covariance = prior.map((k, at) => {
+    const [i, j] = [Math.floor(at / m), at % m];
+    const known = outputScale * dot(rows, i * n, rows, j * n, n);
+    const left = outputScale * (k - known);
+    return i === j ? Math.max(left, LEAST_VARIANCE * outputScale) : left;
+  });
+  return { mean: means, covariance };
+}
+
+/** Prediction of each observation from all others, noise included. */
+export interface LeaveOneOut {
+  /** Means, in the unit of the outputs, length n. */
+  readonly mean: Float64Array;
+  /** Variances, in squared units of the outputs, length n. */
+  readonly variance: Float64Array;
+  /**
+   * (output − mean) / √variance, length n: standard normal if the model is
+   * right.
+   */
+  readonly residuals: Float64Array;
+  /** Σ log p(output | all others), of the outputs as told. */
+  readonly logDensity: number;
+}
+
+/**
+ * Leave-one-out predictions, in O(n³) for all of them (R&W 5.10 to 5.12).
+ * Hyper-parameters and standardisation stay those of all observations.
+ *
+ * @param gp The process.
+ * @returns The predictions and how well they fit.
+ */
+export function leaveOneOut(gp: GaussianProcess): LeaveOneOut {
+  const { size: n, factor, weights, outputs, outputDeviation } = gp;
+  // Row i of U = L⁻ᵀ is column i of L⁻¹; (K⁻¹)_ii is its squared length.
+  const u = new Float64Array(n * n);
+  invertTransposed(factor, n, u);
+  const mean = new Float64Array(n);
+  const variance = new Float64Array(n);
+  const residuals = new Float64Array(n);
+  let logDensity = 0;
+  for (let i = 0; i < n; i++) {
+    const inverse = dot(u, i * n, u, i * n, n);
+    const deviation = outputDeviation / Math.sqrt(inverse);
+    mean[i] = outputs[i] - outputDeviation * weights[i] / inverse;
+    variance[i] = deviation * deviation;
+    residuals[i] = weights[i] / Math.sqrt(inverse);
+    logDensity += normalLogPdf(residuals[i]) - Math.log(deviation);
+  }
+  return { mean, variance, residuals, logDensity };
 }

@@ -1,10 +1,9 @@
 /**
- * How well hyper-parameters explain the observations: the logarithm of their
- * posterior density, and its gradient.
+ * Log posterior density of hyper-parameters, and its gradient.
  *
  * It is the log marginal likelihood (Rasmussen & Williams 2006, "R&W", 5.8)
- * plus the logarithms of the priors. The constant mean has a flat prior and its
- * best value in closed form, so that it is no variable of the search.
+ * plus the logarithms of the priors. The constant mean has a flat prior. Its best
+ * value has a closed form, so the search does not include it.
  */
 
 // This module is browser compatible.
@@ -22,9 +21,9 @@ import {
   invertTransposed,
   solveLower,
   solveLowerTransposed,
-} from "./linalg.ts";
+} from "../math/linalg.ts";
 import type { Standardised } from "./observations.ts";
-import { dot } from "./products.ts";
+import { dot } from "../math/products.ts";
 
 /** A log-normal prior of a positive number, cut off below. */
 export interface LogNormalPrior {

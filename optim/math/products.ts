@@ -1,14 +1,14 @@
 /**
- * Sums of products of contiguous numbers: where a Gaussian process spends its
- * time.
+ * Dot products of contiguous numbers. A Gaussian process spends most of its time
+ * here.
  */
 
 // This module is browser compatible.
 
 /**
- * Rows and columns of a tile of `dotRows()`. Of 3 × 3 dot products at a time
- * each number loaded is used three times: twice as fast as one at a time, and
- * more of them do not fit the registers.
+ * Rows and columns of a tile of `dotRows()`. With 3 × 3 dot products at a time,
+ * each loaded number is used three times, which is twice as fast as one dot product
+ * at a time. Larger tiles do not fit the registers.
  */
 export const TILE = 3;
 
@@ -20,7 +20,7 @@ export function dot(
   q: number,
   length: number,
 ): number {
-  // Four sums that do not wait for one another.
+  // Four independent sums: an addition need not wait for the last one.
   let s0 = 0;
   let s1 = 0;
   let s2 = 0;
@@ -38,8 +38,8 @@ export function dot(
 
 /**
  * Dot products of rows i … i + 2 of one matrix with rows j … j + 2 of another,
- * over some of their columns. Where there is no such row the last one stands
- * in, and the caller does not use the result.
+ * over some of their columns. A row beyond the last is replaced by the last, and
+ * the caller ignores the result.
  *
  * @param a Shape [n, n].
  * @param i First row of `a`.

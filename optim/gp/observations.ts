@@ -1,8 +1,10 @@
 /**
- * What a Gaussian process is fitted to, checked and standardised.
+ * Observations of a function, checked and standardised.
  */
 
 // This module is browser compatible.
+
+import { checkKeys } from "../keys.ts";
 
 /** Observations of a function. */
 export interface Observations {
@@ -43,7 +45,7 @@ const LEAST_NOISE = 1e-8;
 /** A spread of less than this share of the largest output is rounding. */
 const LEAST_SPREAD = 1e-13;
 
-/** Beyond these the square of an output, a variance, is no number any more. */
+/** Squares of larger outputs, or of smaller deviations, leave the range of doubles. */
 const LARGEST_OUTPUT = 1e150;
 const LEAST_DEVIATION = 1e-150;
 
@@ -58,9 +60,16 @@ const LEAST_DEVIATION = 1e-150;
  * @throws {RangeError} If a number is not finite or a variance negative.
  */
 export function standardise(
-  { inputs, outputs, noiseVariances }: Observations,
+  observations: Observations,
   d: number,
 ): Standardised {
+  checkKeys(
+    "fit a Gaussian process",
+    "observations",
+    observations,
+    ["inputs", "outputs", "noiseVariances"],
+  );
+  const { inputs, outputs, noiseVariances } = observations;
   const n = outputs.length;
   if (n === 0) {
     throw new TypeError(
@@ -112,8 +121,8 @@ export function standardiseNoise(variance: number, deviation: number): number {
 }
 
 /**
- * Some of the observations, evenly taken from all in the order they came in;
- * standardised as all of them were.
+ * An evenly spaced subset of the observations, in the order they were told. The
+ * standardisation stays that of all of them.
  *
  * @param data All observations.
  * @param d Input dimensions.
@@ -146,7 +155,7 @@ export function takeEvenly(
 }
 
 /**
- * Refuses points that are none.
+ * Refuses points of the wrong length or with coordinates that are not finite.
  *
  * @param points Shape [m, d].
  * @param d Input dimensions.
@@ -170,13 +179,13 @@ export function checkPoints(points: Float64Array, d: number): void {
   }
 }
 
-/** Mean and standard deviation; the latter 1 where there is none to speak of. */
+/** Mean and standard deviation; the deviation is 1 if it is a rounding error. */
 function moments(
   outputs: Float64Array,
   largest: number,
 ): { mean: number; deviation: number } {
   const n = outputs.length;
-  // Of shares of the largest, so that no square is too large or too small.
+  // Outputs are divided by the largest, so that no square over- or underflows.
   const unit = largest || 1;
   let sum = 0;
   for (const output of outputs) sum += output / unit;

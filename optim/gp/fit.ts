@@ -20,8 +20,9 @@ import {
   type LogNormalPrior,
   LogPosterior,
   type Priors,
-} from "./gp_likelihood.ts";
-import { minimize, type SmoothFunction } from "./lbfgs.ts";
+} from "./likelihood.ts";
+import { checkKeys } from "../keys.ts";
+import { minimizeLbfgs, type SmoothFunction } from "../math/lbfgs.ts";
 import {
   type Observations,
   standardise,
@@ -49,13 +50,22 @@ export interface FitOptions {
   readonly starts?: number;
 }
 
-/** Observations that are few enough for a fit to cost next to nothing. */
+/** All keys of `FitOptions`. */
+const OPTIONS = [
+  "covariance",
+  "lengthScalePrior",
+  "noisePrior",
+  "outputScalePrior",
+  "starts",
+] as const satisfies readonly (keyof FitOptions)[];
+
+/** Up to this many observations a fit costs next to nothing. */
 const FEW = 64;
 
-/** No hyper-parameter is more standard deviations of its prior above its mean. */
+/** Upper bound of log hyper-parameters, in prior deviations above the mean. */
 const FAR = 8;
 
-/** Log densities that differ by less make the same model for every purpose. */
+/** Log densities that differ by less give models that are equal in practice. */
 const VALUE_TOLERANCE = 1e-6;
 const GRADIENT_TOLERANCE = 1e-5;
 
@@ -117,6 +127,7 @@ export function fitGaussianProcess(
   observations: Observations,
   options: FitOptions = {},
 ): GaussianProcess {
+  checkKeys("fit a Gaussian process", "options", options, OPTIONS);
   const { inputs, outputs } = observations;
   const d = inputs.length / outputs.length;
   const data = standardise(observations, d);
@@ -140,7 +151,7 @@ export function fitGaussianProcess(
   return createGaussianProcess(observations, problem.covariance, best);
 }
 
-/** What is fitted, whatever the observations. */
+/** The fit, without its observations. */
 interface Problem {
   readonly d: number;
   readonly covariance: CovarianceName;
@@ -169,7 +180,7 @@ function findMaximum(data: Standardised, problem: Problem): HyperParameters {
     .map((theta) => ({ theta, value: loss(theta, null) }))
     .sort((a, b) => a.value - b.value)
     .slice(0, starts)
-    .map(({ theta }) => minimize(loss, theta, options))
+    .map(({ theta }) => minimizeLbfgs(loss, theta, options))
     .sort((a, b) => a.value - b.value);
   return posterior.hyperParameters(best.x);
 }
@@ -177,10 +188,9 @@ function findMaximum(data: Standardised, problem: Problem): HyperParameters {
 /**
  * Where to start from, as θ.
  *
- * A few observations: length scales and noise from short and noisy to long and
- * exact. All length scales are equal; which inputs matter is for L-BFGS to
- * find. Many: where a quarter of them has its maximum, which is found in a
- * sixty-fourth of the time.
+ * For few observations: a grid of length scales and noise variances. All length
+ * scales are equal; L-BFGS finds out which inputs matter. For many observations:
+ * the maximum for a quarter of them, which takes a sixty-fourth of the time.
  */
 function startingPoints(
   data: Standardised,
@@ -194,7 +204,7 @@ function startingPoints(
     const some = takeEvenly(data, d, Math.max(FEW, n >> 2));
     return [posterior.theta(findMaximum(some, problem))];
   }
-  // Where there is no noise to learn, what is varied is the output scale.
+  // If the noise is known, the output scale takes its place.
   const others = priors.length > d ? NOISE_STARTS : [1];
   return LENGTH_SCALE_STARTS.flatMap((lengthScale) =>
     others.map((other) =>
