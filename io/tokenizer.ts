@@ -1,10 +1,10 @@
 // Text to token ids and back, from a Hugging Face tokenizer.json, as the
-// tokenizers library and transformers do it. Normalisation, splitting, merging
-// and decoding are done by the npm package @huggingface/tokenizers. This module
-// finds added tokens itself (see added_tokens.ts), decodes bytes where the
-// package does not do it like the library, and turns silent failures into errors.
+// tokenizers library and transformers do it. A text is cut at added tokens
+// (added_tokens.ts); what is left is normalised and cut into words
+// (token_words.ts), which the model turns into ids (token_model.ts). A decoder
+// makes text of tokens again (token_decoder.ts). What none of these can do like
+// the library is refused when the file is read.
 
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import {
   type AddedToken,
   isAddedToken,
@@ -13,7 +13,16 @@ import {
   textOf,
   type TextPiece,
 } from "./added_tokens.ts";
-import { checkVocabulary } from "./vocabulary.ts";
+import { parseDecoder } from "./token_decoder.ts";
+import { parseModel, type TokenModel } from "./token_model.ts";
+import { type Description, requiredParts } from "./token_parts.ts";
+import {
+  type Normalize,
+  parseNormalizer,
+  parsePreTokenizer,
+  type Place,
+  type Split,
+} from "./token_words.ts";
 
 export type { TextPiece } from "./added_tokens.ts";
 
@@ -27,17 +36,41 @@ export interface Tokenizer {
    *
    * @throws {RangeError} If a word has no id and there is no unknown-word token.
    */
-  encode(text: string | readonly TextPiece[]): number[];
+  encode(
+    text: string | readonly TextPiece[],
+    options?: EncodeOptions,
+  ): number[];
   /**
-   * Text of ids.
-   *
-   * @throws {RangeError} If an id is not in the vocabulary.
+   * Text of ids. An id that is no token's is left out, as transformers does it:
+   * models may have more rows than their tokenizers have tokens.
    */
   decode(ids: readonly number[], options?: DecodeOptions): string;
+  /** Starts to decode ids that come one by one. */
+  stream(options?: DecodeOptions): TextStream;
   /** Id of one token exactly as the vocabulary spells it, if it has one. */
   tokenId(token: string): number | undefined;
   /** Ids that a whole prompt begins with, such as that of `<s>`; often none. */
   readonly begin: readonly number[];
+}
+
+/** How to encode. */
+export interface EncodeOptions {
+  /**
+   * Whether the text goes on from other text, so that nothing is put before it,
+   * as some tokenizers put a space. Default false.
+   */
+  readonly goesOn?: boolean;
+}
+
+/** A text that grows by tokens. */
+export interface TextStream {
+  /**
+   * Adds a token; gives the text that is certain since the last call. All that
+   * is given, joined, is what `decode` makes of the ids at once.
+   */
+  push(id: number): string;
+  /** Ends the text; gives what was held back. */
+  finish(): string;
 }
 
 /** How to decode. */
@@ -75,7 +108,7 @@ export function parseTokenizer(
 ): Tokenizer {
   let parts: Parts;
   try {
-    parts = parseParts(JSON.parse(json));
+    parts = parseParts(JSON.parse(json), label);
   } catch (error) {
     throw new SyntaxError(
       `Cannot read ${label} as it does not describe a tokenizer: ${
@@ -84,120 +117,150 @@ export function parseTokenizer(
       { cause: error },
     );
   }
-  const { tokenizer } = parts;
+  const { added, model } = parts;
+  const addedIds = new Map(added.map(({ content, id }) => [content, id]));
+  const stream = makeStreams(parts);
   return {
-    encode: makeEncoder(parts, label),
-    decode: makeDecoder(parts, label),
-    tokenId: (token) => tokenizer.token_to_id(token),
+    encode: makeEncoder(parts),
+    decode(ids, options): string {
+      const { push, finish } = stream(options);
+      return ids.map(push).join("") + finish();
+    },
+    stream,
+    tokenId: (token) => addedIds.get(token) ?? model.ids.get(token),
     begin: parts.begin,
   };
 }
 
 /** What a tokenizer.json describes. */
 interface Parts {
-  readonly tokenizer: HuggingFaceTokenizer;
   readonly added: readonly AddedToken[];
-  /** Whether the decoder puts characters together from tokens such as `<0x0A>`. */
-  readonly byteFallback: boolean;
+  readonly normalize: Normalize;
+  readonly split: Split;
+  readonly model: TokenModel;
+  readonly decoder: ReturnType<typeof parseDecoder>;
   /** What the post-processor puts before a text. */
   readonly begin: readonly number[];
 }
 
-/** What this module reads of a tokenizer.json. */
-interface Description {
-  readonly "added_tokens"?: unknown;
-  readonly model?: { readonly "unk_token"?: unknown };
-  readonly decoder?: DecoderDescription | null;
-}
-
-interface DecoderDescription {
-  readonly type: string;
-  readonly decoders?: readonly DecoderDescription[];
-}
-
-function parseParts(description: Description): Parts {
-  const { decoder, model } = description;
-  checkVocabulary(model);
-  const added = parseAddedTokens(description.added_tokens);
-  const tokenizer = new HuggingFaceTokenizer(description, {
-    // The package looks for a word-level model's unknown word here, and
-    // not in tokenizer.json, where it stands.
-    unk_token: model?.unk_token,
-  });
-  return {
-    added,
-    tokenizer,
-    begin: beginOf(tokenizer),
-    byteFallback: [decoder, ...decoder?.decoders ?? []]
-      .some((step) => step?.type === "ByteFallback"),
-  };
-}
-
-function beginOf(tokenizer: HuggingFaceTokenizer): number[] {
-  const text = "a text";
-  const tokens = tokenizer.post_processor?.post_process([text]).tokens ?? [];
-  return tokens.slice(0, Math.max(0, tokens.indexOf(text)))
-    .map((token) => tokenizer.token_to_id(token)!);
-}
-
-function makeEncoder(
-  { tokenizer, added }: Parts,
+function parseParts(
+  description: Readonly<Record<string, unknown>>,
   label: string,
-): Tokenizer["encode"] {
-  const { normalizer, pre_tokenizer: preTokenizer, model } = tokenizer;
-  const normalize = (text: string) => normalizer?.normalize(text) ?? text;
+): Parts {
+  const added = parseAddedTokens(description.added_tokens);
   const specials = new Set(
     added.filter(({ special }) => special).map(({ content }) => content),
   );
+  const part = (name: string): Description | null =>
+    (description[name] ?? null) as Description | null;
+  const model = parseModel(part("model"), { specials, label });
+  checkAddedIds(added, model);
+  return {
+    added,
+    model,
+    normalize: parseNormalizer(part("normalizer")),
+    split: parsePreTokenizer(part("pre_tokenizer")),
+    decoder: parseDecoder(part("decoder")),
+    begin: beginOf(part("post_processor")),
+  };
+}
+
+/** One token has one id, and one id is one token's. */
+function checkAddedIds(
+  added: readonly AddedToken[],
+  { ids }: TokenModel,
+): void {
+  const tokens = new Map([...ids].map(([token, id]) => [id, token]));
+  for (const { content, id } of added) {
+    const other = tokens.get(id) ?? content;
+    const otherId = ids.get(content) ?? id;
+    if (other !== content || otherId !== id) {
+      throw new TypeError(
+        `the added token "${content}" must have an id of its own: current value is ${id}, and ${
+          other !== content ? `"${other}"` : otherId
+        } in the vocabulary`,
+      );
+    }
+    tokens.set(id, content);
+  }
+}
+
+/** Ids that a post-processor puts before a text. */
+function beginOf(processor: Description | null): number[] {
+  switch (processor?.type) {
+    case "Sequence":
+      return requiredParts(processor, "processors").toReversed()
+        .flatMap(beginOf);
+    case "TemplateProcessing": {
+      const single = processor.single as readonly TemplateItem[];
+      const special = processor.special_tokens as Readonly<
+        Record<string, { readonly ids: readonly number[] }>
+      >;
+      const text = single.findIndex((item) => "Sequence" in item);
+      return single.slice(0, text)
+        .flatMap(({ SpecialToken }) => special[SpecialToken!.id].ids);
+    }
+    case "BertProcessing":
+    case "RobertaProcessing":
+      return [(processor.cls as readonly [string, number])[1]];
+    case undefined:
+    case "ByteLevel":
+      return [];
+    default:
+      throw new TypeError(
+        `"post_processor" must be of a type that is known: current type is ${
+          JSON.stringify(processor!.type)
+        }`,
+      );
+  }
+}
+
+/** What a template of the post-processor puts: a token, or the text. */
+interface TemplateItem {
+  readonly Sequence?: unknown;
+  readonly SpecialToken?: { readonly id: string };
+}
+
+function makeEncoder(
+  { added, normalize, split, model }: Parts,
+): Tokenizer["encode"] {
+  const anywhere: Place = { first: false, goesOn: false };
   const asWritten = added.filter(({ normalized }) => !normalized);
   const asNormalized = added.filter(({ normalized }) => normalized);
   const cut = makeCutter(
     new Map(asWritten.map((token) => [token.content, token])),
   );
   const cutNormalized = makeCutter(
-    new Map(asNormalized.map((token) => [normalize(token.content), token])),
+    new Map(
+      asNormalized.map((token) => [normalize(token.content, anywhere), token]),
+    ),
   );
 
-  /** Ids of text without added tokens; `start` tells whether a prompt starts with it. */
-  function encodeText(text: string, start: boolean): number[] {
-    if (text === "") return [];
-    const words = preTokenizer?.pre_tokenize(text, {
-      section_index: start ? 0 : 1,
-    }) ?? [text];
-    return model!.encode(words).map((token) => {
-      // A vocabulary of whole words has the special tokens, too.
-      const word = specials.has(token)
-        ? undefined
-        : tokenizer.token_to_id(token);
-      const id = word ?? model!.unk_token_id;
-      if (id === undefined) {
-        throw new RangeError(
-          `Cannot encode ${
-            JSON.stringify(text)
-          } as ${label} has no id for "${token}" and no unknown-word token`,
-        );
-      }
-      return id;
-    });
-  }
-
-  return (input) => {
+  return (input, { goesOn = false } = {}) => {
     const pieces = typeof input === "string"
       ? [{ text: input, special: true }]
       : input;
-    let start = true;
+    let begins = true;
     const ids: number[] = [];
     for (const section of cut(pieces)) {
-      const parts = isAddedToken(section)
-        ? [section]
-        : cutNormalized(normalizePieces(section, normalize));
+      const place = { first: begins && !goesOn, goesOn: begins && goesOn };
+      const parts = isAddedToken(section) ? [section] : cutNormalized(
+        normalizePieces(section, (text) => normalize(text, place)),
+      );
       for (const part of parts) {
-        const found = isAddedToken(part)
-          ? [part.id]
-          : encodeText(textOf(part), start);
-        // Not all at once: a long text has more ids than a call takes arguments.
-        for (const id of found) ids.push(id);
-        if (isAddedToken(part) || textOf(part) !== "") start = false;
+        if (isAddedToken(part)) {
+          ids.push(part.id);
+          begins = false;
+          continue;
+        }
+        const text = textOf(part);
+        if (text === "") continue;
+        const place = { first: begins && !goesOn, goesOn: begins && goesOn };
+        for (const word of split(text, place)) {
+          // Not all at once: a long text has more ids than a call takes arguments.
+          for (const id of model.encode(word)) ids.push(id);
+        }
+        begins = false;
       }
     }
     return ids;
@@ -230,65 +293,37 @@ function normalizePieces(
   });
 }
 
-function makeDecoder(
-  { tokenizer, added, byteFallback }: Parts,
-  label: string,
-): Tokenizer["decode"] {
-  const { normalizer, decoder } = tokenizer;
-  const special = new Set(
-    added.filter((token) => token.special).map(({ id }) => id),
-  );
-  const normalized = new Map(
-    added.filter((token) => token.normalized && normalizer)
-      .map(({ id, content }) => [id, normalizer!.normalize(content)]),
-  );
-  return (ids, { skipSpecial = false } = {}) => {
-    let tokens = ids.filter((id) => !skipSpecial || !special.has(id))
-      .map((id) => {
-        const token = normalized.get(id) ?? tokenizer.id_to_token(id);
-        if (token === undefined) {
-          throw new RangeError(
-            `Cannot decode token id ${id} as ${label} has no such id`,
-          );
+function makeStreams(
+  { added, model, normalize, decoder }: Parts,
+): Tokenizer["stream"] {
+  const tokens = new Map([...model.ids].map(([token, id]) => [id, token]));
+  const special = new Set<number>();
+  for (const token of added) {
+    const { id, content } = token;
+    const place = { first: false, goesOn: false };
+    tokens.set(id, token.normalized ? normalize(content, place) : content);
+    if (token.special) special.add(id);
+  }
+  return ({ skipSpecial = false } = {}) => {
+    let certain = "";
+    const take = (): string => {
+      const text = certain;
+      certain = "";
+      return text;
+    };
+    const { push, finish } = decoder((text) => certain += text);
+    return {
+      push(id): string {
+        const token = tokens.get(id);
+        if (token !== undefined && !(skipSpecial && special.has(id))) {
+          push(token);
         }
-        return token;
-      });
-    if (byteFallback) tokens = joinBytes(tokens);
-    return decoder?.decode(tokens) ?? tokens.join(" ");
+        return take();
+      },
+      finish(): string {
+        finish();
+        return take();
+      },
+    };
   };
-}
-
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/**
- * Puts characters together from byte tokens. The package drops a byte-order mark
- * and reads what it can of bytes that are not UTF-8; the tokenizers library
- * gives U+FFFD for each byte of such a run.
- */
-function joinBytes(tokens: readonly string[]): string[] {
-  const joined: string[] = [];
-  let bytes: number[] = [];
-  const close = () => {
-    if (bytes.length > 0) joined.push(decodeUtf8(bytes));
-    bytes = [];
-  };
-  for (const token of tokens) {
-    const byte = /^<0x([0-9A-Fa-f]{2})>$/.exec(token);
-    if (byte) {
-      bytes.push(parseInt(byte[1], 16));
-    } else {
-      close();
-      joined.push(token);
-    }
-  }
-  close();
-  return joined;
-}
-
-function decodeUtf8(bytes: readonly number[]): string {
-  try {
-    return UTF8.decode(Uint8Array.from(bytes));
-  } catch {
-    return "\uFFFD".repeat(bytes.length);
-  }
 }

@@ -106,7 +106,7 @@ const TOKENIZERS: readonly [given: string, json: string, why: string][] = [
   [
     "a pre-tokenizer that nobody knows",
     tokenizerOf(WORDS, { pre_tokenizer: { type: "Odd" } }),
-    "Unknown PreTokenizer type: Odd",
+    'the type of "pre_tokenizer" must be Sequence, ByteLevel, Digits, Metaspace, Punctuation, Split, Whitespace, WhitespaceSplit: current value is "Odd"',
   ],
 ];
 
