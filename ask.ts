@@ -28,7 +28,7 @@ import {
   type ToldAnswer,
 } from "./cli/answers.ts";
 import { readQuestions } from "./cli/lines.ts";
-import { announcePlan } from "./cli/progress.ts";
+import { announceDevice, announcePlan } from "./cli/progress.ts";
 import { createRandom, type RgbImage } from "./core/mod.ts";
 import { drawScene, SCENE_SIZE, sceneRandom } from "./eval/mod.ts";
 import {
@@ -67,6 +67,7 @@ async function answerAll(options: AskOptions): Promise<void> {
     weightType: options.weights,
     onPlan: announcePlan,
   });
+  announceDevice(loaded);
   const { maxTokens, temperature, topP } = options;
   const file = await scheduleOf(options, loaded.model.config.decoder.layers);
   const conversation = await loaded.converse(picture, {

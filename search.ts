@@ -21,7 +21,7 @@ import {
   type SearchOptions,
   settleOptions,
 } from "./cli/options.ts";
-import { announcePlan } from "./cli/progress.ts";
+import { announceDevice, announcePlan } from "./cli/progress.ts";
 import { loadQuestionSets } from "./cli/questions.ts";
 import { prepareDirectory, toJson } from "./cli/results.ts";
 import { runScenario1 } from "./cli/scenario1.ts";
@@ -83,6 +83,7 @@ async function search(
     weightType: given.weights,
     onPlan: announcePlan,
   });
+  announceDevice(loaded);
   const { config } = loaded.model;
   const { layers } = config.decoder;
   const options = settleOptions(given, layers);

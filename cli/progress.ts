@@ -4,6 +4,7 @@
  * memory a large model takes.
  */
 
+import type { LoadedModel } from "../study/load.ts";
 import {
   formatPlan,
   type MemoryPlan,
@@ -17,6 +18,13 @@ const LARGE = 1e9;
 export function announcePlan(plan: MemoryPlan, room: MemoryRoom): void {
   if (plan.total < LARGE) return;
   write(`memory       ${formatPlan(plan, room)}\n`);
+}
+
+/** Tells on standard error which adapter "auto" passed over, and why. */
+export function announceDevice(
+  { passedOver }: Pick<LoadedModel, "passedOver">,
+): void {
+  if (passedOver !== null) write(`Runs on the CPU: ${passedOver}\n`);
 }
 
 /** The status line, on standard error. */

@@ -2,7 +2,7 @@
  * The backend in WebGPU, with compute kernels by hand.
  *
  * @example
- * ```ts
+ * ```ts ignore
  * import { createGpuBackend, requestGpu } from "@tokensieve/tokensieve/gpu";
  *
  * const device = await requestGpu();

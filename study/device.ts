@@ -10,6 +10,8 @@ import { cpuRoom } from "./memory_plan.ts";
 import {
   availableMemory,
   createGpuBackend,
+  GpuError,
+  gpuName,
   isSoftware,
   requestGpu,
 } from "../gpu/mod.ts";
@@ -31,7 +33,16 @@ export interface ChosenDevice {
   readonly backend: Backend;
   /** Bytes that it has for a model; on a GPU as far as they were asked for. */
   readonly available: number;
+  /**
+   * Why "auto" is not WebGPU: the adapter that was passed over, or that there is
+   * none; null where nothing was.
+   */
+  readonly passedOver: string | null;
 }
+
+/** Where adapters come from, for people whose machine has none. */
+export const SOFTWARE_ADAPTERS =
+  "one in software comes with the packages libvulkan1 and mesa-vulkan-drivers (Debian, Ubuntu); macOS has Metal, Windows has Direct3D";
 
 /** What a backend is to hold, and how to get a GPU for it. */
 export interface OpenOptions extends WeightOptions {
@@ -45,7 +56,8 @@ export interface OpenOptions extends WeightOptions {
  *
  * @param bytes what the model will take
  * @param options what it holds, and how to get a GPU
- * @throws {GpuError} the choice is "webgpu" and there is no GPU
+ * @throws {GpuError} the choice is "webgpu" and there is no GPU; the message says
+ *   where to get one
  */
 export async function openDevice(
   choice: DeviceChoice,
@@ -56,26 +68,53 @@ export async function openDevice(
     device: "webgpu",
     available: await availableMemory(gpu, bytes),
     backend: createGpuBackend(gpu, { weightType }),
+    passedOver: null,
   });
-  const onCore = (device: Device): ChosenDevice => ({
+  const onCore = (
+    device: Device,
+    passedOver: string | null = null,
+  ): ChosenDevice => ({
     device,
+    passedOver,
     available: device === "cpu" ? cpuRoom(freeMemory()) : freeMemory(),
     backend: createBackend(device, { weightType }),
   });
   switch (choice) {
     case "webgpu":
-      return await onGpu(await request());
-    case "auto": {
-      const gpu = await request().catch(() => null);
-      if (gpu && !isSoftware(gpu.adapterInfo)) {
-        return await onGpu(gpu);
+      try {
+        return await onGpu(await request());
+      } catch (error) {
+        throw withRemedy(error);
       }
-      gpu?.destroy();
-      return onCore("cpu");
+    case "auto": {
+      const gpu = await request().catch(({ message }: Error) => message);
+      if (typeof gpu === "string") {
+        return onCore("cpu", gpu.replace(NO_GPU, ""));
+      }
+      if (!isSoftware(gpu.adapterInfo)) return await onGpu(gpu);
+      gpu.destroy();
+      return onCore(
+        "cpu",
+        `${gpuName(gpu.adapterInfo)} computes in software, slower than the CPU`,
+      );
     }
     default:
       return onCore(choice);
   }
+}
+
+/** Begins the errors of `requestGpu`; the reason follows. */
+const NO_GPU = /^Cannot compute on a GPU as /;
+
+/**
+ * Adds to the error of a missing adapter where to get one. A runtime without
+ * WebGPU would not see that either.
+ */
+function withRemedy(error: unknown): unknown {
+  return error instanceof GpuError && error.failure === "unavailable" &&
+      globalThis.navigator?.gpu
+    ? new GpuError(error.failure, `${error.message}: ${SOFTWARE_ADAPTERS}`)
+    : error;
 }
 
 /** Where drivers look for a display. */

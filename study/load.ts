@@ -61,6 +61,8 @@ export interface LoadedModel extends ModelDirectory, AskedModel {
   readonly name: string;
   /** Where it runs. */
   readonly device: ModelDevice;
+  /** Why "auto" is not WebGPU there; null where nothing was passed over. */
+  readonly passedOver: string | null;
   /** How the weights of its linear layers are stored there. */
   readonly weightType: WeightType;
   /** What memory each copy of it takes. */
@@ -143,9 +145,11 @@ export async function loadModel(
   const { config } = source;
   const { framing } = processor;
   const plan = planMemory(config, { weightType, framing });
-  const { device, available, backend } = await openDevice(choice, plan.total, {
-    weightType,
-  });
+  const { device, available, backend, passedOver } = await openDevice(
+    choice,
+    plan.total,
+    { weightType },
+  );
   const room = { device, available, onCpu: cpuRoom(freeMemory()) };
   checkRoom(label, config, { weightType, framing, room });
   onPlan?.(plan, room);
@@ -161,6 +165,7 @@ export async function loadModel(
     name: place === null ? "models/tiny" : label,
     model,
     device,
+    passedOver,
     weightType,
     plan,
     async ask(image, question, { onText, ...options } = {}): Promise<Answer> {

@@ -236,7 +236,13 @@ testIn("ask.ts explains itself", async (place) => {
 testIn(
   "ask.ts dies of Ctrl-C while it waits for a question, which shells tell as code 130",
   async (place) => {
-    const args = [...SMALL, "--chat", "--max-tokens=2", "word1 ?"];
+    const args = [
+      ...SMALL,
+      "--device=cpu",
+      "--chat",
+      "--max-tokens=2",
+      "word1 ?",
+    ];
     const child = command(place, args, ["-A"], "piped").spawn();
     const reader = child.stdout.pipeThrough(new TextDecoderStream())
       .getReader();

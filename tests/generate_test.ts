@@ -1,9 +1,8 @@
-// Generation on fixtures llava_a and llava_b, against transformers and, where
-// tokens are removed, an implementation without a cache (fixtures/make_generated.py).
+// Generation, of which the runs of other implementations are in _generation.ts,
+// for the GPU backend too.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
-  type Backend,
   contextTensors,
   createReferenceBackend,
   embedImages,
@@ -16,66 +15,14 @@ import {
   runDecoder,
 } from "../core/mod.ts";
 import { createCpuBackend } from "../cpu/mod.ts";
-import { createGpuBackend } from "../gpu/mod.ts";
-import { assertClose } from "./_compare.ts";
-import { assertGenerates, collect, type GeneratedRun } from "./_generated.ts";
+import { collect } from "./_generated.ts";
+import { testGeneration } from "./_generation.ts";
 import generated from "./fixtures/generated.json" with { type: "json" };
-import { device } from "./_gpu.ts";
-import { LLAVA_FIXTURES, loadLlavaFixture } from "./_llava.ts";
-import { F32_TOLERANCES } from "./_tolerance.ts";
+import { loadLlavaFixture } from "./_llava.ts";
 import { createTrackingBackend } from "./_tracking_backend.ts";
 
-const { logits: TOLERANCE } = F32_TOLERANCES;
-
-const BACKENDS: readonly (() => Backend)[] = [
-  createReferenceBackend,
-  createCpuBackend,
-  () => createGpuBackend(device),
-];
-
-for (const createBackend of BACKENDS) {
-  const backend = createBackend();
-  for (const name of LLAVA_FIXTURES) {
-    const fixture = await loadLlavaFixture(name, backend);
-    const { model, prompts, images } = fixture;
-    const N = model.config.visionTokens;
-
-    const enter = (sample: number) =>
-      embedPrompts(model, embedImages(model, [images[sample]]), [
-        prompts[sample],
-      ]);
-
-    Deno.test(`generate() says what other implementations say (${name}, ${backend.name})`, async (t) => {
-      for (const run of generated[name] as GeneratedRun[]) {
-        await t.step(`${run.label}, sample ${run.sample}`, async () => {
-          const state = enter(run.sample);
-          const prompt = prompts[run.sample];
-          await assertGenerates(model, { state, prompt }, run);
-        });
-      }
-    });
-
-    Deno.test(`extend() by several tokens is extend() by each of them (${name}, ${backend.name})`, async () => {
-      const keep = generated[name].find(({ label }) => label === "steps")!.keep;
-      for (const positions of ["original", "reindexed"] as const) {
-        const start = prefill(model, enter(0), fromKeepCounts(keep, N), {
-          positions,
-        });
-        const ids = [5, 9, 7];
-        const together = extend(model, start, [ids]);
-        const singly: number[] = [];
-        let context = start;
-        for (const id of ids) {
-          const step = extend(model, context, [[id]]);
-          singly.push(...await backend.read(step.logits));
-          context = step.context;
-        }
-        assertClose(await backend.read(together.logits), singly, TOLERANCE);
-        assertEquals(together.context.next, context.next);
-      }
-    });
-  }
-}
+await testGeneration(createReferenceBackend());
+await testGeneration(createCpuBackend());
 
 Deno.test("prefill() gives the logits of a run without a cache", async () => {
   const { model, prompts, images } = await loadLlavaFixture("llava_a");

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { createGpuBackend, requestGpu } from "../gpu/mod.ts";
+import "./_gpu.ts";
 
 Deno.test("uploads to a GPU are submitted before much of them waits", async () => {
   const device = await requestGpu();

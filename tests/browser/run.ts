@@ -12,9 +12,9 @@ import { findBrowser, startBrowser } from "./browser.ts";
 import type { TestResult } from "./page.ts";
 import { serveRepository } from "./server.ts";
 
-/** Test files that run in a page. */
+/** Test files that run in a page: of the GPU backend those that need no Deno. */
 const FILES =
-  /^(gpu_.*|cpu_model|orientation|page_images|pool|pool_workers)_test\.ts$/;
+  /^(gpu_(?!evaluators|example).*|cpu_model|orientation|page_images|pool|pool_workers)_test\.ts$/;
 
 /** Longest time of one file, in milliseconds. */
 const LIMIT = 300_000;
