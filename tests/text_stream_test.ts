@@ -61,7 +61,15 @@ Deno.test("createTextStream() holds a run of bytes back until no byte can break 
   };
   const [c3, a9] = bytesOf("é");
   // A stray byte changes the whole run, and those after it are certain at once.
-  assertEquals(given([a, c3, a9, c3, a9, a]), ["a", "", "", "", "", "éé a", ""]);
+  assertEquals(given([a, c3, a9, c3, a9, a]), [
+    "a",
+    "",
+    "",
+    "",
+    "",
+    "éé a",
+    "",
+  ]);
   assertEquals(given([a, c3, a9, a9, c3, a]), [
     "a",
     "",
