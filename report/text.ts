@@ -1,0 +1,106 @@
+/**
+ * Text in a terminal: how many columns it takes, and how it is cut and wrapped.
+ *
+ * This module is browser compatible.
+ */
+
+/**
+ * Characters that take two columns, as a part of a character class: those that
+ * Unicode's EastAsianWidth.txt calls wide or full-width, and pictures.
+ */
+const WIDE_SET =
+  "\\u1100-\\u115f\\u2329\\u232a\\u2e80-\\u303e\\u3041-\\u3247\\u3250-\\u4dbf\\u4e00-\\ua4cf\\ua960-\\ua97c\\uac00-\\ud7a3\\uf900-\\ufaff\\ufe10-\\ufe19\\ufe30-\\ufe6b\\uff01-\\uff60\\uffe0-\\uffe6\\u{16fe0}-\\u{1b2ff}\\u{1f200}-\\u{1f265}\\u{20000}-\\u{3fffd}[\\p{Emoji_Presentation}--\\p{Regional_Indicator}]";
+const WIDE = new RegExp(`[${WIDE_SET}]`, "v");
+/** Characters that take none: accents over others, joiners, control codes. */
+const EMPTY = /[\p{Mn}\p{Me}\p{Cf}\p{Cc}]/v;
+/** What stays on one line: a wide character, or a word of others. */
+const PIECE = new RegExp(
+  ` +|[${WIDE_SET}]\\p{M}*|[^ ${WIDE_SET}]+`,
+  "gv",
+);
+
+/** Columns that a text takes in a terminal: two for an East Asian character. */
+export function displayWidth(text: string): number {
+  let width = 0;
+  for (const character of text) {
+    if (EMPTY.test(character)) continue;
+    width += WIDE.test(character) ? 2 : 1;
+  }
+  return width;
+}
+
+/** Cuts off what does not fit; `end` tells that something is missing. */
+export function clipText(
+  text: string,
+  columns: number,
+  end: string = "",
+): string {
+  if (displayWidth(text) <= columns) return text;
+  const room = columns - displayWidth(end);
+  let clipped = "";
+  let width = 0;
+  for (const character of text) {
+    width += displayWidth(character);
+    if (width > room) break;
+    clipped += character;
+  }
+  return clipped + end;
+}
+
+/** Fills a text with spaces up to a width, behind it or before it. */
+export function padText(
+  text: string,
+  columns: number,
+  side: "end" | "start",
+): string {
+  const spaces = " ".repeat(Math.max(0, columns - displayWidth(text)));
+  return side === "end" ? text + spaces : spaces + text;
+}
+
+/**
+ * Breaks lines that are too long, at spaces and beside East Asian characters.
+ * What follows stands below the text that it goes on from: behind a label, such
+ * as "device       ", or two columns right of where an indented line begins. A
+ * longer word, such as a path, is left whole.
+ */
+export function wrapText(text: string, columns: number): string {
+  return text.split("\n").map((line) =>
+    wrapLine(line, columns, hangingOf(line))
+  ).join("\n");
+}
+
+/** Breaks one line; further ones begin with `hanging` spaces. */
+export function wrapLine(
+  line: string,
+  columns: number,
+  hanging: number,
+): string {
+  if (displayWidth(line) <= columns) return line;
+  const lines: string[] = [];
+  let current = "";
+  let isEmpty = true;
+  for (const piece of line.match(PIECE)!) {
+    const isSpace = piece.startsWith(" ");
+    const width = displayWidth(current.trimEnd());
+    const gap = displayWidth(current) - width;
+    if (
+      !isSpace && !isEmpty && width + gap + displayWidth(piece) > columns
+    ) {
+      lines.push(current.trimEnd());
+      current = " ".repeat(hanging);
+    }
+    current += piece;
+    if (!isSpace) isEmpty = false;
+  }
+  return [...lines, current.trimEnd()].join("\n");
+}
+
+/** The longest label that a line has before its text. */
+const MAX_LABEL = 16;
+
+function hangingOf(line: string): number {
+  const [label] = /^ *\S+(?: \S+)* {2,}/.exec(line) ?? [""];
+  if (label !== "" && label.length <= MAX_LABEL) return label.length;
+  const indent = line.length - line.trimStart().length;
+  return indent === 0 ? 0 : indent + 2;
+}
