@@ -12,7 +12,7 @@ interface FileSystem {
   readFile(path: string): Promise<Uint8Array>;
   writeFile(
     path: string,
-    text: string,
+    content: string | Uint8Array,
     options: { readonly flag: "wx" | "a" },
   ): Promise<void>;
   mkdir(path: string, options: { readonly recursive: true }): Promise<unknown>;
@@ -199,21 +199,21 @@ export function parseJson(text: string, label: string): unknown {
 }
 
 /**
- * Writes a text file, all of it or nothing: the text goes to a file beside it,
+ * Writes a file, all of it or nothing: the content goes to a file beside it,
  * which then takes its place. Folders on the way are made.
  *
  * @param path The file.
- * @param text What it shall hold.
+ * @param content What it shall hold; text as UTF-8.
  * @throws {Error} If it cannot be written; an older file is then unchanged.
  */
 export async function writeAtomically(
   path: string,
-  text: string,
+  content: string | Uint8Array,
 ): Promise<void> {
   const beside = `${path}.${crypto.randomUUID()}.tmp`;
   try {
     await fileSystem().mkdir(directoryOf(path), { recursive: true });
-    await fileSystem().writeFile(beside, text, { flag: "wx" });
+    await fileSystem().writeFile(beside, content, { flag: "wx" });
     await fileSystem().rename(beside, path);
   } catch (error) {
     await fileSystem().rm(beside, { force: true }).catch(() => {});

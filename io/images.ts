@@ -92,7 +92,7 @@ async function whole<T>(
 /** The pixels as they lie in the file. */
 async function decodeBySharp(file: ImageFile): Promise<RgbImage> {
   const { bytes, format, label } = file;
-  const { default: sharp } = await loadSharp(label);
+  const { default: sharp } = await loadSharp(label, "decode");
   const input = sharp(format === "GIF" ? showTransparent(bytes) : bytes, {
     ignoreIcc: true,
     // As Pillow does, show a JPEG that is damaged but whole.
@@ -129,12 +129,30 @@ async function decodeBySharp(file: ImageFile): Promise<RgbImage> {
   };
 }
 
-async function loadSharp(label: string): Promise<typeof import("sharp")> {
+/**
+ * Writes pixels as a PNG image, which loses nothing. Not in a browser.
+ *
+ * @param image The pixels.
+ * @returns The image file's bytes.
+ * @throws {Error} If the package sharp is not installed and cannot be fetched.
+ */
+export async function encodePng(
+  { width, height, data }: RgbImage,
+): Promise<Uint8Array> {
+  const { default: sharp } = await loadSharp("an image", "encode");
+  const raw = { width, height, channels: 3 } as const;
+  return new Uint8Array(await sharp(data, { raw }).png().toBuffer());
+}
+
+async function loadSharp(
+  label: string,
+  action: "decode" | "encode",
+): Promise<typeof import("sharp")> {
   try {
     return await import(/* @vite-ignore */ /* webpackIgnore: true */ SHARP);
   } catch (cause) {
     throw new Error(
-      `Cannot decode ${label} as the package sharp cannot be loaded: ${
+      `Cannot ${action} ${label} as the package sharp cannot be loaded: ${
         (cause as Error).message
       }`,
       { cause },

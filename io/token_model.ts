@@ -10,6 +10,8 @@ import { type Description, oneOfTypes } from "./token_parts.ts";
 export interface TokenModel {
   /** The id of each token. */
   readonly ids: ReadonlyMap<string, number>;
+  /** The id of what has none of its own; undefined where there is none for it. */
+  readonly unknown: number | undefined;
   /**
    * Ids of a word, which is not empty.
    *
@@ -66,6 +68,7 @@ function parseWords(
   const unknownId = ids.get(unknown as string);
   return {
     ids,
+    unknown: unknownId,
     encode(word): number[] {
       const id = specials.has(word) ? unknownId : ids.get(word) ?? unknownId;
       if (id === undefined) throw noIdFor(word, label);
@@ -105,6 +108,7 @@ function parseBytePairs(
       : Array.from(word).filter((character) => ids.has(character)).join("");
   return {
     ids,
+    unknown: unknownId,
     encode: (word) =>
       // Pairs are merged over characters that are left out.
       pairs.encode([known(word)]).map((token) => {
@@ -137,6 +141,7 @@ function parsePieces(
   });
   return {
     ids,
+    unknown: unknown ?? undefined,
     encode: (word) =>
       fusePieces(findPath(word), unknown).flatMap(({ text, id }) => {
         if (id !== unknown) return [id];

@@ -49,6 +49,8 @@ export interface Tokenizer {
   stream(options?: DecodeOptions): TextStream;
   /** Id of one token exactly as the vocabulary spells it, if it has one. */
   tokenId(token: string): number | undefined;
+  /** Id of all words that have none of their own; undefined where that fails. */
+  readonly unknown: number | undefined;
   /** Ids that a whole prompt begins with, such as that of `<s>`; often none. */
   readonly begin: readonly number[];
 }
@@ -128,6 +130,7 @@ export function parseTokenizer(
     },
     stream,
     tokenId: (token) => addedIds.get(token) ?? model.ids.get(token),
+    unknown: model.unknown,
     begin: parts.begin,
   };
 }

@@ -153,6 +153,27 @@ Deno.test("tokenId() knows words and special tokens", () => {
   assertEquals(["<image>", "color", "colour"].map(tokenId), [4, 6, undefined]);
 });
 
+Deno.test("unknown is the id of words that have none, where that is possible", () => {
+  const named = parseTokenizer(wordLevel());
+  assertEquals(named.unknown, named.tokenId("<unk>"));
+  assertEquals(named.encode("colour"), [named.unknown]);
+  const model = { type: "WordLevel", vocab: { what: 0, color: 1 } };
+  const added = { "added_tokens": [], "post_processor": null };
+  assertEquals(
+    parseTokenizer(wordLevel({ ...added, model })).unknown,
+    undefined,
+  );
+  const other = {
+    type: "WordLevel",
+    vocab: { what: 0, none: 1 },
+    "unk_token": "none",
+  };
+  assertEquals(
+    parseTokenizer(wordLevel({ ...added, model: other })).unknown,
+    1,
+  );
+});
+
 Deno.test("parseTokenizer() merges byte pairs as a BPE model asks", () => {
   const tokenizer = parseTokenizer(wordLevel({
     added_tokens: [],
