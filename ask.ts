@@ -12,7 +12,6 @@
  *
  * @module
  */
-// deno-lint-ignore-file no-console
 
 import {
   type AskOptions,
@@ -27,15 +26,25 @@ import {
   layerToShow,
   type ToldAnswer,
 } from "./cli/answers.ts";
+import { informationText } from "./cli/help.ts";
 import { readQuestions } from "./cli/lines.ts";
-import { announceDevice, announcePlan } from "./cli/progress.ts";
+import { createOutput, explainEnd, type Output } from "./cli/output.ts";
+import {
+  announceDevice,
+  askableText,
+  pictureWarnings,
+  planAnnouncer,
+  questionWarnings,
+} from "./cli/warnings.ts";
 import { createRandom, type RgbImage } from "./core/mod.ts";
 import { drawScene, SCENE_SIZE, sceneRandom } from "./eval/mod.ts";
 import {
   decodeImage,
+  encodePng,
   readBytes,
   readSchedule,
   type ScheduleFile,
+  writeAtomically,
 } from "./io/mod.ts";
 import { formatSchedule } from "./report/mod.ts";
 import { loadModel } from "./study/load.ts";
@@ -45,29 +54,38 @@ import { loadModel } from "./study/load.ts";
  * save.
  *
  * @param args as the user typed them
- * @returns the exit code: 0 done, 2 wrong use or unreadable input. Reading a line
- *   may go on after an error, so the caller is to exit with it
+ * @returns the exit code: 0 done or no reader, 2 wrong use, unreadable input or
+ *   no room for output. Reading a line may go on after an error, so the caller
+ *   is to exit with it
  */
 export async function main(args: readonly string[]): Promise<number> {
+  let output = createOutput();
   try {
     const options = parseAskOptions(args);
-    if (options === null) console.log(USAGE);
-    else await answerAll(options);
+    if (typeof options === "string") {
+      output.draw(informationText(options, USAGE, output));
+    } else {
+      output = createOutput(options);
+      await answerAll(options, output);
+    }
     return 0;
   } catch (error) {
-    console.error((error as Error).message);
-    return 2;
+    return explainEnd(error, output);
   }
 }
 
-async function answerAll(options: AskOptions): Promise<void> {
+async function answerAll(options: AskOptions, output: Output): Promise<void> {
+  const { say, draw, write, result, note, warn } = output;
   const picture = await openPicture(options.picture);
+  if (options.saveScene !== null) {
+    await writeAtomically(options.saveScene, await encodePng(picture));
+  }
   const loaded = await loadModel(options.model, {
     device: options.device,
     weightType: options.weights,
-    onPlan: announcePlan,
+    onPlan: planAnnouncer(output),
   });
-  announceDevice(loaded);
+  announceDevice(loaded, output);
   const { maxTokens, temperature, topP } = options;
   const file = await scheduleOf(options, loaded.model.config.decoder.layers);
   const conversation = await loaded.converse(picture, {
@@ -87,31 +105,45 @@ async function answerAll(options: AskOptions): Promise<void> {
     );
   }
 
+  const embedded = options.model === null;
+  const ofPicture = embedded && "file" in options.picture
+    ? pictureWarnings(loaded, options.picture.file, picture)
+    : [];
+  ofPicture.forEach(warn);
   let asked = 0;
-  for await (const question of questionsOf(options)) {
+  let warned = 0;
+  for await (const question of questionsOf(options, output)) {
+    const ofQuestion = questionWarnings(loaded, question);
+    ofQuestion.forEach(warn);
+    if (embedded && warned === 0 && ofQuestion.length > 0) {
+      note(askableText(loaded));
+    }
+    warned += ofQuestion.length;
     const ask = options.chat ? conversation.goOn : conversation.ask;
-    const answer = await ask(question, options.json ? () => {} : write);
+    const answer = await ask(question, write);
     const told: ToldAnswer = {
       answer,
       schedule,
       shown: layer === null ? null : { layer, kept: await answer.kept(layer) },
+      warnings: [...ofPicture, ...ofQuestion],
     };
-    if (options.json) console.log(answerToJson(loaded, told));
-    else {
-      console.log("\n");
-      // It is the same for all questions.
-      if (asked === 0) console.log(formatSchedule(schedule));
-      console.log(formatCost(told) + "\n");
-      const { shown } = told;
-      if (shown) {
-        const colors = Deno.stdout.isTerminal() && !Deno.noColor;
-        const options = { shown, schedule, colors };
-        console.log(formatPatches(loaded, picture, options) + "\n");
-      }
+    say("\n");
+    // Both are the same for all questions.
+    if (asked === 0) {
+      draw(formatSchedule(schedule, output));
+      if ("scene" in options.picture) say(sceneText(options.picture, options));
     }
+    say(formatCost(told) + "\n");
+    const { shown } = told;
+    if (shown) {
+      const patches = { schedule, ...shown };
+      draw(formatPatches(loaded, picture, patches, output) + "\n");
+    }
+    result(answerToJson(loaded, told));
     asked++;
   }
-  if (asked === 0) {
+  // Whoever wants to see the scene need not ask about it.
+  if (asked === 0 && options.saveScene === null) {
     throw new RangeError(
       "Cannot answer without a question: give it as the last argument, or one in each line of standard input",
     );
@@ -124,6 +156,17 @@ async function openPicture(source: PictureSource): Promise<RgbImage> {
   }
   const { pixels } = drawScene(sceneRandom("heldout", 0, source.scene));
   return { width: SCENE_SIZE, height: SCENE_SIZE, data: pixels };
+}
+
+/** Where the scene that was asked about can be looked at. */
+function sceneText(
+  { scene }: { readonly scene: number },
+  { saveScene }: AskOptions,
+): string {
+  const where = saveScene === null
+    ? "; to look at it, give --save-scene FILE"
+    : `, written to ${saveScene}`;
+  return `scene ${scene} of the embedded task${where}`;
 }
 
 /** The schedule and how it is obeyed, the user's word first. */
@@ -142,13 +185,10 @@ async function scheduleOf(
 /** The question of the command line, or those of standard input, or both. */
 async function* questionsOf(
   { question, chat }: AskOptions,
+  output: Output,
 ): AsyncGenerator<string, void, void> {
   if (question !== null) yield question;
-  if (question === null || chat) yield* readQuestions();
-}
-
-function write(text: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(text));
+  if (question === null || chat) yield* readQuestions(output);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -12,16 +12,16 @@
  *
  * @module
  */
-// deno-lint-ignore-file no-console
 
 import { openEvaluators } from "./study/evaluators.ts";
 import { chooseMetric, generationLimits } from "./cli/generated.ts";
+import { informationText } from "./cli/help.ts";
 import {
   parseOptions,
   type SearchOptions,
   settleOptions,
 } from "./cli/options.ts";
-import { announceDevice, announcePlan } from "./cli/progress.ts";
+import { createOutput, explainEnd, type Output } from "./cli/output.ts";
 import { loadQuestionSets } from "./cli/questions.ts";
 import { prepareDirectory, toJson } from "./cli/results.ts";
 import { runScenario1 } from "./cli/scenario1.ts";
@@ -29,7 +29,11 @@ import { runScenario2 } from "./cli/scenario2.ts";
 import { createJudge, openCalibration, type Setup } from "./cli/setup.ts";
 import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
 import { USAGE } from "./cli/usage.ts";
-import { warnOfSharedImages } from "./cli/warnings.ts";
+import {
+  announceDevice,
+  planAnnouncer,
+  searchWarnings,
+} from "./cli/warnings.ts";
 import { fullSchedule } from "./core/mod.ts";
 import { visionTokensOf } from "./eval/mod.ts";
 import { formatSeconds } from "./report/mod.ts";
@@ -41,16 +45,21 @@ import { loadModel } from "./study/load.ts";
  * to keep, and then the search.
  *
  * @param args as the user typed them
- * @returns the exit code: 0 done, 2 wrong use or unreadable input, 130 Ctrl-C
+ * @returns the exit code: 0 done or no reader, 2 wrong use, unreadable input or
+ *   no room for output, 130 Ctrl-C
  */
 export async function main(args: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
+  let output = createOutput();
   try {
     const options = parseOptions(args);
-    if (options === null) console.log(USAGE);
-    else {
+    if (typeof options === "string") {
+      output.draw(informationText(options, USAGE, output));
+    } else {
+      output = createOutput(options);
       await search(options, {
+        output,
         signal: interrupt.signal,
         onTrials: () => Deno.addSignalListener("SIGINT", onInterrupt),
       });
@@ -58,11 +67,10 @@ export async function main(args: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (interrupt.signal.aborted) {
-      console.error("Interrupted: the same command goes on from here");
+      output.note("Interrupted: the same command goes on from here");
       return 130;
     }
-    console.error((error as Error).message);
-    return 2;
+    return explainEnd(error, output);
   } finally {
     Deno.removeSignalListener("SIGINT", onInterrupt);
   }
@@ -70,7 +78,9 @@ export async function main(args: readonly string[]): Promise<number> {
 
 async function search(
   given: SearchOptions,
-  { signal, onTrials }: {
+  { output, signal, onTrials }: {
+    /** Where all of it is told. */
+    readonly output: Output;
     /** Ends it. */
     readonly signal: AbortSignal;
     /** Called when what comes is worth keeping. */
@@ -81,9 +91,9 @@ async function search(
   const loaded = await loadModel(given.model, {
     device: given.device,
     weightType: given.weights,
-    onPlan: announcePlan,
+    onPlan: planAnnouncer(output),
   });
-  announceDevice(loaded);
+  announceDevice(loaded, output);
   const { config } = loaded.model;
   const { layers } = config.decoder;
   const options = settleOptions(given, layers);
@@ -96,24 +106,27 @@ async function search(
   const images = [...calibration.images, ...heldout.images];
   const visionTokens = visionTokensOf({ images }, config);
   await prepareDirectory(options.out);
-  await warnOfSharedImages(sets);
-  printHeader(loaded, calibration, heldout);
-  await printAnswers(loaded, heldout);
+  const embedded = given.model === null;
+  const warnings = await searchWarnings({ ...sets, loaded, embedded });
+  warnings.forEach(output.warn);
+  printHeader(output, loaded, sets);
+  await printAnswers(output, loaded, heldout);
 
   using pool = openEvaluators(loaded);
   const judge = createJudge(pool, heldout, {
     signal,
+    status: output.status,
     ...metric && { generate: generationLimits(loaded) },
   });
   const full = await judge("full model", fullSchedule(layers, visionTokens), {
     ranking: options.ranking,
     positions: options.positions,
   });
-  printKinds(heldout, full.evaluation);
-  await printTau(loaded, calibration);
+  printKinds(output, heldout, full.evaluation);
+  await printTau(output, loaded, calibration);
 
   const questions = { calibration, heldout, visionTokens };
-  const asked = { loaded, options, ...questions, metric, signal };
+  const asked = { loaded, options, ...questions, metric, signal, output };
   const setup: Setup = {
     ...asked,
     onCalibration: await openCalibration(pool, asked),
@@ -130,14 +143,12 @@ async function search(
   const seconds = (performance.now() - start) / 1000;
   const files = [...scenario1?.files ?? [], ...scenario2?.files ?? []];
   const names = files.map((file) => `${out}/${file}`);
-  console.log(
+  output.say(
     `\nWritten: ${new Intl.ListFormat("en").format(names) || "nothing"}, in ${
       formatSeconds(seconds)
     }`,
   );
-  if (options.json) {
-    console.log(toJson(setup, { scenario1, scenario2, seconds }));
-  }
+  output.result(toJson(setup, { scenario1, scenario2, seconds, warnings }));
 }
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);

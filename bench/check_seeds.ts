@@ -33,7 +33,7 @@ const defaults = parseOptions([]) as SearchOptions;
 function parseCriterion(text: string): Criterion {
   const [kind, epsilon] = text.split(":");
   const args = ["--criterion", kind, ...epsilon ? ["--epsilon", epsilon] : []];
-  return parseOptions(args)!.criterion;
+  return (parseOptions(args) as SearchOptions).criterion;
 }
 
 const args = parseArgs(Deno.args, {

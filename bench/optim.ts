@@ -10,7 +10,7 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { createStatusLine } from "../cli/progress.ts";
+import { createOutput } from "../cli/output.ts";
 import {
   askBayes,
   createPrng,
@@ -171,7 +171,7 @@ function timeSuggestions(f: TestFunction, size: number): number[] {
   return seconds;
 }
 
-const status = createStatusLine();
+const { status } = createOutput();
 const args = parseArgs(Deno.args, {
   string: ["seeds", "functions", "python"],
   default: { seeds: "20", functions: Object.keys(FUNCTIONS).join() },

@@ -7,7 +7,7 @@ import { meanKeepingRate, type RgbImage, type Schedule } from "../core/mod.ts";
 import type { Answer } from "../study/conversation.ts";
 import type { LoadedModel } from "../study/load.ts";
 import { formatBytes } from "../study/memory_plan.ts";
-import { drawPatches, gridOf } from "./patches.ts";
+import { type DrawingOptions, drawPatches, gridOf } from "./patches.ts";
 
 /** One question's answer, and all that is told of it. */
 export interface ToldAnswer {
@@ -20,6 +20,8 @@ export interface ToldAnswer {
     readonly layer: number;
     readonly kept: readonly number[];
   } | null;
+  /** Why the answer may mean nothing. */
+  readonly warnings: readonly string[];
 }
 
 /** The layer to draw: the last one that keeps fewer tokens than that before. */
@@ -68,29 +70,27 @@ function formatTime(milliseconds: number): string {
 export function formatPatches(
   { model, processor, imageTiles }: LoadedModel,
   picture: RgbImage,
-  { shown, schedule, colors }: {
-    readonly shown: NonNullable<ToldAnswer["shown"]>;
+  { schedule, layer, kept }: NonNullable<ToldAnswer["shown"]> & {
     readonly schedule: Schedule;
-    readonly colors: boolean;
   },
+  options: DrawingOptions,
 ): string {
-  const { layer, kept } = shown;
   const drawn = drawPatches(model.config, {
     tiles: imageTiles(picture),
     grid: gridOf(picture, processor.framing),
     kept,
-  }, colors);
+  }, options);
   return `Layer ${layer} sees ${kept.length} of ${schedule.visionTokens} vision tokens:\n${drawn}`;
 }
 
-/** The object that `--json` prints for an answer. */
+/** What `--json` prints for an answer. */
 export function answerToJson(
   { name, model }: LoadedModel,
-  { answer, schedule, shown }: ToldAnswer,
-): string {
+  { answer, schedule, shown, warnings }: ToldAnswer,
+): Record<string, unknown> {
   const { question, text, tokens, vision, prefill, decode, cacheBytes } =
     answer;
-  return JSON.stringify({
+  return {
     model: name,
     device: model.backend.name,
     question,
@@ -102,5 +102,6 @@ export function answerToJson(
     milliseconds: { vision, prefill, decodePerToken: decode },
     kvCacheBytes: cacheBytes,
     ...(shown ? { shown } : {}),
-  });
+    warnings,
+  };
 }

@@ -14,7 +14,13 @@ import {
 } from "../core/mod.ts";
 import { MAX_TOKENS } from "../study/conversation.ts";
 import { DEVICE_CHOICES, type DeviceChoice } from "../study/device.ts";
-import { noSuchOption } from "./options.ts";
+import {
+  ALIASES,
+  type Information,
+  noSuchOption,
+  refuseValues,
+  wantedInformation,
+} from "./arguments.ts";
 import { integer, number, oneOf, text, wrong } from "./values.ts";
 
 /** Which picture: a file, or a scene of the embedded task by its number. */
@@ -32,6 +38,8 @@ export interface AskOptions {
   readonly weights: WeightType;
   /** What is asked about. */
   readonly picture: PictureSource;
+  /** Where the scene is written to. */
+  readonly saveScene: string | null;
   /** The question; null where questions come line by line. */
   readonly question: string | null;
   /** Whether a question goes on from the one before. */
@@ -52,7 +60,7 @@ export interface AskOptions {
   readonly seed: number;
   /** The layer whose tokens to draw, or "last": the last that drops some. */
   readonly show: number | "last" | null;
-  /** Whether answers are JSON objects, one in each line. */
+  /** Whether standard output is JSON alone, an object in each line. */
   readonly json: boolean;
 }
 
@@ -71,6 +79,7 @@ input is one.
   --image FILE         JPEG, PNG, WebP or GIF image of any size
   --scene N            a scene of the embedded model's task instead (default: 0
                        where the model is the embedded one)
+  --save-scene FILE    write that scene as a PNG image
   --schedule FILE      schedule.json from search.ts; for an image of another
                        number of vision tokens its keeping rates count
   --rank RULE          what vision tokens are ranked by: instruction, last, …;
@@ -92,12 +101,17 @@ input is one.
   --top-p X            only the likeliest tokens that together have this
                        probability (default: 1)
   --seed N             of the random numbers where X is above 0 (default: 0)
-  --json               one JSON object for each answer
-  --help               print this
+  --json               print one JSON object for each answer alone; all that is
+                       for people goes to standard error
+  -h, --help           print this
+  --version            print the version
 
-Exit codes: 0 done, 2 wrong use or unreadable input, 130 interrupted. Narrower
-permissions than -A:
+Where nobody reads standard output any more, as in "| head", the program ends.
+Lines are as wide as the terminal, or as COLUMNS says.
+Exit codes: 0 done or no reader, 2 wrong use, unreadable input or no room for
+output, 130 interrupted. Narrower permissions than -A:
   --allow-read --allow-env --allow-sys --allow-ffi
+  and with --save-scene --allow-write
 `;
 
 const STRINGS = [
@@ -106,6 +120,7 @@ const STRINGS = [
   "weights",
   "image",
   "scene",
+  "save-scene",
   "schedule",
   "rank",
   "positions",
@@ -115,22 +130,28 @@ const STRINGS = [
   "seed",
   "show-layer",
 ] as const;
-const FLAGS = ["chat", "show", "json", "help"] as const;
+const FLAGS = ["chat", "show", "json", "help", "version"] as const;
+const NAMES = { strings: STRINGS, flags: FLAGS };
 
 /**
  * Reads the command line.
  *
- * @returns the options, or null when help is wanted
+ * @returns the options, or what is wanted instead of answers
  * @throws {RangeError} an option is unknown or has an impossible value
  */
-export function parseAskOptions(args: readonly string[]): AskOptions | null {
+export function parseAskOptions(
+  args: readonly string[],
+): AskOptions | Information {
+  refuseValues(args, NAMES);
   const values = parseArgs([...args], {
     string: [...STRINGS, "_"],
     boolean: FLAGS,
+    alias: ALIASES,
     unknown: (arg: string, key?: string) =>
-      key === undefined || noSuchOption(arg),
+      key === undefined || noSuchOption(arg, NAMES),
   });
-  if (values.help) return null;
+  const information = wantedInformation(values);
+  if (information !== null) return information;
   // A question that was not quoted comes in words.
   const question = values._.join(" ").trim();
   if (question === "" && values._.length > 0) {
@@ -147,6 +168,10 @@ export function parseAskOptions(args: readonly string[]): AskOptions | null {
     device: oneOf("device", values.device ?? "auto", DEVICE_CHOICES),
     weights: oneOf("weights", values.weights ?? "f32", WEIGHT_TYPES),
     picture: picture(model, values),
+    saveScene: optional(
+      values["save-scene"],
+      (value) => text("save-scene", value),
+    ),
     question: question || null,
     chat: values.chat,
     schedule: optional(values.schedule, (value) => text("schedule", value)),
@@ -172,14 +197,20 @@ export function parseAskOptions(args: readonly string[]): AskOptions | null {
 
 function picture(
   model: string | null,
-  { image, scene }: {
+  { image, scene, "save-scene": saved }: {
     readonly image?: string | undefined;
     readonly scene?: string | undefined;
+    readonly "save-scene"?: string | undefined;
   },
 ): PictureSource {
   if (image !== undefined && scene !== undefined) {
     throw new RangeError(
       "Cannot use --scene beside --image as a question is about one of them",
+    );
+  }
+  if (image !== undefined && saved !== undefined) {
+    throw new RangeError(
+      "Cannot use --save-scene beside --image as no scene is asked about",
     );
   }
   if (image !== undefined) return { file: text("image", image) };

@@ -1,7 +1,6 @@
 /**
  * What came of one budget in Scenario II: its table, and the same for programs.
  */
-// deno-lint-ignore-file no-console
 
 import { meanKeepingRate } from "../core/mod.ts";
 import {
@@ -12,6 +11,7 @@ import {
 } from "../report/mod.ts";
 import { type BudgetChoice, budgetTitle } from "./budgets.ts";
 import type { ComparedRun } from "./compare.ts";
+import type { Output } from "./output.ts";
 
 /** A run at a budget; differences are from P-Sigmoid. */
 export interface BudgetRun extends ComparedRun {
@@ -64,17 +64,20 @@ export function unmetText(unmet: readonly Unmet[]): string {
 }
 
 /** The table of a budget, and who cannot meet it. */
-export function printBudget({ choice, runs, unmet }: BudgetOutcome): void {
-  console.log(
+export function printBudget(
+  { say, draw, columns }: Output,
+  { choice, runs, unmet }: BudgetOutcome,
+): void {
+  say(
     `\nAt ${budgetTitle(choice)}, on ${
       runs[0].evaluation.total
-    } held-out questions; difference from P-Sigmoid\nin points, with its paired 95 % interval:`,
+    } held-out questions; difference from P-Sigmoid in points, with its paired 95 % interval:`,
   );
-  console.log(formatTable(budgetRows(runs)));
-  console.log(
+  draw(formatTable(budgetRows(runs), { columns }));
+  say(
     "FLOPs, KV cache, prefill: the decoder's, of one question; decode: per token",
   );
-  if (unmet.length > 0) console.log(`Cannot meet it: ${unmetText(unmet)}`);
+  if (unmet.length > 0) say(`Cannot meet it: ${unmetText(unmet)}`);
 }
 
 /** The table for programs. */

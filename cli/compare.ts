@@ -2,7 +2,6 @@
  * The proof: schedules side by side on held-out questions, in a table, in
  * schedule.json, and as one JSON object for programs.
  */
-// deno-lint-ignore-file no-console
 
 import {
   createRandom,
@@ -27,6 +26,7 @@ import {
   kvCacheBytes,
 } from "../search/mod.ts";
 import { modelShape } from "../study/shape.ts";
+import type { Output } from "./output.ts";
 
 /** A way to run the model, and what came of it on the held-out questions. */
 export interface Run {
@@ -116,12 +116,15 @@ export function timeRuns(
 }
 
 /** The table of all runs; costs as ratios of the first one's to each. */
-export function printComparison(runs: readonly ComparedRun[]): void {
+export function printComparison(
+  { say, draw, columns }: Output,
+  runs: readonly ComparedRun[],
+): void {
   const [full] = runs;
-  console.log(
-    `\nOn ${full.evaluation.total} held-out questions; difference from the full model in points, with its\npaired 95 % interval:`,
+  say(
+    `\nOn ${full.evaluation.total} held-out questions; difference from the full model in points, with its paired 95 % interval:`,
   );
-  console.log(formatTable([
+  draw(formatTable([
     ["", "accuracy", "difference", "keeping", "FLOPs", "KV cache", "time"],
     ...runs.map((run) => [
       run.name,
@@ -140,8 +143,8 @@ export function printComparison(runs: readonly ComparedRun[]): void {
           formatRatio(full.milliseconds, run.milliseconds),
         ],
     ]),
-  ]));
-  console.log(
+  ], { columns }));
+  say(
     "FLOPs, KV cache, time: the decoder's prefill of one question; 2.00x is half of it",
   );
 }

@@ -2,7 +2,6 @@
  * How good the answers are that a model generates, as the benchmark of the
  * questions measures it.
  */
-// deno-lint-ignore-file no-console
 
 import {
   accuracy,
@@ -21,6 +20,7 @@ import type { Dataset, DatasetFormat, Question, Tokenizer } from "../io/mod.ts";
 import { formatPercent, formatTable } from "../report/mod.ts";
 import type { Evaluation } from "../search/mod.ts";
 import type { LoadedModel } from "../study/load.ts";
+import type { Output } from "./output.ts";
 import type { QuestionSet } from "./questions.ts";
 
 /** The name of a metric. */
@@ -214,15 +214,18 @@ interface NamedRun {
 
 /** The table of all runs: generated answers, beside forced ones. */
 export function printGenerated(
-  metric: MetricName,
-  runs: readonly NamedRun[],
-  { dataset }: QuestionSet,
-  { tokenizer }: LoadedModel,
+  { say, draw, columns }: Output,
+  { metric, runs, heldout: { dataset }, loaded: { tokenizer } }: {
+    readonly metric: MetricName;
+    readonly runs: readonly NamedRun[];
+    readonly heldout: QuestionSet;
+    readonly loaded: LoadedModel;
+  },
 ): void {
   const format = (score: number): string =>
     metric === "mme" ? score.toFixed(1) : formatPercent(score);
-  console.log("\nThe same runs by the answers that they generate:");
-  console.log(formatTable([
+  say("\nThe same runs by the answers that they generate:");
+  draw(formatTable([
     ["", METRICS[metric].title, "accuracy"],
     ...runs.map(({ name, evaluation }) => [
       name,
@@ -231,8 +234,8 @@ export function printGenerated(
       ),
       formatPercent(accuracy(evaluation.samples)),
     ]),
-  ]));
-  console.log(
+  ], { columns }));
+  say(
     "accuracy: every token of the right answer is the likeliest after those before it",
   );
 }

@@ -1,7 +1,6 @@
 /**
  * G-Search from the command line: logged, resumable, with progress.
  */
-// deno-lint-ignore-file no-console
 
 import { formatSeconds } from "../report/mod.ts";
 import {
@@ -11,7 +10,6 @@ import {
   type Trial,
 } from "../search/mod.ts";
 import { openTrialLog, runLogged, type SearchIdentity } from "./log.ts";
-import { createStatusLine } from "./progress.ts";
 import type { Setup } from "./setup.ts";
 
 /** What the trials of G-Search depend on. */
@@ -27,12 +25,13 @@ interface GSearchIdentity extends SearchIdentity {
  * @throws the signal's reason, after printing what is known
  */
 export async function runGSearch(
-  { loaded, options, onCalibration, visionTokens, signal }: Setup,
+  { loaded, options, onCalibration, visionTokens, signal, output }: Setup,
 ): Promise<GSearchResult> {
   const { model: { config }, name } = loaded;
   const { out, criterion, firstLayer, ranking, positions } = options;
   const { evaluate, full, fullLoss } = onCalibration;
-  console.log(
+  const { say, status } = output;
+  say(
     `\nG-Search from layer ${firstLayer}, ranking by ${ranking}, criterion ${criterion.kind}, epsilon ${criterion.epsilon} ${
       unitOf(criterion)
     }`,
@@ -42,13 +41,12 @@ export async function runGSearch(
     ...{ model: name, criterion, firstLayer, ranking, positions },
     ...{ samples: full.total, fullLoss },
   };
-  const log = await openTrialLog<Trial>(path, identity);
+  const log = await openTrialLog<Trial>(path, identity, say);
   const trials: Trial[] = [...log.recorded];
   if (trials.length > 0) {
-    console.log(`  goes on after trial ${trials.length} in ${path}`);
+    say(`  goes on after trial ${trials.length} in ${path}`);
   }
 
-  const status = createStatusLine();
   const search = gSearch(evaluate, {
     layers: config.decoder.layers,
     visionTokens,
@@ -64,19 +62,19 @@ export async function runGSearch(
       status.clear();
       const before = trials.at(-1);
       if (before && before.layer !== trial.layer) {
-        console.log(layerText(trials, criterion));
+        say(layerText(trials, criterion));
       }
       trials.push(trial);
       status.show(statusText(trials));
     });
     status.clear();
-    if (trials.length > 0) console.log(layerText(trials, criterion));
+    if (trials.length > 0) say(layerText(trials, criterion));
     return result;
   } catch (error) {
     status.clear();
     if (signal.aborted) {
       const best = trials.findLast(({ verdict }) => verdict === "pass");
-      console.log(
+      say(
         `  stopped after trial ${trials.length}; best so far, not checked on held-out questions: ${
           best ? `[${best.schedule.join(", ")}]` : "the full model"
         }`,

@@ -2,14 +2,18 @@
  * Questions from standard input.
  */
 
+import type { Output } from "./output.ts";
+
 /** What stands before the cursor where somebody types. */
 const PROMPT = "> ";
 
 /** Lines of standard input that are not blank, as they come. */
-export async function* readQuestions(): AsyncGenerator<string, void, void> {
-  const typed = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
+export async function* readQuestions(
+  { isTerminal, write }: Output,
+): AsyncGenerator<string, void, void> {
+  const typed = Deno.stdin.isTerminal() && isTerminal;
   const ask = (): void => {
-    if (typed) Deno.stdout.writeSync(new TextEncoder().encode(PROMPT));
+    if (typed) write(PROMPT);
   };
   let rest = "";
   ask();

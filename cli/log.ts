@@ -2,7 +2,6 @@
  * search.jsonl and the like: what was searched in the first line, one trial in
  * each line after it. What makes an interrupted search go on where it stood.
  */
-// deno-lint-ignore-file no-console
 
 import {
   appendJsonLine,
@@ -46,11 +45,13 @@ export interface TrialLog<T> {
  * Trials of another search took hours perhaps, so they stay in a file beside it.
  *
  * @param identity with whatever else the trials depend on
+ * @param tell tells the user of trials of another search
  * @throws {SyntaxError} a line in the middle is not JSON
  */
 export async function openTrialLog<T>(
   path: string,
   identity: SearchIdentity,
+  tell: (text: string) => void,
 ): Promise<TrialLog<T>> {
   const head = JSON.stringify(identity);
   const text = await isFile(path) ? await readText(path) : "";
@@ -63,7 +64,7 @@ export async function openTrialLog<T>(
   if (first !== head && rest.length > 1) {
     const old = `${path}.old`;
     await writeAtomically(old, text);
-    console.log(`  begins anew: ${path} was of another search, now in ${old}`);
+    tell(`  begins anew: ${path} was of another search, now in ${old}`);
   }
   await writeAtomically(path, [head, ...lines, ""].join("\n"));
   return { path, recorded, append: (trial) => appendJsonLine(path, trial) };

@@ -14,6 +14,13 @@ import {
 } from "../core/mod.ts";
 import type { Criterion } from "../search/mod.ts";
 import {
+  ALIASES,
+  type Information,
+  noSuchOption,
+  refuseValues,
+  wantedInformation,
+} from "./arguments.ts";
+import {
   type BudgetChoice,
   parseBaselines,
   parseBudgets,
@@ -85,7 +92,7 @@ export interface SearchOptions {
   readonly seed: number;
   /** Directory for results. */
   readonly out: string;
-  /** Whether the last line of output is one JSON object. */
+  /** Whether standard output is one JSON object alone. */
   readonly json: boolean;
 }
 
@@ -150,24 +157,30 @@ const STRINGS = [
   "out",
 ] as const;
 const COLLECTED = ["data"] as const;
-const FLAGS = ["quick", "json", "help"] as const;
+const FLAGS = ["quick", "json", "help", "version"] as const;
+const NAMES = { strings: STRINGS, flags: FLAGS };
 
 /**
  * Reads the command line.
  *
- * @returns the options, or null when help is wanted
+ * @returns the options, or what is wanted instead of a search
  * @throws {RangeError} an option is unknown or has an impossible value
  */
-export function parseOptions(args: readonly string[]): SearchOptions | null {
+export function parseOptions(
+  args: readonly string[],
+): SearchOptions | Information {
+  refuseValues(args, NAMES);
   const values = parseArgs([...args], {
     string: STRINGS,
     boolean: FLAGS,
+    alias: ALIASES,
     collect: COLLECTED,
-    unknown: noSuchOption,
+    unknown: (arg: string) => noSuchOption(arg, NAMES),
   });
   // What follows a lone "--" is not reported as unknown.
-  if (values._.length > 0) noSuchOption(String(values._[0]));
-  if (values.help) return null;
+  if (values._.length > 0) noSuchOption(String(values._[0]), NAMES);
+  const information = wantedInformation(values);
+  if (information !== null) return information;
 
   const kind = oneOf("criterion", values.criterion ?? "bound", [
     "accuracy",
@@ -253,15 +266,6 @@ function refuse<T extends string>(
   if (name !== undefined) {
     throw new RangeError(`Cannot use --${name} as ${why}`);
   }
-}
-
-/** Refuses an option that there is not. */
-export function noSuchOption(arg: string): never {
-  throw new RangeError(
-    arg === ""
-      ? "Cannot use an empty value: the value of some option is missing"
-      : `Cannot use ${arg} as there is no such option: see --help`,
-  );
 }
 
 function questions(

@@ -21,6 +21,8 @@ export interface ParseOptions<
   readonly boolean?: readonly B[];
   /** Options that may be given several times. */
   readonly collect?: readonly C[];
+  /** Letters that stand for options. */
+  readonly alias?: Readonly<Record<string, string>>;
   /** Values of options that are not given. */
   readonly default?: Readonly<Record<D, string>>;
   /**

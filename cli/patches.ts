@@ -21,6 +21,14 @@ export interface KeptPatches {
   readonly kept: readonly number[];
 }
 
+/** What a drawing may use. */
+export interface DrawingOptions {
+  /** ANSI escape codes of 24-bit colours. */
+  readonly colors: boolean;
+  /** Columns of the terminal. */
+  readonly columns: number;
+}
+
 /** How the tiles of a picture lie. */
 export function gridOf(picture: RgbImage, framing: Framing): TileGrid {
   return framing.kind === "crop"
@@ -31,26 +39,33 @@ export function gridOf(picture: RgbImage, framing: Framing): TileGrid {
 /**
  * Draws the tiles as they lie in the picture, and the thumbnail below where
  * there is one. Patches that stay have their colour, or a "#" without colours;
- * the others are dots.
- *
- * @param colors whether to write ANSI escape codes of 24-bit colours
+ * the others are dots. Where a row of tiles is too wide, patches are half as
+ * wide; where that does not do, its tiles come in parts, which say which they
+ * are.
  */
 export function drawPatches(
   config: ModelConfig,
   { tiles, grid, kept }: KeptPatches,
-  colors: boolean,
+  { colors, columns }: DrawingOptions,
 ): string {
   const { vision: { imageSize, patchSize }, projector, visionTokens } = config;
   const side = Math.floor(imageSize / patchSize) / projector.merge;
   // Some models keep the class token, which comes first and has no place.
   const first = visionTokens - side * side;
   const stays = new Set(kept);
+  const isWide = 2 * side * grid.columns <= columns;
+  const beside = isWide
+    ? grid.columns
+    : Math.max(1, Math.min(grid.columns, Math.floor(columns / side)));
   const cell = (tile: number, x: number, y: number): string => {
     const token = tile * visionTokens + first + y * side + x;
-    if (!stays.has(token)) return colors ? "\x1b[90m··\x1b[0m" : ". ";
-    if (!colors) return "# ";
+    if (!stays.has(token)) {
+      if (!colors) return isWide ? ". " : ".";
+      return `\x1b[90m${isWide ? "··" : "·"}\x1b[0m`;
+    }
+    if (!colors) return isWide ? "# " : "#";
     const [r, g, b] = meanColor(tiles[tile], x, y, imageSize / side);
-    return `\x1b[48;2;${r};${g};${b}m  \x1b[0m`;
+    return `\x1b[48;2;${r};${g};${b}m${isWide ? "  " : " "}\x1b[0m`;
   };
   const row = (tiles: readonly number[], y: number): string =>
     tiles.flatMap((tile) =>
@@ -59,14 +74,21 @@ export function drawPatches(
   const block = (tiles: readonly number[]): string[] =>
     Array.from({ length: side }, (_, y) => row(tiles, y));
 
-  const { columns, rows } = grid;
   const lines: string[] = [];
-  for (let r = 0; r < rows; r++) {
-    lines.push(
-      ...block(Array.from({ length: columns }, (_, c) => r * columns + c)),
+  for (let r = 0; r < grid.rows; r++) {
+    const inRow = Array.from(
+      { length: grid.columns },
+      (_, c) => r * grid.columns + c,
     );
+    for (let c = 0; c < grid.columns; c += beside) {
+      const part = inRow.slice(c, c + beside);
+      if (beside < grid.columns) {
+        lines.push(`row ${r + 1}, from tile ${c + 1} of ${grid.columns}:`);
+      }
+      lines.push(...block(part));
+    }
   }
-  const thumbnail = columns * rows;
+  const thumbnail = grid.columns * grid.rows;
   if (tiles.length > thumbnail) lines.push("", ...block([thumbnail]));
   return lines.join("\n");
 }

@@ -2,7 +2,6 @@
  * The searches of Scenario II from the command line: P-Sigmoid within a budget
  * and its free refinement, logged, resumable, with progress.
  */
-// deno-lint-ignore-file no-console
 
 import { formatSeconds } from "../report/mod.ts";
 import {
@@ -22,7 +21,7 @@ import {
   type SearchIdentity,
   type TrialLog,
 } from "./log.ts";
-import { createStatusLine } from "./progress.ts";
+import type { Output } from "./output.ts";
 import type { Setup } from "./setup.ts";
 
 /** What is searched, and where its logs go. */
@@ -63,19 +62,20 @@ export async function runPSigmoid(
   setup: Setup,
   { budget, label, warmStart }: BudgetSearch,
 ): Promise<PSigmoidResult> {
-  const { onCalibration: { evaluateAnew }, options, visionTokens } = setup;
+  const { onCalibration: { evaluateAnew }, options, visionTokens, output } =
+    setup;
   const { layers } = setup.loaded.model.config.decoder;
   const { leastFirstLayer: firstLayer, evaluations, seed } = options;
   const lastFirstLayer = layers - 1;
   const path = `${options.out}/psigmoid-${label}.jsonl`;
   const identity = { ...identityOf(setup, budget), lastFirstLayer, warmStart };
-  const log = await openTrialLog<PSigmoidTrial>(path, identity);
+  const log = await openTrialLog<PSigmoidTrial>(path, identity, output.say);
   const search = pSigmoid(evaluateAnew, {
     ...{ layers, visionTokens, firstLayer, lastFirstLayer },
     ...{ budget, warmStart, evaluations, seed },
     ...taking(log.recorded, setup.signal),
   });
-  return await follow(search, log, { name: "P-Sigmoid", path });
+  return await follow(search, log, { name: "P-Sigmoid", output });
 }
 
 /**
@@ -89,16 +89,16 @@ export async function runRefine(
   { budget, label }: BudgetSearch,
   { schedule: start }: PSigmoidResult,
 ): Promise<RefineResult> {
-  const { onCalibration: { evaluateAnew }, options } = setup;
+  const { onCalibration: { evaluateAnew }, options, output } = setup;
   const { leastFirstLayer: firstLayer, evaluations, seed } = options;
   const path = `${options.out}/refine-${label}.jsonl`;
   const identity = { ...identityOf(setup, budget), start };
-  const log = await openTrialLog<RefineTrial>(path, identity);
+  const log = await openTrialLog<RefineTrial>(path, identity, output.say);
   const search = refine(evaluateAnew, {
     ...{ start, budget, firstLayer, evaluations, seed },
     ...taking(log.recorded, setup.signal),
   });
-  return await follow(search, log, { name: "refinement", path });
+  return await follow(search, log, { name: "refinement", output });
 }
 
 /** What every search takes besides its space. */
@@ -129,12 +129,14 @@ export function leftText(
 async function follow<T extends TimedTrial, R>(
   search: AsyncGenerator<T, R, void>,
   log: TrialLog<T>,
-  { name, path }: { readonly name: string; readonly path: string },
+  { name, output: { say, status } }: {
+    readonly name: string;
+    readonly output: Output;
+  },
 ): Promise<R> {
-  const status = createStatusLine();
   let trials = log.recorded.length;
   let seconds = 0;
-  if (trials > 0) console.log(`  goes on after trial ${trials} in ${path}`);
+  if (trials > 0) say(`  goes on after trial ${trials} in ${log.path}`);
   try {
     return await runLogged(search, log, (trial) => {
       trials++;
@@ -144,7 +146,7 @@ async function follow<T extends TimedTrial, R>(
     });
   } catch (error) {
     status.clear();
-    console.log(`  ${name} stopped after trial ${trials}`);
+    say(`  ${name} stopped after trial ${trials}`);
     throw error;
   } finally {
     status.clear();

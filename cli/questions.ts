@@ -248,8 +248,7 @@ function encodeAnswer(
   answer: string,
 ): number[] {
   const ids = tokenizer.encode([{ text: answer, special: false }]);
-  const unknown = tokenizer.tokenId("<unk>");
-  if (ids.length === 0 || ids.some((id) => id === unknown)) return [];
+  if (ids.length === 0 || ids.includes(tokenizer.unknown!)) return [];
   const isWhole = maxTokens !== null && ids.length >= maxTokens;
   return isWhole ? ids : [...ids, ...stopTokens.slice(0, 1)];
 }

@@ -1,5 +1,5 @@
 /**
- * Results for programs: schedule.json, and the last line of `--json`.
+ * Results for programs: schedule.json, and what `--json` prints.
  */
 
 import { meanKeepingRate } from "../core/mod.ts";
@@ -87,15 +87,17 @@ export interface SearchOutcome {
   readonly scenario2: Scenario2 | null;
   /** Duration of the whole run. */
   readonly seconds: number;
+  /** Why it may not be worth what it seems. */
+  readonly warnings: readonly string[];
 }
 
-/** The object that `--json` prints; ratios are full / reduced. */
+/** What `--json` prints; ratios are full / reduced. */
 export function toJson(
   { loaded: { name, model }, options: { seed }, full }: Setup,
-  { scenario1, scenario2, seconds }: SearchOutcome,
-): string {
+  { scenario1, scenario2, seconds, warnings }: SearchOutcome,
+): Record<string, unknown> {
   const { samples, total } = full.evaluation;
-  return JSON.stringify({
+  return {
     model: name,
     device: model.backend.name,
     seed,
@@ -103,7 +105,8 @@ export function toJson(
     ...scenario1 && ofScenario1(scenario1),
     ...scenario2 && { budgets: scenario2.budgets.map(budgetJson) },
     seconds,
-  });
+    warnings,
+  };
 }
 
 function ofScenario1(

@@ -2,7 +2,6 @@
  * Scenario I (paper section 3): the least schedule that G-Search finds to be as
  * good as the full model, beside controls at the same counts and FastV.
  */
-// deno-lint-ignore-file no-console
 
 import { fastvSchedule, meanKeepingRate } from "../core/mod.ts";
 import { formatSchedule } from "../report/mod.ts";
@@ -28,14 +27,15 @@ export interface Scenario1 {
 export async function runScenario1(setup: Setup): Promise<Scenario1> {
   const { loaded, options, heldout, visionTokens, metric, judge, signal } =
     setup;
+  const { output } = setup;
   const { model, name } = loaded;
   const { layers } = model.config.decoder;
   const { ranking, positions, criterion, firstLayer } = options;
   const { schedule, trials } = await runGSearch(setup);
-  console.log(
+  output.say(
     `\nSchedule, mean keeping rate ${meanKeepingRate(schedule).toFixed(3)}:`,
   );
-  console.log(formatSchedule(schedule));
+  output.draw(formatSchedule(schedule, output));
 
   const random = { ranking: "random", positions } as const;
   const contenders = [
@@ -54,8 +54,8 @@ export async function runScenario1(setup: Setup): Promise<Scenario1> {
     );
   }
   const runs = await compareRuns(model, heldout, contenders, signal);
-  printComparison(runs);
-  if (metric) printGenerated(metric, runs, heldout, loaded);
+  printComparison(output, runs);
+  if (metric) printGenerated(output, { metric, runs, heldout, loaded });
 
   const [full, reduced] = runs;
   await writeSchedule(`${options.out}/schedule.json`, {

@@ -2,7 +2,6 @@
  * Scenario II (paper section 4): the best schedule within each budget, by
  * P-Sigmoid, beside other methods at the same budget.
  */
-// deno-lint-ignore-file no-console
 
 import type { Schedule } from "../core/mod.ts";
 import {
@@ -32,7 +31,6 @@ import {
 } from "./budgets.ts";
 import { compareRuns, meanTextTokens, type Run, timeRuns } from "./compare.ts";
 import { printGenerated } from "./generated.ts";
-import { createStatusLine } from "./progress.ts";
 import { type BudgetSearch, runPSigmoid, runRefine } from "./psigmoid.ts";
 import { questionsOf, writeSchedule } from "./results.ts";
 import type { Setup } from "./setup.ts";
@@ -88,12 +86,17 @@ const STATISTICS_SAMPLES = 128;
 
 /** What FitPrune and VTW find out before they reduce; tells VTW's choice. */
 async function measure(setup: Setup): Promise<AttentionByRank | null> {
-  const { loaded: { model }, options, calibration, signal } = setup;
+  const {
+    loaded: { model },
+    options,
+    calibration,
+    signal,
+    output: { say, status },
+  } = setup;
   const set = {
     images: calibration.images,
     samples: calibration.samples.slice(0, STATISTICS_SAMPLES),
   };
-  const status = createStatusLine();
   const statistics = {
     signal,
     onProgress: (done: number, total: number) =>
@@ -104,7 +107,7 @@ async function measure(setup: Setup): Promise<AttentionByRank | null> {
       const kl = await withdrawalDivergence(model, set, statistics);
       status.clear();
       const layer = vtwLayer(kl);
-      console.log(
+      say(
         `\nVTW's own rule, KL <= 0.003, ${
           layer === kl.length
             ? "withdraws vision tokens at no layer"
@@ -127,12 +130,12 @@ async function searchBudget(
   known: Known & { readonly budget: Budget },
 ): Promise<BudgetOutcome> {
   const { budget, gSearch } = known;
-  const { options, onCalibration } = setup;
-  console.log(`\nBudget: ${budgetTitle(choice)}`);
+  const { options, onCalibration, output } = setup;
+  output.say(`\nBudget: ${budgetTitle(choice)}`);
   const least = leastCost(setup, budget);
   if (least > budget.limit) {
     const share = choice.share * least / budget.limit;
-    console.log(
+    output.say(
       `  cannot be met, as a schedule that keeps all vision tokens before layer ${options.leastFirstLayer} costs ${
         share.toFixed(3)
       } at least`,
@@ -145,7 +148,7 @@ async function searchBudget(
     warmStart: gSearch === null ? [] : [warmStartOf(gSearch, options)],
   };
   const found = await runPSigmoid(setup, search);
-  console.log(
+  output.say(
     `  P-Sigmoid: k ${found.k.toFixed(3)}, a ${found.a.toFixed(3)}, b ${
       found.b.toFixed(2)
     } from layer ${found.firstLayer} on (trials: ${found.trials.length}); the answer's mean probability on calibration questions ${
@@ -154,7 +157,7 @@ async function searchBudget(
       meanScore("probability", onCalibration.full).toFixed(4)
     }`,
   );
-  console.log(formatSchedule(found.schedule));
+  output.draw(formatSchedule(found.schedule, output));
   const refined = options.baselines.includes("refined")
     ? await runRefine(setup, search, found)
     : null;
@@ -163,9 +166,14 @@ async function searchBudget(
     found: found.schedule,
     refined: refined?.schedule ?? null,
   });
-  printBudget(outcome);
+  printBudget(output, outcome);
   if (setup.metric) {
-    printGenerated(setup.metric, outcome.runs, setup.heldout, setup.loaded);
+    printGenerated(output, {
+      metric: setup.metric,
+      runs: outcome.runs,
+      heldout: setup.heldout,
+      loaded: setup.loaded,
+    });
   }
   await writeFound(setup, search, found, outcome);
   return outcome;

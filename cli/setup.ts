@@ -15,7 +15,7 @@ import { searchBatchSize } from "../study/evaluators.ts";
 import type { MetricName } from "./generated.ts";
 import type { LoadedModel } from "../study/load.ts";
 import type { SettledOptions } from "./options.ts";
-import { createStatusLine } from "./progress.ts";
+import type { Output } from "./output.ts";
 import type { QuestionSet } from "./questions.ts";
 
 /** What a search starts from. */
@@ -36,6 +36,8 @@ export interface Setup {
   readonly full: Run;
   /** Ctrl-C. */
   readonly signal: AbortSignal;
+  /** Where all of it is told. */
+  readonly output: Output;
 }
 
 /** Runs a schedule on held-out questions. */
@@ -49,6 +51,8 @@ export type Judge = (
 export interface JudgeOptions {
   /** Ctrl-C. */
   readonly signal: AbortSignal;
+  /** Where it is told how far it is. */
+  readonly status: Output["status"];
   /** Where generated answers end, if there are to be any. */
   readonly generate?: GenerationLimits;
 }
@@ -57,9 +61,8 @@ export interface JudgeOptions {
 export function createJudge(
   pool: Evaluators,
   heldout: QuestionSet,
-  { signal, generate }: JudgeOptions,
+  { signal, status, generate }: JudgeOptions,
 ): Judge {
-  const status = createStatusLine();
   /** By ranking and position rule; made when first needed. */
   const evaluators = new Map<string, Evaluate>();
   return async (name, schedule, reduction) => {
@@ -97,7 +100,7 @@ export interface Calibration {
 /** Prepares calibration questions, and asks them the full model. */
 export async function openCalibration(
   pool: Evaluators,
-  { loaded, options, calibration, visionTokens, signal }: Omit<
+  { loaded, options, calibration, visionTokens, signal, output }: Omit<
     Setup,
     "onCalibration" | "judge" | "full" | "heldout" | "metric"
   >,
@@ -111,7 +114,7 @@ export async function openCalibration(
     cache: false,
   });
   const { layers } = loaded.model.config.decoder;
-  const status = createStatusLine();
+  const { status } = output;
   status.show("full model on the calibration questions");
   try {
     const schedule = fullSchedule(layers, visionTokens);

@@ -2,7 +2,6 @@
  * What search.ts tells about a model before it searches: what it is, how it
  * answers, and how alike its layers rank vision tokens.
  */
-// deno-lint-ignore-file no-console
 
 import {
   embedPrompts,
@@ -16,17 +15,23 @@ import {
   generateAnswers,
   majorityShare,
 } from "../eval/mod.ts";
-import { formatBar, formatPercent, formatTable } from "../report/mod.ts";
+import {
+  barWidth,
+  formatBar,
+  formatPercent,
+  formatTable,
+} from "../report/mod.ts";
 import { type Evaluation, neighbouringTau } from "../search/mod.ts";
 import type { LoadedModel } from "../study/load.ts";
-import type { QuestionSet } from "./questions.ts";
+import type { QuestionSet, QuestionSets } from "./questions.ts";
 import { generationLimits } from "./generated.ts";
+import type { Output } from "./output.ts";
 
 /** Device, model and question counts. */
 export function printHeader(
+  { say }: Output,
   { name, model: { backend, config } }: LoadedModel,
-  calibration: QuestionSet,
-  heldout: QuestionSet,
+  { calibration, heldout }: QuestionSets,
 ): void {
   const { layers, width, heads } = config.decoder;
   const describe = ({ samples, images }: QuestionSet): string => {
@@ -37,22 +42,23 @@ export function printHeader(
     const tiles = most > 1 ? ` of up to ${most} tiles` : "";
     return `${samples.length} questions about ${images.length} images${tiles}`;
   };
-  console.log(`device       ${backend.name}`);
-  console.log(
+  say(`device       ${backend.name}`);
+  say(
     `model        ${name}: ${config.visionTokens} vision tokens, ${layers} decoder layers of width ${width} with ${heads} heads`,
   );
-  console.log(`calibration  ${describe(calibration)}`);
-  console.log(`held-out     ${describe(heldout)}`);
+  say(`calibration  ${describe(calibration)}`);
+  say(`held-out     ${describe(heldout)}`);
 }
 
 /** The model's answers to the first questions of a set. */
 export async function printAnswers(
+  { say }: Output,
   loaded: LoadedModel,
   { images, samples, texts }: QuestionSet,
 ): Promise<void> {
   const { model, tokenizer } = loaded;
   const { backend, decoder: { layers: { length: L } } } = model;
-  console.log("\nThe full model answers:");
+  say("\nThe full model answers:");
   for (let i = 0; i < Math.min(5, samples.length); i++) {
     const { image, prompt } = samples[i];
     const { question, answer } = texts[i];
@@ -69,12 +75,13 @@ export async function printAnswers(
     const said = tokenizer.decode(ids, { skipSpecial: true }).trim();
     const mark = said === answer ? "right" : `the right answer is ${answer}`;
     const asked = question.replaceAll("\n", " ");
-    console.log(`  image ${image}: ${asked} ${said} (${mark})`);
+    say(`  image ${image}: ${asked} ${said} (${mark})`);
   }
 }
 
 /** Accuracy of each kind of question, beside what blind guessing reaches. */
 export function printKinds(
+  { say, draw, columns }: Output,
   { kinds, texts }: QuestionSet,
   { samples }: Evaluation,
 ): void {
@@ -88,14 +95,14 @@ export function printKinds(
       formatPercent(majorityShare(asked)),
     ];
   });
-  console.log("\nFull model on held-out questions:");
-  console.log(formatTable([
+  say("\nFull model on held-out questions:");
+  draw(formatTable([
     ["kind", "questions", "accuracy", "commonest answer"],
     ...rows,
     ...rows.length === 1
       ? []
       : [["all", String(samples.length), formatPercent(accuracy(samples)), ""]],
-  ]));
+  ], { columns }));
 }
 
 /** Samples that τ is averaged over. */
@@ -103,19 +110,20 @@ const TAU_SAMPLES = 100;
 
 /** Kendall's τ between the rankings of neighbouring layers (paper section 2). */
 export async function printTau(
+  { say, draw, columns }: Output,
   { model }: LoadedModel,
   { images, samples }: QuestionSet,
 ): Promise<void> {
   const some = { images, samples: samples.slice(0, TAU_SAMPLES) };
   const tau = neighbouringTau(await attentionByLayer(model, some));
-  console.log(
+  say(
     `\nDo neighbouring layers rank vision tokens alike? Kendall's tau, mean of ${some.samples.length} questions:`,
   );
+  const digits = String(tau.length).length;
   for (const [layer, value] of tau.entries()) {
-    console.log(
-      `  layers ${layer}-${layer + 1}   ${value.toFixed(2).padStart(5)}  ${
-        formatBar(Math.max(0, value), 40)
-      }`.trimEnd(),
-    );
+    const pair = `${layer}-${layer + 1}`.padEnd(2 * digits + 1);
+    const before = `  layers ${pair}   ${value.toFixed(2).padStart(5)}  `;
+    const width = barWidth(before, { columns });
+    draw((before + formatBar(Math.max(0, value), width)).trimEnd());
   }
 }

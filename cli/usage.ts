@@ -116,12 +116,16 @@ best within a budget, beside other methods at the same budget.
                        psigmoid-B.jsonl and refine-B.jsonl for each budget B
   --quick              few questions, and a tolerance of ${QUICK_EPSILON.bound} points for
                        bound: a first look
-  --json               print one JSON object as the last line
-  --help               print this
+  --json               print one JSON object alone; all that is for people goes
+                       to standard error
+  -h, --help           print this
+  --version            print the version
 
 An interrupted search (Ctrl-C) goes on where it stood when started again with
 the same options; with others it begins anew, and *.jsonl.old has its trials.
-Exit codes: 0 done, 2 wrong use or unreadable input, 130 interrupted. Narrower
-permissions than -A:
+Where nobody reads standard output any more, as in "| head", the search is
+interrupted too. Lines are as wide as the terminal, or as COLUMNS says.
+Exit codes: 0 done or no reader, 2 wrong use, unreadable input or no room for
+output, 130 interrupted. Narrower permissions than -A:
   --allow-read --allow-write=out --allow-env --allow-sys --allow-ffi
 `;

@@ -1,26 +1,78 @@
 /**
- * What is told on standard error though work goes on: that a result will not be
- * worth what it seems.
+ * What is told on standard error though work goes on: that a result or an answer
+ * will not be worth what it seems, and what memory a large model takes.
  */
-// deno-lint-ignore-file no-console
 
+import type { RgbImage } from "../core/mod.ts";
+import { KINDS, makeQuestions } from "../eval/mod.ts";
+import type { Tokenizer } from "../io/mod.ts";
+import type { LoadedModel } from "../study/load.ts";
+import {
+  formatPlan,
+  type MemoryPlan,
+  type MemoryRoom,
+} from "../study/memory_plan.ts";
+import { looksLikeScene } from "./foreign_images.ts";
+import type { Output } from "./output.ts";
 import type { QuestionSet, QuestionSets } from "./questions.ts";
 
-/** Tells one sentence. */
-function warn(sentence: string): void {
-  console.error(`Warning: ${sentence}`);
+/** Smaller models are loaded before anybody could read what they take. */
+const LARGE = 1e9;
+
+/** Makes what tells of the memory that a large model will take. */
+export function planAnnouncer(
+  { note }: Output,
+): (plan: MemoryPlan, room: MemoryRoom) => void {
+  return (plan, room) => {
+    if (plan.total >= LARGE) note(`memory       ${formatPlan(plan, room)}`);
+  };
 }
 
-/** Warns where a result is judged on images that were searched with. */
-export async function warnOfSharedImages(
-  { calibration, heldout }: QuestionSets,
-): Promise<void> {
-  const searched = await imagesOf(calibration);
-  const { size } = searched.intersection(await imagesOf(heldout));
-  if (size === 0) return;
-  warn(
-    `the result is judged on images that were searched with, as calibration and held-out questions have ${size} in common`,
-  );
+/** Tells which adapter "auto" passed over, and why. */
+export function announceDevice(
+  { passedOver }: Pick<LoadedModel, "passedOver">,
+  { note }: Pick<Output, "note">,
+): void {
+  if (passedOver !== null) note(`Runs on the CPU: ${passedOver}`);
+}
+
+/** What a search is about to use, and whether the model is the embedded one. */
+export interface Searched extends QuestionSets {
+  readonly loaded: LoadedModel;
+  readonly embedded: boolean;
+}
+
+/** Why the result of a search would not be worth what it seems. */
+export async function searchWarnings(searched: Searched): Promise<string[]> {
+  const { loaded: { name, tokenizer }, embedded, ...sets } = searched;
+  const read = [sets.calibration, sets.heldout]
+    .filter(({ dataset }) => dataset !== null);
+  const { size } = (await imagesOf(sets.calibration))
+    .intersection(await imagesOf(sets.heldout));
+  const prompts = read.flatMap(({ samples }) => samples)
+    .map(({ prompt: { before, after } }) => [...before, ...after]);
+  const lacking = prompts.filter((ids) => ids.includes(tokenizer.unknown!));
+  const images = read.flatMap(({ images }) => images);
+  const foreign = embedded
+    ? images.filter((tiles) => !tiles.every(looksLikeScene))
+    : [];
+  const warnings: string[] = [];
+  if (size > 0) {
+    warnings.push(
+      `the result is judged on images that were searched with, as calibration and held-out questions have ${size} in common`,
+    );
+  }
+  if (lacking.length > 0) {
+    warnings.push(
+      `the vocabulary of ${name} lacks words of ${lacking.length} of ${prompts.length} questions, so that the result may mean nothing`,
+    );
+  }
+  if (foreign.length > 0) {
+    warnings.push(
+      `${name} was trained on scenes of the embedded task alone, and ${foreign.length} of ${images.length} images are none, so that the result may mean nothing`,
+    );
+  }
+  return warnings;
 }
 
 /** Files whatever their paths are, or the bytes of those that have none. */
@@ -33,4 +85,54 @@ async function imagesOf({ dataset }: QuestionSet): Promise<Set<string>> {
       ),
     ),
   );
+}
+
+/** Why answers of the embedded model about a picture from a file may mean nothing. */
+export function pictureWarnings(
+  { name }: LoadedModel,
+  file: string,
+  picture: RgbImage,
+): string[] {
+  return looksLikeScene(picture) ? [] : [
+    `${name} was trained on scenes of the embedded task alone, and ${file} is none, so that its answers may mean nothing: give --scene N, or another model with --model DIR`,
+  ];
+}
+
+/** Why the answer to a question may mean nothing. */
+export function questionWarnings(
+  { name, tokenizer }: LoadedModel,
+  question: string,
+): string[] {
+  const words = unknownWords(tokenizer, question);
+  if (words.length === 0) return [];
+  const list = new Intl.ListFormat("en").format(
+    words.map((word) => JSON.stringify(word)),
+  );
+  return [
+    `the vocabulary of ${name} lacks ${list}, so that its answer may mean nothing`,
+  ];
+}
+
+/** A word, or a character that is none. */
+const WORD = /[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*|\S/gu;
+
+/** Words of a text that a model cannot tell from each other, each once. */
+function unknownWords(tokenizer: Tokenizer, text: string): string[] {
+  const { unknown } = tokenizer;
+  const lacks = (text: string): boolean =>
+    unknown !== undefined &&
+    tokenizer.encode([{ text, special: false }]).includes(unknown);
+  if (!lacks(text)) return [];
+  const words = [...new Set(text.match(WORD))].filter(lacks);
+  return words.length > 0 ? words : [text];
+}
+
+/** What the embedded model can be asked: a question of each kind. */
+export function askableText({ name }: LoadedModel): string {
+  const scenes = makeQuestions("heldout", 0, KINDS.length);
+  const questions = scenes.flatMap(({ questions }) => questions)
+    .map(({ words }) => words.join(" ").replace(" ?", "?"));
+  return `${name} can be asked, with any colour, shape and size: ${
+    questions.join(" ")
+  }`;
 }

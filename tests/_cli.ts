@@ -1,12 +1,17 @@
 // The programs at the root as a user meets them: processes with files around
 // them.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { displayWidth } from "../report/text.ts";
 
 /** How to start a program. */
 export interface RunOptions {
   /** Instead of all. */
   readonly permissions?: readonly string[];
+  /** Variables beside those that are set. Default no colours. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** What a shell adds to the command, such as "> file". */
+  readonly shell?: string;
   /** What stands on standard input. Default nothing. */
   readonly input?: string;
 }
@@ -24,8 +29,7 @@ export interface Program {
   command(
     place: string,
     args: readonly string[],
-    permissions?: readonly string[],
-    stdin?: "null" | "piped",
+    options?: RunOptions & { readonly stdin?: "null" | "piped" },
   ): Deno.Command;
   /** Runs it to its end. */
   run(
@@ -39,6 +43,12 @@ export interface Program {
     args: readonly string[],
     options?: RunOptions,
   ): Promise<string>;
+  /** The same with `--json`: what programs get, line by line, and people. */
+  succeedJson(
+    place: string,
+    args: readonly string[],
+    options?: RunOptions,
+  ): Promise<{ readonly values: unknown[]; readonly told: string }>;
 }
 
 /**
@@ -64,26 +74,33 @@ export function program(file: string): Program {
   const command: Program["command"] = (
     place,
     args,
-    permissions = ["-A"],
-    stdin = "null",
-  ) =>
-    new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", ...permissions, path, ...args],
+    { permissions = ["-A"], env = { NO_COLOR: "1" }, shell, stdin = "null" } =
+      {},
+  ) => {
+    const deno = Deno.execPath();
+    const all = ["run", "--no-prompt", ...permissions, path, ...args];
+    const [name, given] = shell === undefined
+      ? [deno, all]
+      : ["sh", ["-c", `exec "$@" ${shell}`, "sh", deno, ...all]];
+    return new Deno.Command(name, {
+      args: given,
       cwd: place,
-      env: { NO_COLOR: "1" },
+      env: { ...env },
       stdin,
       stdout: "piped",
       stderr: "piped",
     });
+  };
   const run: Program["run"] = async (
     place,
     args,
-    { permissions, input } = {},
+    options = {},
   ) => {
+    const { input } = options;
     if (input === undefined) {
-      return finished(await command(place, args, permissions).output());
+      return finished(await command(place, args, options).output());
     }
-    const child = command(place, args, permissions, "piped").spawn();
+    const child = command(place, args, { ...options, stdin: "piped" }).spawn();
     const writer = child.stdin.getWriter();
     // A program that is done need not have read it.
     await writer.write(new TextEncoder().encode(input)).catch(() => {});
@@ -98,7 +115,48 @@ export function program(file: string): Program {
       assertEquals({ code, err }, { code: 0, err: "" });
       return out;
     },
+    async succeedJson(place, args, options) {
+      const { code, out, err } = await run(
+        place,
+        [...args, "--json"],
+        options,
+      );
+      assertEquals(code, 0, err);
+      assert(out.endsWith("\n"));
+      const values = out.slice(0, -1).split("\n").map((line) =>
+        JSON.parse(line) as unknown
+      );
+      return { values, told: err };
+    },
   };
+}
+
+/** Fails where a line takes more columns than there are. */
+export function assertFits(text: string, columns: number): void {
+  for (const line of text.split("\n")) {
+    assert(displayWidth(line) <= columns, `${columns}: ${line}`);
+  }
+}
+
+/**
+ * Starts a program, reads until there is a text in its output, and goes, as
+ * `head` does.
+ */
+export async function readUntil(
+  child: Deno.ChildProcess,
+  text: string,
+): Promise<Finished> {
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let out = "";
+  while (!out.includes(text)) {
+    const { value, done } = await reader.read();
+    assert(!done, out);
+    out += value;
+  }
+  await reader.cancel();
+  const err = await new Response(child.stderr).text();
+  const { code } = await child.status;
+  return { code, out, err };
 }
 
 /** A function that runs tests, each in a folder of its own. */

@@ -1,6 +1,7 @@
 // The program search.ts as a user meets it: a process with files around it, on
 // a model small enough to search in a second.
 
+import { assertEquals } from "@std/assert";
 import {
   type Finished,
   finished,
@@ -50,6 +51,15 @@ export const run: Program["run"] = SEARCH.run;
 
 /** The same, gives its output, and expects no error. */
 export const succeed: Program["succeed"] = SEARCH.succeed;
+
+/** The same with `--json`: the one object for programs, and what people read. */
+export async function succeedJson<T>(
+  ...given: Parameters<Program["succeedJson"]>
+): Promise<{ readonly result: T; readonly told: string }> {
+  const { values, told } = await SEARCH.succeedJson(...given);
+  assertEquals(values.length, 1);
+  return { result: values[0] as T, told };
+}
 
 /** The text of a file there. */
 export const read = (place: string, file: string): Promise<string> =>

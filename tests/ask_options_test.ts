@@ -6,6 +6,7 @@ const DEFAULTS: AskOptions = {
   device: "auto",
   weights: "f32",
   picture: { scene: 0 },
+  saveScene: null,
   question: null,
   chat: false,
   schedule: null,
@@ -21,7 +22,9 @@ const DEFAULTS: AskOptions = {
 
 Deno.test("parseAskOptions() has a default for everything", () => {
   assertEquals(parseAskOptions([]), DEFAULTS);
-  assertEquals(parseAskOptions(["--help", "--scene=x"]), null);
+  assertEquals(parseAskOptions(["--help", "--scene=x"]), "help");
+  assertEquals(parseAskOptions(["-h"]), "help");
+  assertEquals(parseAskOptions(["why?", "--version", "--scene=x"]), "version");
 });
 
 Deno.test("parseAskOptions() takes every option", () => {
@@ -32,6 +35,7 @@ Deno.test("parseAskOptions() takes every option", () => {
     device: "cpu",
     weights: "int4",
     picture: { file: "cat.jpg" },
+    saveScene: null,
     question: "What is it?",
     chat: true,
     schedule: "s.json",
@@ -47,10 +51,13 @@ Deno.test("parseAskOptions() takes every option", () => {
 });
 
 Deno.test("parseAskOptions() takes a layer to show, a scene, and questions like options", () => {
-  const options = parseAskOptions(["--show-layer=2", "--scene", "4"])!;
+  const parse = (...args: string[]) => parseAskOptions(args) as AskOptions;
+  const options = parse("--show-layer=2", "--scene", "4", "--save-scene=s.png");
   assertEquals([options.show, options.picture], [2, { scene: 4 }]);
-  assertEquals(parseAskOptions(["--", "--why?"])!.question, "--why?");
-  assertEquals(parseAskOptions(["007"])!.question, "007");
+  assertEquals(options.saveScene, "s.png");
+  assertEquals(parse("--", "--why?").question, "--why?");
+  assertEquals(parse("--", "--json=0").question, "--json=0");
+  assertEquals(parse("007").question, "007");
 });
 
 Deno.test("parseAskOptions() says in one sentence what cannot be", () => {
@@ -60,6 +67,22 @@ Deno.test("parseAskOptions() says in one sentence what cannot be", () => {
     [
       "--image=a.png --scene=1",
       "Cannot use --scene beside --image as a question is about one of them",
+    ],
+    [
+      "--image=a.png --save-scene=s.png",
+      "Cannot use --save-scene beside --image as no scene is asked about",
+    ],
+    [
+      "--save-scene=",
+      'Cannot use --save-scene as it must be a name: current value is ""',
+    ],
+    [
+      "--imag=a.png why?",
+      "Cannot use --imag=a.png as there is no such option: the nearest is --image, see --help",
+    ],
+    [
+      "why? --chat=on",
+      "Cannot use --chat=on as --chat takes no value",
     ],
     [
       "--model=m what?",

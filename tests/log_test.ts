@@ -25,6 +25,8 @@ const trials = [8, 4, 6].map((keep): Trial => ({
 }));
 const lines = [identity, ...trials].map((value) => JSON.stringify(value));
 
+const silent = () => {};
+
 /** Runs `body` with the path of a log that holds `text`. */
 async function withLog(
   text: string | null,
@@ -45,7 +47,7 @@ const complete = (count: number): string =>
 
 Deno.test("openTrialLog() begins with the identity and takes trials", async () => {
   await withLog(null, async (path) => {
-    const log = await openTrialLog(path, identity);
+    const log = await openTrialLog(path, identity, silent);
     assertEquals(log.recorded, []);
     assertEquals(await Deno.readTextFile(path), complete(1));
     for (const trial of trials) await log.append(trial);
@@ -55,7 +57,7 @@ Deno.test("openTrialLog() begins with the identity and takes trials", async () =
 
 Deno.test("openTrialLog() goes on with the trials of the same search", async () => {
   await withLog(complete(3), async (path) => {
-    const log = await openTrialLog(path, identity);
+    const log = await openTrialLog(path, identity, silent);
     assertEquals(log.recorded, trials.slice(0, 2));
     await log.append(trials[2]);
     assertEquals(await Deno.readTextFile(path), complete(4));
@@ -66,7 +68,7 @@ Deno.test("openTrialLog() drops a last line that was cut off, wherever", async (
   const [whole, cutLine] = [complete(2), lines[2]];
   for (let cut = 0; cut <= cutLine.length; cut++) {
     await withLog(whole + cutLine.slice(0, cut), async (path) => {
-      const log = await openTrialLog(path, identity);
+      const log = await openTrialLog(path, identity, silent);
       assertEquals(log.recorded, trials.slice(0, 1));
       await log.append(trials[1]);
       assertEquals(await Deno.readTextFile(path), complete(3));
@@ -77,7 +79,7 @@ Deno.test("openTrialLog() drops a last line that was cut off, wherever", async (
 Deno.test("openTrialLog() begins anew when the first line was cut off", async () => {
   for (const cut of [0, 1, 20, lines[0].length]) {
     await withLog(lines[0].slice(0, cut), async (path) => {
-      const { recorded } = await openTrialLog(path, identity);
+      const { recorded } = await openTrialLog(path, identity, silent);
       assertEquals(recorded, []);
       assertEquals(await Deno.readTextFile(path), complete(1));
     });
@@ -87,7 +89,7 @@ Deno.test("openTrialLog() begins anew when the first line was cut off", async ()
 Deno.test("openTrialLog() keeps nothing of another search that has no trial", async () => {
   for (const text of [complete(1), complete(1) + lines[1].slice(0, 20)]) {
     await withLog(text, async (path) => {
-      await openTrialLog(path, { ...identity, samples: 25 });
+      await openTrialLog(path, { ...identity, samples: 25 }, silent);
       await assertRejects(
         () => Deno.stat(`${path}.old`),
         Deno.errors.NotFound,
@@ -110,7 +112,15 @@ Deno.test("openTrialLog() begins anew when anything that the trials depend on di
   for (const other of others) {
     await withLog(complete(4), async (path) => {
       const changed = { ...identity, ...other };
-      const { recorded } = await openTrialLog(path, changed);
+      const told: string[] = [];
+      const { recorded } = await openTrialLog(
+        path,
+        changed,
+        (text) => told.push(text),
+      );
+      assertEquals(told, [
+        `  begins anew: ${path} was of another search, now in ${path}.old`,
+      ]);
       assertEquals(recorded, []);
       assertEquals(
         await Deno.readTextFile(path),
@@ -123,7 +133,7 @@ Deno.test("openTrialLog() begins anew when anything that the trials depend on di
 
 Deno.test("runLogged() names the log whose trials the search cannot take up", async () => {
   await withLog(complete(3), async (path) => {
-    const log = await openTrialLog<unknown>(path, identity);
+    const log = await openTrialLog<unknown>(path, identity, silent);
     // deno-lint-ignore require-yield
     async function* search(): AsyncGenerator<unknown, void, void> {
       await Promise.reject(new RangeError("Cannot resume as it differs"));
@@ -139,7 +149,7 @@ Deno.test("runLogged() names the log whose trials the search cannot take up", as
 Deno.test("openTrialLog() rejects a line that is no trial", async () => {
   await withLog([lines[0], "null", ""].join("\n"), async (path) => {
     await assertRejects(
-      () => openTrialLog(path, identity),
+      () => openTrialLog(path, identity, silent),
       SyntaxError,
       `Cannot read ${path}, line 2 as it is no trial: null`,
     );
@@ -150,7 +160,7 @@ Deno.test("openTrialLog() rejects a malformed line before the last, and leaves t
   const text = [lines[0], lines[1].slice(0, 20), lines[2], ""].join("\n");
   await withLog(text, async (path) => {
     await assertRejects(
-      () => openTrialLog(path, identity),
+      () => openTrialLog(path, identity, silent),
       SyntaxError,
       `Cannot read ${path}, line 2 as it is not JSON: `,
     );

@@ -37,12 +37,12 @@ const DEFAULTS: Counts = {
 };
 
 const parse = (line: string) =>
-  parseOptions(line === "" ? [] : line.split(" "));
+  parseOptions(line === "" ? [] : line.split(" ")) as SearchOptions;
 
 Deno.test("parseOptions() has a default for everything", () => {
   assertEquals(parse(""), DEFAULTS);
   // P-Sigmoid alone needs fewer questions.
-  assertEquals(parse("--scenario 2")!.calibration, { count: 640 });
+  assertEquals(parse("--scenario 2").calibration, { count: 640 });
 });
 
 Deno.test("parseOptions() takes every option, in both spellings", () => {
@@ -80,7 +80,7 @@ Deno.test("parseOptions() takes every option, in both spellings", () => {
 });
 
 Deno.test("parseOptions() lets --quick ask less and tolerate what that can show", () => {
-  const quick = parse("--quick")!;
+  const quick = parse("--quick");
   const { calibration, heldout, criterion, evaluations } = quick as Counts;
   const changed = { calibration, heldout, criterion, evaluations };
   assertEquals(quick, { ...DEFAULTS, ...changed });
@@ -90,15 +90,15 @@ Deno.test("parseOptions() lets --quick ask less and tolerate what that can show"
   checkEpsilon(criterion, calibration.count);
   checkEpsilon(DEFAULTS.criterion, DEFAULTS.calibration.count);
   // What is said explicitly goes before.
-  assertEquals(parse("--quick --heldout 100")?.heldout, { count: 100 });
-  assertEquals(parse("--quick --scenario 2 --evaluations 50")?.evaluations, 50);
-  assertEquals(parse("--quick --epsilon 4")?.criterion.epsilon, 4);
-  assertEquals(parse("--quick --criterion loss")?.criterion.epsilon, 0.01);
+  assertEquals(parse("--quick --heldout 100").heldout, { count: 100 });
+  assertEquals(parse("--quick --scenario 2 --evaluations 50").evaluations, 50);
+  assertEquals(parse("--quick --epsilon 4").criterion.epsilon, 4);
+  assertEquals(parse("--quick --criterion loss").criterion.epsilon, 0.01);
 });
 
 Deno.test("settleOptions() reduces from the paper's layer on, in shallow models from a quarter of the layers on", () => {
   const firstLayer = (line: string, layers: number) =>
-    settleOptions(parse(line)!, layers).firstLayer;
+    settleOptions(parse(line), layers).firstLayer;
   assertEquals(firstLayer("", 32), 3);
   assertEquals(firstLayer("", 12), 3);
   assertEquals(firstLayer("", 8), 2);
@@ -109,27 +109,26 @@ Deno.test("settleOptions() reduces from the paper's layer on, in shallow models 
 });
 
 Deno.test("settleOptions() lets P-Sigmoid search from layer 1 on where nothing is said", () => {
-  const least = (line: string) =>
-    settleOptions(parse(line)!, 8).leastFirstLayer;
+  const least = (line: string) => settleOptions(parse(line), 8).leastFirstLayer;
   assertEquals(least(""), 1);
   assertEquals(least("--first-layer 3"), 3);
 });
 
 Deno.test("parseOptions() reads budgets as shares of what the full model takes", () => {
   const budgets = (list: string) =>
-    parse(`--scenario 2 --budget ${list}`)?.budgets;
+    parse(`--scenario 2 --budget ${list}`).budgets;
   assertEquals(budgets("0.5"), [{ kind: "rate", share: .5 }]);
   assertEquals(budgets("flops:.25,0.40,kv:0.999"), [
     { kind: "flops", share: .25 },
     { kind: "rate", share: .4 },
     { kind: "kv", share: .999 },
   ]);
-  assertEquals(budgets("0.4,.40,0.3,0.4")?.map(({ share }) => share), [.4, .3]);
+  assertEquals(budgets("0.4,.40,0.3,0.4").map(({ share }) => share), [.4, .3]);
 });
 
 Deno.test("parseOptions() reads baselines, G-Search's only where it is run", () => {
   const names = (line: string) =>
-    parse(`--scenario 2 --baselines ${line}`)?.baselines;
+    parse(`--scenario 2 --baselines ${line}`).baselines;
   assertEquals(names("all --scenario both"), RIVALS);
   assertEquals(names("none"), []);
   assertEquals(names("refined,fastv --scenario 2"), ["refined", "fastv"]);
@@ -137,12 +136,12 @@ Deno.test("parseOptions() reads baselines, G-Search's only where it is run", () 
 });
 
 Deno.test("parseOptions() gives the criterion loss a tolerance in nats", () => {
-  assertEquals(parse("--criterion loss")?.criterion, {
+  assertEquals(parse("--criterion loss").criterion, {
     kind: "loss",
     epsilon: 0.01,
   });
-  assertEquals(parse("--criterion accuracy")?.criterion.epsilon, 0.5);
-  assertEquals(parse("--epsilon 0")?.criterion.epsilon, 0);
+  assertEquals(parse("--criterion accuracy").criterion.epsilon, 0.5);
+  assertEquals(parse("--epsilon 0").criterion.epsilon, 0);
 });
 
 Deno.test("parseOptions() tells numbers of questions from files of them", () => {
@@ -156,18 +155,50 @@ Deno.test("parseOptions() tells numbers of questions from files of them", () => 
     ["7wonders.jsonl", { file: "7wonders.jsonl" }],
   ];
   for (const [value, source] of sources) {
-    assertEquals(parse(`--calibration ${value}`)?.calibration, source);
-    assertEquals(parse(`--heldout ${value}`)?.heldout, source);
+    assertEquals(parse(`--calibration ${value}`).calibration, source);
+    assertEquals(parse(`--heldout ${value}`).heldout, source);
   }
 });
 
 Deno.test("parseOptions() takes the last of an option given twice", () => {
-  assertEquals(parse("--seed 1 --out a --seed 2")?.seed, 2);
+  assertEquals(parse("--seed 1 --out a --seed 2").seed, 2);
 });
 
-Deno.test("parseOptions() returns null for --help, whatever else there is", () => {
-  assertEquals(parse("--help"), null);
-  assertEquals(parse("--criterion x --help --seed 1"), null);
+Deno.test("parseOptions() lets --help and --version go before whatever else there is", () => {
+  const told: [string, string][] = [
+    ["--help", "help"],
+    ["-h", "help"],
+    ["--criterion x --help --seed 1", "help"],
+    ["--version", "version"],
+    ["--json --version --seed x", "version"],
+    ["--version -h", "help"],
+  ];
+  for (const [line, information] of told) {
+    assertEquals<unknown>(parse(line), information, line);
+  }
+});
+
+Deno.test("parseOptions() refuses a value for what takes none", () => {
+  for (
+    const arg of [
+      "--json=0",
+      "--json=false",
+      "--json=",
+      "--quick=yes",
+      "--help=no",
+      "--version=2",
+      "-h=1",
+    ]
+  ) {
+    const [name] = arg.split("=");
+    const error = assertThrows(() => parse(`--seed 1 ${arg}`), RangeError);
+    assertEquals(
+      error.message,
+      `Cannot use ${arg} as ${name} takes no value`,
+    );
+  }
+  // Nor may "no" stand before its name.
+  assertThrows(() => parse("--no-json"), RangeError, "no such option");
 });
 
 Deno.test("parseOptions() names each impossible value and what it must be", () => {
@@ -268,7 +299,6 @@ Deno.test("parseOptions() names each impossible value and what it must be", () =
 
 Deno.test("parseOptions() refuses what is no option, alone, among others and after --", () => {
   const unknown: [string, string][] = [
-    ["--see 1", "--see"],
     ["--seed 1 --no-json", "--no-json"],
     ["-x", "-x"],
     ["fast", "fast"],
@@ -280,6 +310,27 @@ Deno.test("parseOptions() refuses what is no option, alone, among others and aft
     assertEquals(
       error.message,
       `Cannot use ${name} as there is no such option: see --help`,
+    );
+  }
+});
+
+Deno.test("parseOptions() names the option that is meant where one is near", () => {
+  const meant: [string, string][] = [
+    ["--see 1", "--seed"],
+    ["--epsilom=2", "--epsilon"],
+    ["--first_layer 2", "--first-layer"],
+    ["--eval 3", "--evaluations"],
+    ["--Json", "--json"],
+    ["-json", "--json"],
+    ["--held-out 4", "--heldout"],
+    ["json", "--json"],
+  ];
+  for (const [line, name] of meant) {
+    const error = assertThrows(() => parse(line), RangeError);
+    assertEquals(
+      error.message,
+      `Cannot use ${line.split(" ")[0]} as there is no such option: ` +
+        `the nearest is ${name}, see --help`,
     );
   }
 });
@@ -305,7 +356,7 @@ Deno.test("the usage names every option and fits into 80 columns", () => {
       "out",
       "quick",
       "json",
-      "help",
+      "version",
     ]
   ) {
     assertEquals(USAGE.split(`\n  --${option} `).length, 2, option);

@@ -23,10 +23,11 @@ function tile(...greys: readonly number[]): RgbImage {
 }
 
 const ONE = { columns: 1, rows: 1 };
+const PLAIN = { colors: false, columns: 80 };
 
 Deno.test("drawPatches() marks the patches that stay, row by row", () => {
   const kept = { tiles: [tile(0, 0, 0, 0)], grid: ONE, kept: [0, 3] };
-  assertEquals(drawPatches(configOf(4), kept, false), "# .\n. #");
+  assertEquals(drawPatches(configOf(4), kept, PLAIN), "# .\n. #");
 });
 
 Deno.test("drawPatches() lays tiles as they lie in the picture, the thumbnail below", () => {
@@ -35,7 +36,7 @@ Deno.test("drawPatches() lays tiles as they lie in the picture, the thumbnail be
     tiles: Array(5).fill(black),
     grid: { columns: 2, rows: 2 },
     kept: [0, 5, 10, 15, 16, 19],
-  }, false);
+  }, PLAIN);
   assertEquals(
     drawn,
     ["# . . #", ". . . .", ". . . .", "# . . #", "", "# .", ". #"].join("\n"),
@@ -44,7 +45,7 @@ Deno.test("drawPatches() lays tiles as they lie in the picture, the thumbnail be
 
 Deno.test("drawPatches() has no place for a class token", () => {
   const kept = { tiles: [tile(0, 0, 0, 0)], grid: ONE, kept: [0, 2] };
-  assertEquals(drawPatches(configOf(5), kept, false), ". #\n. .");
+  assertEquals(drawPatches(configOf(5), kept, PLAIN), ". #\n. .");
 });
 
 Deno.test("drawPatches() gives patches their mean colour", () => {
@@ -54,12 +55,41 @@ Deno.test("drawPatches() gives patches their mean colour", () => {
     tiles: [image],
     grid: ONE,
     kept: [0, 3],
-  }, true);
+  }, { ...PLAIN, colors: true });
   const dots = "\x1b[90m··\x1b[0m";
   assertEquals(
     drawn,
     `\x1b[48;2;11;10;10m  \x1b[0m${dots}\n${dots}\x1b[48;2;40;40;40m  \x1b[0m`,
   );
+});
+
+Deno.test("drawPatches() is no wider than the terminal", () => {
+  const black = tile(0, 0, 0, 0);
+  const kept = {
+    tiles: Array(4).fill(black),
+    grid: { columns: 3, rows: 1 },
+    kept: [0, 5, 10, 12],
+  };
+  const draw = (columns: number, colors = false) =>
+    drawPatches(configOf(4), kept, { colors, columns });
+  assertEquals(draw(12), "# . . # . .\n. . . . # .\n\n# .\n. .");
+  assertEquals(draw(11), "#..#..\n....#.\n\n#.\n..");
+  assertEquals(draw(6), draw(11));
+  const parts = [
+    "row 1, from tile 1 of 3:",
+    ...["#..#", "...."],
+    "row 1, from tile 3 of 3:",
+    ...["..", "#.", "", "#.", ".."],
+  ];
+  assertEquals(draw(5), parts.join("\n"));
+  assertEquals(draw(4), draw(5));
+  assertEquals(draw(1).split("\n").length, 3 * 3 + 3);
+  // The same with colours, whose codes take no columns.
+  const bare = draw(11, true).replaceAll("\x1b", "").replaceAll(
+    /\[[\d;]*m/g,
+    "",
+  );
+  assertEquals(bare, " ·· ··\n···· ·\n\n ·\n··");
 });
 
 Deno.test("gridOf() knows how a picture is cut", () => {

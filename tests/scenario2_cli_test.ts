@@ -8,16 +8,19 @@ import {
   interrupt,
   read,
   succeed,
+  succeedJson,
   testIn,
   trialsIn,
 } from "./_search_cli.ts";
 import { writeQuestions } from "./_small_model.ts";
 
-/** What the last line says of a budget. */
+/** What `--json` says of a budget. */
 interface BudgetJson {
   readonly budget: BudgetOutcome["choice"];
   readonly runs: readonly {
     readonly name: string;
+    readonly ranking: string;
+    readonly positions: string;
     readonly keep: readonly number[];
     readonly difference: number;
     readonly interval: readonly [number, number];
@@ -29,21 +32,25 @@ interface BudgetJson {
   readonly unmet: readonly { readonly name: string }[];
 }
 
-const lastLine = (out: string) => JSON.parse(out.trimEnd().split("\n").at(-1)!);
+/** What `--json` says. */
+interface SearchJson {
+  readonly budgets: readonly BudgetJson[];
+  readonly keep?: readonly number[];
+  readonly reduced?: unknown;
+}
 
 testIn(
   "search.ts --scenario both compares all methods at each budget, and goes on after an interruption",
   async (place, t) => {
     const args = [
-      ...["--model=model", ...DATA, "--json", "--criterion=loss"],
+      ...["--model=model", ...DATA, "--criterion=loss"],
       ...["--scenario=both", "--budget=0.3,kv:0.8,0.2", "--evaluations=4"],
       "--first-layer=1",
     ];
-    const out = await succeed(place, args);
-    const { budgets, keep } = lastLine(out) as {
-      budgets: BudgetJson[];
-      keep: number[];
-    };
+    const { result: { budgets, keep }, told } = await succeedJson<SearchJson>(
+      place,
+      args,
+    );
     assertEquals(budgets.map(({ budget }) => budget), [
       { kind: "rate", share: .3 },
       { kind: "kv", share: .8 },
@@ -78,8 +85,8 @@ testIn(
     // One full layer of four costs more.
     assertEquals(tight.runs, []);
     assertEquals(tight.unmet.map(({ name }) => name), ["P-Sigmoid"]);
-    assert(out.includes("cannot be met"), out);
-    assert(out.includes("VTW's own rule"), out);
+    assert(told.includes("cannot be met"), told);
+    assert(told.includes("VTW's own rule"), told);
 
     const schedule = JSON.parse(await read(place, "out/schedule-0.3.json"));
     assertEquals(schedule.keep, low.runs[0].keep);
@@ -123,14 +130,14 @@ testIn(
       for (const i of [0, 1]) {
         const path = `${place}/out/${files[i]}`;
         await Deno.writeTextFile(path, cut[i]);
-        const out = await succeed(place, args);
-        assert(out.includes(`goes on after trial 1 in out/${files[i]}`));
+        const { result, told } = await succeedJson<SearchJson>(place, args);
+        assert(told.includes(`goes on after trial 1 in out/${files[i]}`));
         const log = await Deno.readTextFile(path);
         const whole = cut[i].lastIndexOf("\n") + 1;
         assertEquals(log.slice(0, whole), cut[i].slice(0, whole));
         assertEquals(withoutTimes(log), withoutTimes(before[i]));
         assertEquals(await read(place, "out/schedule-0.3.json"), found);
-        assertEquals(lastLine(out).budgets[0].runs[1].keep, low.runs[1].keep);
+        assertEquals(result.budgets[0].runs[1].keep, low.runs[1].keep);
       }
     });
   },
@@ -144,15 +151,15 @@ function withoutTimes(log: string): string {
 testIn(
   "search.ts --scenario 2 runs what --baselines names, from the layer and with the positions it is told",
   async (place) => {
-    const out = await succeed(place, [
-      ...["--model=model", ...DATA, "--json", "--scenario=2", "--seed=5"],
+    const { result } = await succeedJson<SearchJson>(place, [
+      ...["--model=model", ...DATA, "--scenario=2", "--seed=5"],
       ...["--budget=flops:0.9", "--baselines=constant", "--evaluations=3"],
       ...["--first-layer=2", "--positions=reindexed", "--rank=last"],
     ]);
-    const { reduced, budgets: [{ runs }] } = lastLine(out);
+    const { reduced, budgets: [{ runs }] } = result;
     assertEquals(reduced, undefined);
     assertEquals(
-      runs.map(({ name, ranking, positions }: Record<string, string>) =>
+      runs.map(({ name, ranking, positions }) =>
         `${name}: ${ranking}, ${positions}`
       ),
       [

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { USAGE } from "../cli/usage.ts";
+import config from "../deno.json" with { type: "json" };
 import type { Trial } from "../search/mod.ts";
 import {
   command,
@@ -11,22 +12,39 @@ import {
   read,
   run,
   succeed,
+  succeedJson,
   testIn,
   trialsIn,
   writeGeneration,
 } from "./_search_cli.ts";
+import { assertFits, readUntil } from "./_cli.ts";
 import { writeQuestions, writeSmallModel } from "./_small_model.ts";
+
+/** What `--json` says. */
+interface SearchJson {
+  readonly model: string;
+  readonly device: string;
+  readonly seed: number;
+  readonly full: { readonly accuracy: number; readonly samples: number };
+  readonly reduced: { readonly accuracy: number; readonly samples: number };
+  readonly keep: readonly number[];
+  readonly meanKeepingRate: number;
+  readonly flopsRatio: number;
+  readonly trials: number;
+  readonly warnings: readonly string[];
+}
 
 testIn(
   "search.ts finds a schedule with the permissions that --help names, and tells it to programs",
   async (place, t) => {
     const permissions = USAGE.match(/--allow-.*/)![0].split(" ");
     const args = [
-      ...["--model=model", ...DATA, "--seed=3", "--json"],
+      ...["--model=model", ...DATA, "--seed=3"],
       ...["--criterion=loss", "--first-layer=1"],
     ];
-    const out = await succeed(place, args, { permissions });
-    const result = JSON.parse(out.trimEnd().split("\n").at(-1)!);
+    const { result, told } = await succeedJson<SearchJson>(place, args, {
+      permissions,
+    });
     assertEquals(Object.keys(result), [
       "model",
       "device",
@@ -39,6 +57,7 @@ testIn(
       "timeRatio",
       "trials",
       "seconds",
+      "warnings",
     ]);
     assertEquals(Object.keys(result.full), ["accuracy", "samples"]);
     assertEquals(Object.keys(result.reduced), [
@@ -53,7 +72,7 @@ testIn(
     );
     assertEquals([result.full.samples, result.reduced.samples], [24, 24]);
     assert(result.flopsRatio > 1, "nothing was reduced");
-    const mean = result.keep.reduce((a: number, b: number) => a + b) / 4 / 16;
+    const mean = result.keep.reduce((a, b) => a + b) / 4 / 16;
     assertEquals(result.meanKeepingRate, mean);
 
     const schedule = JSON.parse(await read(place, "out/schedule.json"));
@@ -72,11 +91,11 @@ testIn(
     );
 
     for (const text of ["ranked at random", "FastV", "out/schedule.json"]) {
-      assert(out.includes(text), text);
+      assert(told.includes(text), text);
     }
     assert(trials.length > 4, "too easy to show how a search goes on");
     // Status lines are for terminals.
-    assertEquals(out.includes("\x1b"), false);
+    assertEquals(told.includes("\x1b"), false);
     // Nothing but results is left.
     const left = [...Deno.readDirSync(`${place}/out`)].map(({ name }) => name);
     assertEquals(left.sort(), ["schedule.json", "search.jsonl"]);
@@ -199,15 +218,16 @@ testIn(
   "search.ts warns where a result is judged on images that were searched with",
   async (place) => {
     await writeQuestions(`${place}/data`, "same.jsonl", 3, 3);
-    const { code, err } = await run(place, [
+    const args = [
       ...["--model=model", "--criterion=loss", "--epsilon=9", ...DATA],
       "--heldout=./data/same.jsonl",
-    ]);
-    assertEquals({ code, err }, {
-      code: 0,
-      err:
-        "Warning: the result is judged on images that were searched with, as calibration and held-out questions have 3 in common\n",
-    });
+    ];
+    const warning =
+      "the result is judged on images that were searched with, as calibration and held-out questions have 3 in common";
+    const { code, err } = await run(place, args);
+    assertEquals({ code, err }, { code: 0, err: `Warning: ${warning}\n` });
+    const { result } = await succeedJson<SearchJson>(place, args);
+    assertEquals(result.warnings, [warning]);
   },
 );
 
@@ -227,9 +247,128 @@ testIn(
   },
 );
 
-testIn("search.ts explains itself", async (place) => {
-  assertEquals(await succeed(place, ["--help"]), USAGE + "\n");
-});
+testIn(
+  "search.ts explains itself, in whatever width, and tells its version",
+  async (place) => {
+    assertEquals(await succeed(place, ["--help"]), USAGE + "\n");
+    assertEquals(await succeed(place, ["-h", "--json"]), USAGE + "\n");
+    const narrow = await succeed(place, ["-h"], { env: { COLUMNS: "60" } });
+    assertFits(narrow, 60);
+    assertEquals(narrow.match(/\S+/g), USAGE.match(/\S+/g));
+    for (const args of [["--version"], ["--seed=x", "--version"]]) {
+      const version = `tokensieve ${config.version}\n`;
+      assertEquals(await succeed(place, args), version);
+      // Nothing is asked for, or read.
+      assertEquals(await succeed(place, args, { permissions: [] }), version);
+    }
+  },
+);
+
+testIn(
+  "search.ts prints nothing that is wider than the terminal",
+  async (place) => {
+    const args = [
+      ...["--model=model", ...DATA, "--criterion=loss", "--scenario=both"],
+      ...["--budget=0.3", "--evaluations=4", "--first-layer=1"],
+    ];
+    const lines: Record<string, string[]> = {};
+    for (const COLUMNS of ["60", "80", "200"]) {
+      const out = await succeed(place, args, { env: { COLUMNS } });
+      assertFits(out, Number(COLUMNS));
+      lines[COLUMNS] = out.split("\n");
+      assert(out.includes("Written: out/schedule.json"), out);
+    }
+    const widest = (columns: string) =>
+      Math.max(...lines[columns].map((line) => line.length));
+    // What room there is, is used.
+    assert(widest("60") > 55 && widest("80") > 75 && widest("200") > 100);
+    const head = /^ +accuracy +difference +keeping +FLOPs +KV cache +time$/;
+    const heads = (columns: string) =>
+      lines[columns].filter((line) => head.test(line)).length;
+    assertEquals(["60", "80", "200"].map(heads), [0, 1, 1]);
+    // Nobody says: as in a file.
+    assertFits(await succeed(place, args, { env: { COLUMNS: "0" } }), 80);
+  },
+);
+
+testIn(
+  "search.ts ends with code 0 when its reader goes, and goes on when started again",
+  async (place) => {
+    await writeQuestions(`${place}/data`, "many.jsonl", 300, 3);
+    const args = [
+      "--model=model",
+      "--calibration=data/many.jsonl",
+      "--heldout=data/heldout.jsonl",
+      "--criterion=loss",
+      "--epsilon=100",
+      "--first-layer=1",
+    ];
+    const child = command(place, args).spawn();
+    const { code, err } = await readUntil(child, "device");
+    assertEquals({ code, err }, { code: 0, err: "" });
+    assertEquals(await exists(`${place}/out/schedule.json`), false);
+    const left = [...Deno.readDirSync(`${place}/out`)].map(({ name }) => name);
+    assertEquals(left.filter((name) => name !== "search.jsonl"), []);
+    await succeed(place, args);
+    const { keep } = JSON.parse(await read(place, "out/schedule.json"));
+    assertEquals(keep, [16, 0, 0, 0]);
+  },
+);
+
+testIn(
+  "search.ts gives its result to programs though nobody reads standard error",
+  async (place) => {
+    const args = ["--model=model", "--criterion=loss", ...DATA, "--json"];
+    const child = command(place, args).spawn();
+    await child.stderr.cancel();
+    const out = await new Response(child.stdout).text();
+    const { code } = await child.status;
+    assertEquals(code, 0);
+    assertEquals(JSON.parse(out).model, "model");
+  },
+);
+
+testIn(
+  "search.ts names standard output where that is full, and ends at once",
+  async (place) => {
+    for (
+      const args of [["--model=model", ...DATA, "--criterion=loss"], ["-h"]]
+    ) {
+      const { code, err } = await run(place, args, { shell: ">/dev/full" });
+      assertEquals({ code, err }, {
+        code: 2,
+        err:
+          "Cannot write to standard output as No space left on device (os error 28)\n",
+      });
+      assertEquals(await exists(`${place}/out/search.jsonl`), false);
+    }
+  },
+  Deno.build.os !== "linux",
+);
+
+testIn(
+  "search.ts warns where the embedded model lacks words of questions, and never saw such images",
+  async (place) => {
+    await writeQuestions(`${place}/data`, "unused.jsonl", 4, 1);
+    await Deno.writeTextFile(
+      `${place}/data/colors.jsonl`,
+      ["what color is the circle ?", "how many cats ?", "how many shapes ?"]
+        .concat("what color is the ring ?").map((question, i) =>
+          JSON.stringify({ image: `image${i}.png`, question, answer: "red" })
+        ).join("\n"),
+    );
+    const { code, err } = await run(place, [
+      ...["--criterion=loss", "--epsilon=99", "--metric=none"],
+      ...["--first-layer=7", "--data=data/colors.jsonl"],
+    ]);
+    assertEquals({ code, err }, {
+      code: 0,
+      err:
+        "Warning: the vocabulary of models/tiny lacks words of 1 of 4 questions, so that the result may mean nothing\n" +
+        "Warning: models/tiny was trained on scenes of the embedded task alone, and 4 of 4 images are none, so that the result may mean nothing\n",
+    });
+  },
+);
 
 testIn(
   "search.ts says in one sentence what it cannot do, and leaves no files",

@@ -4,10 +4,12 @@
  * many sections want their result.
  */
 
+import { createOutput } from "../../cli/output.ts";
 import { openEvaluators } from "../../study/evaluators.ts";
 import { type LoadedModel, loadModel } from "../../study/load.ts";
 import {
   parseOptions,
+  type SearchOptions,
   type SettledOptions,
   settleOptions,
 } from "../../cli/options.ts";
@@ -86,7 +88,7 @@ export async function openLab(
       ...["--scenario=both", `--epsilon=${epsilon}`],
       ...[`--calibration=${calibration}`, `--heldout=${heldout}`],
       `--evaluations=${evaluations}`,
-    ])!,
+    ]) as SearchOptions,
     layers,
   );
   const pool = await openEvaluators(loaded);
@@ -138,9 +140,12 @@ async function openSetup(
   const base = {
     ...{ loaded, options, calibration, heldout, visionTokens, signal },
     metric: null,
+    output: createOutput(),
   };
   const onCalibration = await openCalibration(pool, base);
-  const judge = judgeOnce(createJudge(pool, heldout, { signal }));
+  const judge = judgeOnce(
+    createJudge(pool, heldout, { signal, ...base.output }),
+  );
   const { ranking, positions } = options;
   const everything = fullSchedule(layers, visionTokens);
   const full = await judge("full model", everything, { ranking, positions });
