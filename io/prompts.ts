@@ -111,8 +111,8 @@ export function encodePrompt(
 
 /**
  * Encodes what follows an answer in a conversation: its end, and the next
- * question. With the prompt before and the ids of the answer it is the whole
- * conversation's.
+ * question. The prompt before, the ids of the answer as the model said it and
+ * these ids are the prompt of the next turn.
  *
  * @param tokenizer The model's.
  * @param template How it wants conversations written.
@@ -132,12 +132,9 @@ export function encodeTurn(
   const answer = pieces.findLastIndex(
     ({ special }, i) => !special && i < question,
   );
-  const whole = tokenizer.encode(pieces);
-  // Encoded in its place: some tokenizers begin a text with a space.
-  const known = tokenizer.encode(pieces.slice(0, answer + 1));
-  let same = 0;
-  while (same < known.length && known[same] === whole[same]) same++;
-  return whole.slice(same);
+  // The answer's ids are there already. In the whole text a token may span its
+  // end, but the model has said nothing of what follows.
+  return tokenizer.encode(pieces.slice(answer + 1), { goesOn: true });
 }
 
 function checkImages(

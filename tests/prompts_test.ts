@@ -11,9 +11,13 @@ import {
   llavaTemplate,
   type Message,
   parseChatTemplate,
+  type TextPiece,
 } from "../io/mod.ts";
-import { type Kind, QUESTION, smallTokenizer } from "./_text.ts";
+import { parseTokenizer, type Tokenizer } from "../io/tokenizer.ts";
+import { type Kind, KINDS, QUESTION, smallTokenizer } from "./_text.ts";
 import record from "./fixtures/text_prompts.json" with { type: "json" };
+import fixtures from "./fixtures/text_tokenizers.json" with { type: "json" };
+import kinds from "./fixtures/tokenizers.json" with { type: "json" };
 
 Deno.test("a user who writes special tokens gets their letters", () => {
   const tokenizer = smallTokenizer("qwen2");
@@ -96,6 +100,140 @@ Deno.test("encodeTurn() goes on where the answer ended", () => {
       assertEquals(answer.trim(), turns.at(-2)!.content, kind);
     }
   }
+});
+
+/** The tokenizer of a fixture with more special tokens. */
+function withSpecials(
+  json: { readonly added_tokens: readonly { readonly id: number }[] },
+  contents: readonly string[],
+): Tokenizer {
+  const first = parseTokenizer(JSON.stringify(json));
+  const added = contents.filter((content) =>
+    first.tokenId(content) === undefined
+  )
+    .map((content, i) => ({ id: 9000 + i, content, special: true }));
+  return parseTokenizer(
+    JSON.stringify({ ...json, added_tokens: [...json.added_tokens, ...added] }),
+  );
+}
+
+/** Byte pairs without a pre-tokenizer: tokens span the ends of words. */
+function spanning(): Tokenizer {
+  const letters = Array.from(
+    { length: 95 },
+    (_, i) => String.fromCharCode(32 + i),
+  ).concat("\n");
+  const merges = [
+    ["e", " "],
+    ["e ", "U"],
+    [" ", "U"],
+    ["S", "E"],
+    ["e U", "SE"],
+    ["2", " "],
+    ["<", "/"],
+    ["e", "</"],
+    [":", " "],
+  ];
+  const tokens = [...letters, ...merges.map((pair) => pair.join(""))];
+  return withSpecials({
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: { type: "Fuse" },
+    model: {
+      type: "BPE",
+      vocab: Object.fromEntries(tokens.map((token, i) => [token, i])),
+      merges,
+    },
+  } as { readonly added_tokens: [] }, SPECIALS);
+}
+
+const SPECIALS = ["<image>", "<img>", "</img>", "<IMG_CONTEXT>"];
+
+Deno.test("a second turn's prompt, decoded, is the template's text, whatever spans the answer's end", () => {
+  const { gpt2, gemma, unigram_bytes, metaspace_always } = kinds.tokenizers;
+  const tokenizers: Record<string, Tokenizer> = {
+    spanning: spanning(),
+    ...Object.fromEntries(KINDS.map((kind) => [
+      kind,
+      withSpecials(fixtures[kind], SPECIALS),
+    ])),
+    ...Object.fromEntries(
+      Object.entries({
+        gpt2,
+        gemma,
+        unigram_bytes,
+        metaspace_always,
+      }).map(([name, { json }]) => [name, withSpecials(json, SPECIALS)]),
+    ),
+  };
+  const { llava, internvl } = record.processors;
+  const templates: [ChatTemplate, ImageFormat][] = [
+    [llavaTemplate, imageFormats.llava],
+    [parseChatTemplate(llava.template), imageFormats.llava],
+    [parseChatTemplate(internvl.template), imageFormats.internvl],
+    [conversationTemplate("Hermes-2"), imageFormats.internvl2],
+    [conversationTemplate("phi3-chat"), imageFormats.internvl2],
+    // No token of its own ends an answer.
+    [
+      parseChatTemplate(
+        "{% for m in messages %}{{ m.role.upper() }}: {{ m.content }} {% endfor %}ASSISTANT:",
+        { marker: "<image>" },
+      ),
+      imageFormats.llava,
+    ],
+  ];
+  let spanned = 0;
+  let literal = 0;
+  for (const [name, tokenizer] of Object.entries(tokenizers)) {
+    for (const [template, format] of templates) {
+      const encode = (
+        messages: readonly Message[],
+        ...more: readonly TextPiece[]
+      ): readonly number[] =>
+        encodePrompt(tokenizer, [...template.render(messages), ...more], {
+          format,
+          visionTokens: 1,
+        }).ids;
+      const textOf = (messages: readonly Message[]): string =>
+        template.render(messages).map(({ text }) => text).join("");
+      for (const answer of ["a circle", "12", "one", "the image"]) {
+        const messages: Message[] = [
+          QUESTION,
+          { role: "assistant", content: answer },
+          { role: "user", content: "how many?" },
+        ];
+        const first = encode(messages.slice(0, 1));
+        const rest = textOf(messages).slice(
+          textOf(messages.slice(0, 1)).length,
+        );
+        const said = rest.slice(0, rest.indexOf(answer) + answer.length);
+        // As the model says it after the prompt.
+        const piece = { text: said, special: false };
+        const together = encode(messages.slice(0, 1), piece);
+        const saidIds = first.every((id, i) => together[i] === id)
+          ? together.slice(first.length)
+          : tokenizer.encode([piece], { goesOn: true });
+        const turn = encodeTurn(tokenizer, template, messages);
+        const whole = encode(messages);
+        const ids = [...first, ...saidIds, ...turn];
+        assertEquals(tokenizer.decode(ids), tokenizer.decode(whole), name);
+        if (name === "spanning") {
+          const image = format.before + format.token + format.after;
+          const text = textOf(messages).replace(format.marker, image);
+          // It has the letters of English alone.
+          if (/^[\n -~]+$/.test(text)) {
+            assertEquals(tokenizer.decode(ids), text);
+            literal++;
+          }
+        }
+        if (String(ids) !== String(whole)) spanned++;
+      }
+    }
+  }
+  assert(literal >= 12);
+  assert(spanned > 5, `${spanned} answers are spanned at their end`);
 });
 
 Deno.test("encodePrompt() refuses any number of images but one", () => {
