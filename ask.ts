@@ -93,6 +93,7 @@ async function answerAll(options: AskOptions, output: Output): Promise<void> {
     ...maxTokens !== null && { maxTokens },
     temperature,
     topP,
+    specialTokens: options.specialTokens,
     random: createRandom(options.seed).uniform,
   });
   const { schedule } = conversation;

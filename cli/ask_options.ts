@@ -44,6 +44,8 @@ export interface AskOptions {
   readonly question: string | null;
   /** Whether a question goes on from the one before. */
   readonly chat: boolean;
+  /** Whether special tokens that are written out in questions count as such. */
+  readonly specialTokens: boolean;
   /** A file that search.ts wrote; null to keep all vision tokens. */
   readonly schedule: string | null;
   /** How vision tokens are ranked; null as the schedule says. */
@@ -88,6 +90,8 @@ input is one.
                        (default: as the schedule says)
   --chat               questions go on from one another; later ones see only the
                        vision tokens that the first one kept
+  --special-tokens     special tokens written out in questions count as such, as
+                       in InternVL's <ref>dog</ref> (default: they are text)
   --show               draw the patches that stay in the last layer that drops
                        some; all others are dots
   --show-layer I       draw those of this layer; layers count from 0
@@ -130,7 +134,14 @@ const STRINGS = [
   "seed",
   "show-layer",
 ] as const;
-const FLAGS = ["chat", "show", "json", "help", "version"] as const;
+const FLAGS = [
+  "chat",
+  "special-tokens",
+  "show",
+  "json",
+  "help",
+  "version",
+] as const;
 const NAMES = { strings: STRINGS, flags: FLAGS };
 
 /**
@@ -174,6 +185,7 @@ export function parseAskOptions(
     ),
     question: question || null,
     chat: values.chat,
+    specialTokens: values["special-tokens"],
     schedule: optional(values.schedule, (value) => text("schedule", value)),
     ranking: optional(values.rank, (value) => oneOf("rank", value, RANKINGS)),
     positions: optional(

@@ -39,8 +39,18 @@ export const imageFormats: Readonly<Record<Family, ImageFormat>> = {
   },
 };
 
+/** What becomes of users' words. */
+export interface UserTextOptions {
+  /**
+   * Whether special tokens that a user writes out become their one id, as a
+   * model's grounding prompts want it (`<ref>dog</ref>`). Default false: what a
+   * user writes is text.
+   */
+  readonly specialTokens?: boolean;
+}
+
 /** What encoding a prompt with one image takes. */
-export interface EncodePromptOptions {
+export interface EncodePromptOptions extends UserTextOptions {
   /** How the model writes images. */
   readonly format: ImageFormat;
   /**
@@ -75,7 +85,7 @@ export interface EncodedPrompt extends Prompt {
 export function encodePrompt(
   tokenizer: Tokenizer,
   pieces: readonly TextPiece[],
-  { format, visionTokens }: EncodePromptOptions,
+  { format, visionTokens, specialTokens = false }: EncodePromptOptions,
 ): EncodedPrompt {
   checkImages(pieces, format);
   const imageToken = tokenizer.tokenId(format.token);
@@ -88,7 +98,7 @@ export function encodePrompt(
   const encoded = tokenizer.encode(
     pieces.map(({ text, special }) => ({
       text: special ? text.replace(format.marker, () => image) : text,
-      special,
+      special: special || specialTokens,
     })),
   );
   // Some templates write the first token out, as processors also notice.
@@ -118,6 +128,7 @@ export function encodePrompt(
  * @param template How it wants conversations written.
  * @param messages The conversation, ending with an answer that is not empty and
  *   the question after it.
+ * @param options Whether the question may hold special tokens.
  * @returns The ids.
  * @throws {RangeError} If the template does not allow the conversation.
  */
@@ -125,6 +136,7 @@ export function encodeTurn(
   tokenizer: Tokenizer,
   template: ChatTemplate,
   messages: readonly Message[],
+  { specialTokens = false }: UserTextOptions = {},
 ): number[] {
   const pieces = template.render(messages);
   // What is said stands in the pieces that are not special.
@@ -134,7 +146,11 @@ export function encodeTurn(
   );
   // The answer's ids are there already. In the whole text a token may span its
   // end, but the model has said nothing of what follows.
-  return tokenizer.encode(pieces.slice(answer + 1), { goesOn: true });
+  const rest = pieces.slice(answer + 1).map(({ text, special }) => ({
+    text,
+    special: special || specialTokens,
+  }));
+  return tokenizer.encode(rest, { goesOn: true });
 }
 
 function checkImages(

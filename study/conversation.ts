@@ -26,6 +26,7 @@ import {
   encodeTurn,
   type Message,
   type ModelDirectory,
+  type UserTextOptions,
 } from "../io/mod.ts";
 import { decoderFlops, kvCacheBytes } from "../search/mod.ts";
 import { modelShape } from "./shape.ts";
@@ -35,7 +36,8 @@ import { createTextStream } from "./text_stream.ts";
 export const MAX_TOKENS = 256;
 
 /** How questions are answered. */
-export interface ConversationOptions extends ReductionOptions, SamplingOptions {
+export interface ConversationOptions
+  extends ReductionOptions, SamplingOptions, UserTextOptions {
   /**
    * How many vision tokens each layer keeps. For an image of another number of
    * vision tokens its keeping rates count. Default: all.
@@ -60,7 +62,11 @@ export interface AskedModel extends
    *
    * @param tiles of the image, each of which has the model's N vision tokens
    */
-  encodeQuestion(question: string, tiles: number): EncodedPrompt;
+  encodeQuestion(
+    question: string,
+    tiles: number,
+    options?: UserTextOptions,
+  ): EncodedPrompt;
 }
 
 /** An answer and what it took. */
@@ -127,6 +133,7 @@ export async function openConversation(
     temperature = 0,
     topP = 1,
     random = createRandom(0).uniform,
+    specialTokens = false,
     signal,
     ...reduction
   }: ConversationOptions = {},
@@ -235,7 +242,9 @@ export async function openConversation(
   ): Promise<Answer> {
     forget();
     messages = [{ role: "user", content: question, images: 1 }];
-    const prompt = encodeQuestion(question, tiles.length);
+    const prompt = encodeQuestion(question, tiles.length, {
+      specialTokens,
+    });
     span = prompt.vision;
     const numbers = reduction.ranking === "random" ? [0] : undefined;
     return await answer(() =>
@@ -252,7 +261,9 @@ export async function openConversation(
     if (context === null) return await ask(question, onText);
     const seen = context;
     messages = [...messages, { role: "user", content: question }];
-    const ids = encodeTurn(tokenizer, template, messages);
+    const ids = encodeTurn(tokenizer, template, messages, {
+      specialTokens,
+    });
     return await answer(() => {
       const longer = backend.scope(() => extend(model, seen, [ids]).context);
       backend.free(contextTensors(seen));

@@ -185,11 +185,11 @@ export async function loadModel(
       checkSize(tiles[0], config, label);
       return tiles;
     },
-    encodeQuestion: (question, tiles) =>
+    encodeQuestion: (question, tiles, options) =>
       encodePrompt(
         tokenizer,
         template.render([{ role: "user", content: question, images: 1 }]),
-        { format, visionTokens: tiles * config.visionTokens },
+        { ...options, format, visionTokens: tiles * config.visionTokens },
       ),
   };
   return loaded;

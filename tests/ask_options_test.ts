@@ -9,6 +9,7 @@ const DEFAULTS: AskOptions = {
   saveScene: null,
   question: null,
   chat: false,
+  specialTokens: false,
   schedule: null,
   ranking: null,
   positions: null,
@@ -29,7 +30,7 @@ Deno.test("parseAskOptions() has a default for everything", () => {
 
 Deno.test("parseAskOptions() takes every option", () => {
   const line =
-    "--model some/model --image cat.jpg --schedule s.json --rank last --positions reindexed --device cpu --weights int4 --max-tokens 7 --temperature 0.5 --top-p 0.9 --seed 3 --chat --show --json What is it?";
+    "--model some/model --image cat.jpg --schedule s.json --rank last --positions reindexed --device cpu --weights int4 --max-tokens 7 --temperature 0.5 --top-p 0.9 --seed 3 --chat --special-tokens --show --json What is it?";
   assertEquals(parseAskOptions(line.split(" ")), {
     model: "some/model",
     device: "cpu",
@@ -38,6 +39,7 @@ Deno.test("parseAskOptions() takes every option", () => {
     saveScene: null,
     question: "What is it?",
     chat: true,
+    specialTokens: true,
     schedule: "s.json",
     ranking: "last",
     positions: "reindexed",

@@ -16,7 +16,13 @@ import {
   type Schedule,
   splitPrompt,
 } from "../core/mod.ts";
-import { encodePrompt, type Message } from "../io/mod.ts";
+import {
+  encodePrompt,
+  encodeTurn,
+  type Message,
+  parseTokenizer,
+} from "../io/mod.ts";
+import { createTextStream } from "../study/text_stream.ts";
 import { writeFamilyModel } from "./_family_directory.ts";
 import { trace } from "./_llava.ts";
 import { noise } from "./_random.ts";
@@ -155,6 +161,94 @@ Deno.test("a conversation frees what it does not need any more", async () => {
     await goOn("word2 ?", silent);
     await ask("word1 ?", silent);
     assertEquals(backend.live(), live);
+  }
+});
+
+Deno.test("ask() answers where the model has more tokens than its tokenizer", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await writeSmallModel(directory);
+    const path = `${directory}/tokenizer.json`;
+    const json = JSON.parse(await Deno.readTextFile(path));
+    const question = "word1 word7 ?";
+    const options = { schedule: PRUNED, maxTokens: 4 };
+    const { ask } = await openConversation(small, [IMAGE], options);
+    const words = (await ask(question, silent)).text.split(" ");
+    const spare = words.find((word) => !question.split(" ").includes(word))!;
+    delete json.model.vocab[spare];
+    const tokenizer = parseTokenizer(JSON.stringify(json));
+    const fewer = await openConversation(
+      { ...small, tokenizer },
+      [IMAGE],
+      options,
+    );
+    const { text, tokens } = await fewer.ask(question, silent);
+    assertEquals(text, words.filter((word) => word !== spare).join(" "));
+    assertEquals(tokens, 4);
+    assertEquals((await fewer.goOn("word3 ?", silent)).tokens, 4);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("goOn() goes on from the first prompt and the answer's own tokens, with special tokens where they are wanted", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await writeFamilyModel(directory, "internvl2_qwen2_a");
+    const loaded = await loadModel(directory, { device: "cpu" });
+    const { model, tokenizer, template, stopTokens } = loaded;
+    const tiles = loaded.imageTiles({
+      width: 16,
+      height: 16,
+      data: new Uint8Array(768),
+    });
+    const { layers } = model.config.decoder;
+    const { visionTokens } = model.config;
+    const schedule = fullSchedule(layers, tiles.length * visionTokens);
+    const generateFrom = async (prompt: Prompt): Promise<number[]> => {
+      const seen = embedTiles(model, [tiles]);
+      const state = embedPrompts(model, seen, [prompt]);
+      const ids: number[] = [];
+      const options = { stopTokens, maxTokens: 9 };
+      const context = prefill(model, state, schedule);
+      for await (const id of generate(model, context, options)) ids.push(id);
+      return ids;
+    };
+    const said = (ids: readonly number[]): string => {
+      const { push, finish } = createTextStream(tokenizer);
+      return ids.map(push).join("") + finish();
+    };
+    const [first, second] = ["where is <ref>it</ref>?", "and <box>?"];
+    const texts: string[] = [];
+    for (const specialTokens of [false, true]) {
+      const conversation = await openConversation(loaded, tiles, {
+        schedule,
+        maxTokens: 9,
+        specialTokens,
+      });
+      const prompt = loaded.encodeQuestion(first, tiles.length, {
+        specialTokens,
+      });
+      const answer = await generateFrom(prompt);
+      const { text } = await conversation.ask(first, silent);
+      assertEquals(text, said(answer));
+      const messages: Message[] = [
+        { role: "user", content: first, images: 1 },
+        { role: "assistant", content: text },
+        { role: "user", content: second },
+      ];
+      const turn = encodeTurn(tokenizer, template, messages, { specialTokens });
+      const whole = await generateFrom({
+        before: prompt.before,
+        after: [...prompt.after, ...answer, ...turn],
+      });
+      const { text: later } = await conversation.goOn(second, silent);
+      assertEquals(later, said(whole));
+      texts.push(text, later);
+    }
+    assertNotEquals(texts.slice(0, 2), texts.slice(2));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
   }
 });
 

@@ -37,6 +37,53 @@ Deno.test("a user who writes special tokens gets their letters", () => {
   assert(tokenizer.decode(ids).includes(message.content));
 });
 
+Deno.test("a user who asks for it has special tokens of a grounding prompt", () => {
+  const tokenizer = smallTokenizer("qwen2");
+  const said = "where is <ref>the dog</ref>? <box>";
+  const template = conversationTemplate("Hermes-2");
+  const options = { format: imageFormats.internvl2, visionTokens: 2 };
+  const count = (ids: readonly number[]): number[] =>
+    ["<ref>", "</ref>", "<box>"].map((token) =>
+      ids.filter((id) => id === tokenizer.tokenId(token)).length
+    );
+  const first: Message = { ...QUESTION, content: said };
+  const pieces = template.render([first]);
+  const { ids } = encodePrompt(tokenizer, pieces, {
+    ...options,
+    specialTokens: true,
+  });
+  assertEquals(count(ids), [1, 1, 1]);
+  // As the whole text is encoded by the library.
+  const text = pieces.map(({ text }) => text).join("")
+    .replace("<image>", "<img><IMG_CONTEXT><IMG_CONTEXT></img>");
+  assertEquals(ids, tokenizer.encode(text));
+  assertEquals(count(encodePrompt(tokenizer, pieces, options).ids), [0, 0, 0]);
+
+  const turns: Message[] = [
+    QUESTION,
+    { role: "assistant", content: "a dog" },
+    { role: "user", content: said },
+  ];
+  const special = { specialTokens: true };
+  assertEquals(count(encodeTurn(tokenizer, template, turns, special)), [
+    1,
+    1,
+    1,
+  ]);
+  assertEquals(count(encodeTurn(tokenizer, template, turns)), [0, 0, 0]);
+  // Its own image would be a second one.
+  assertThrows(
+    () =>
+      encodePrompt(
+        tokenizer,
+        template.render([{ ...QUESTION, content: "<IMG_CONTEXT>" }]),
+        { ...options, ...special },
+      ),
+    RangeError,
+    "it must hold one image",
+  );
+});
+
 Deno.test("encodePrompt() says where system, vision and instruction tokens are", () => {
   const tokenizer = smallTokenizer("llama");
   const prompt = encodePrompt(tokenizer, llavaTemplate.render([QUESTION]), {
