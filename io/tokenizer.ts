@@ -82,7 +82,9 @@ export interface DecodeOptions {
 }
 
 /**
- * Makes a tokenizer from a tokenizer.json.
+ * Makes a tokenizer from a tokenizer.json. Its model may be BPE, Unigram or
+ * WordLevel. What has no counterpart here, such as WordPiece, or the Precompiled
+ * normalizer of most published Unigram models, is refused by name.
  *
  * @example Ids of a question
  * ```ts

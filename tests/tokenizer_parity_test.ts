@@ -97,6 +97,28 @@ Deno.test("decode() leaves out special tokens that are normalised", () => {
   assertEquals(tokenizer.decode(ids, { skipSpecial: true }), "a");
 });
 
+Deno.test("decode() takes bytes that spell a token for text", () => {
+  const { decode, tokenId } = smallTokenizer("llama");
+  for (const text of ["<0x0A>", "▁a▁", "<s>"]) {
+    const bytes = Array.from(
+      new TextEncoder().encode(text),
+      (byte) =>
+        tokenId(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`)!,
+    );
+    assertEquals(decode(bytes), text);
+    assertEquals(decode(bytes, { skipSpecial: true }), text);
+  }
+});
+
+Deno.test("a user's <0x0A> comes back as it was typed", () => {
+  for (const kind of KINDS) {
+    const { encode, decode } = smallTokenizer(kind);
+    for (const text of ["<0x0A>", "a <0xE2><0x96><0x81>\n"]) {
+      assertEquals(decode(encode([{ text, special: false }])), text, kind);
+    }
+  }
+});
+
 Deno.test("the fixture has special tokens for every kind", () => {
   const texts = strings.slice(firstSpecial, firstSpecial + specialCount);
   for (const kind of KINDS) {
