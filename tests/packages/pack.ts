@@ -70,6 +70,7 @@ export async function packForNpm(): Promise<PackedFiles> {
   const imports = await importsOf(Object.values(config.exports));
   const dependencies: Record<string, string> = {};
   for (const [path, found] of imports) {
+    if (!path.endsWith(".ts")) continue; // JSON stays as it is
     const text = await Deno.readTextFile(new URL(path, ROOT));
     const code = rewrite(stripTypeScriptTypes(text), found, (target) => {
       const npm = parseNpm(target);
