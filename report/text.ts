@@ -9,14 +9,19 @@
  * Unicode's EastAsianWidth.txt calls wide or full-width, and pictures.
  */
 const WIDE_SET =
-  "\\u1100-\\u115f\\u2329\\u232a\\u2e80-\\u303e\\u3041-\\u3247\\u3250-\\u4dbf\\u4e00-\\ua4cf\\ua960-\\ua97c\\uac00-\\ud7a3\\uf900-\\ufaff\\ufe10-\\ufe19\\ufe30-\\ufe6b\\uff01-\\uff60\\uffe0-\\uffe6\\u{16fe0}-\\u{1b2ff}\\u{1f200}-\\u{1f265}\\u{20000}-\\u{3fffd}[\\p{Emoji_Presentation}--\\p{Regional_Indicator}]";
-const WIDE = new RegExp(`[${WIDE_SET}]`, "v");
+  "\\u1100-\\u115f\\u2329\\u232a\\u2e80-\\u303e\\u3041-\\u3247\\u3250-\\u4dbf\\u4e00-\\ua4cf\\ua960-\\ua97c\\uac00-\\ud7a3\\uf900-\\ufaff\\ufe10-\\ufe19\\ufe30-\\ufe6b\\uff01-\\uff60\\uffe0-\\uffe6\\u{16fe0}-\\u{1b2ff}\\u{1f200}-\\u{1f265}\\u{20000}-\\u{3fffd}\\p{Emoji_Presentation}";
+/**
+ * Letters of flags are pictures only in pairs: one takes one column. Bun refuses
+ * to subtract them within a class.
+ */
+const FLAG_LETTER = "\\p{Regional_Indicator}";
+const WIDE = new RegExp(`(?!${FLAG_LETTER})[${WIDE_SET}]`, "u");
 /** Characters that take none: accents over others, joiners, control codes. */
-const EMPTY = /[\p{Mn}\p{Me}\p{Cf}\p{Cc}]/v;
+const EMPTY = /[\p{Mn}\p{Me}\p{Cf}\p{Cc}]/u;
 /** What stays on one line: a wide character, or a word of others. */
 const PIECE = new RegExp(
-  ` +|[${WIDE_SET}]\\p{M}*|[^ ${WIDE_SET}]+`,
-  "gv",
+  ` +|(?!${FLAG_LETTER})[${WIDE_SET}]\\p{M}*|(?:${FLAG_LETTER}|[^ ${WIDE_SET}])+`,
+  "gu",
 );
 
 /** Columns that a text takes in a terminal: two for an East Asian character. */
