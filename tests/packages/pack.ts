@@ -22,15 +22,9 @@ interface Dependency {
   readonly type?: Target;
 }
 
-/** Where an import leads, and where it stands: from 0, quotes included. */
+/** Where an import leads. */
 interface Target {
   readonly specifier?: string;
-  readonly span: { readonly start: Position; readonly end: Position };
-}
-
-interface Position {
-  readonly line: number;
-  readonly character: number;
 }
 
 interface Module {
@@ -143,29 +137,25 @@ async function importsOf(
   );
 }
 
-/** Replaces specifiers where they stand; those of types may be gone. */
+/** Replaces specifiers in imports and exports, but not in comments. */
 function rewrite(
   text: string,
   imports: readonly Dependency[],
   replace: (target: string) => string,
 ): string {
-  const starts = [0];
-  for (const { index } of text.matchAll(/\n/g)) starts.push(index + 1);
-  const at = ({ line, character }: Position): number =>
-    starts[line] + character;
-  const changes = imports.flatMap(({ specifier, code, type }) =>
-    [code, type].flatMap((target) => {
-      if (target?.specifier === undefined) return [];
-      const [start, end] = [at(target.span.start), at(target.span.end)];
-      return text.slice(start, end) === `"${specifier}"`
-        ? [{ start, end, to: replace(target.specifier) }]
-        : [];
-    })
+  // Deno tells the place of the first import of a module only.
+  const targets = new Map(
+    imports.map(({ specifier, code, type }) => [
+      specifier,
+      (code ?? type)?.specifier,
+    ]),
   );
-  return changes.toSorted((a, b) => b.start - a.start).reduce(
-    (text, { start, end, to }) =>
-      `${text.slice(0, start)}"${to}"${text.slice(end)}`,
-    text,
+  return text.replaceAll(
+    /^(?! *(?:\*|\/\/))(.*\b(?:from|import)\b[\s(]*)"([^"]+)"/gm,
+    (found, before, specifier) => {
+      const target = targets.get(specifier);
+      return target === undefined ? found : `${before}"${replace(target)}"`;
+    },
   );
 }
 
