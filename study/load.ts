@@ -125,7 +125,7 @@ const EMBEDDED = "../models/tiny/";
  * ```
  *
  * @param place where the folder is: a path, an address, a browser's `File`s;
- *   null for the embedded model, which the packages of npm do not hold
+ *   null for the embedded model, which lies beside the code
  * @throws {Error} a file is missing or cannot be read
  * @throws {SyntaxError} a file is not what its name says
  * @throws {TypeError} weights are missing, misshapen or unexpected
