@@ -100,7 +100,7 @@ export function pictureWarnings(
 
 /** Why the answer to a question may mean nothing. */
 export function questionWarnings(
-  { name, tokenizer }: LoadedModel,
+  { name, tokenizer }: Pick<LoadedModel, "name" | "tokenizer">,
   question: string,
 ): string[] {
   const words = unknownWords(tokenizer, question);
@@ -116,15 +116,16 @@ export function questionWarnings(
 /** A word, or a character that is none. */
 const WORD = /[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*|\S/gu;
 
-/** Words of a text that a model cannot tell from each other, each once. */
+/**
+ * Words of a text that a model cannot tell from each other, or of which nothing
+ * reaches it; each once.
+ */
 function unknownWords(tokenizer: Tokenizer, text: string): string[] {
-  const { unknown } = tokenizer;
-  const lacks = (text: string): boolean =>
-    unknown !== undefined &&
-    tokenizer.encode([{ text, special: false }]).includes(unknown);
-  if (!lacks(text)) return [];
-  const words = [...new Set(text.match(WORD))].filter(lacks);
-  return words.length > 0 ? words : [text];
+  const lacks = (text: string): boolean => {
+    const ids = tokenizer.encode([{ text, special: false }]);
+    return ids.length === 0 || ids.includes(tokenizer.unknown!);
+  };
+  return [...new Set(text.match(WORD))].filter(lacks);
 }
 
 /** What the embedded model can be asked: a question of each kind. */

@@ -57,7 +57,11 @@ export interface Program {
  */
 export function finished(output: Deno.CommandOutput): Finished {
   const { err, ...rest } = decoded(output);
-  return { ...rest, err: err.replace(/^Runs on the CPU: .*\n/, "") };
+  return { ...rest, err: withoutAdapter(err) };
+}
+
+function withoutAdapter(err: string): string {
+  return err.replace(/^Runs on the CPU: .*\n/, "");
 }
 
 /** Makes texts of all that a process left. */
@@ -154,7 +158,7 @@ export async function readUntil(
     out += value;
   }
   await reader.cancel();
-  const err = await new Response(child.stderr).text();
+  const err = withoutAdapter(await new Response(child.stderr).text());
   const { code } = await child.status;
   return { code, out, err };
 }

@@ -60,6 +60,8 @@ Deno.test("parseAskOptions() takes a layer to show, a scene, and questions like 
   assertEquals(parse("--", "--why?").question, "--why?");
   assertEquals(parse("--", "--json=0").question, "--json=0");
   assertEquals(parse("007").question, "007");
+  // The last one counts.
+  assertEquals(parse("--scene=1", "--scene=2").picture, { scene: 2 });
 });
 
 Deno.test("parseAskOptions() says in one sentence what cannot be", () => {
