@@ -14,9 +14,9 @@
 import { logConstrainedExpectedImprovement } from "./acquisition.ts";
 import {
   type BayesModel,
-  bestExpected,
   type Expected,
   fitModel,
+  rankExpected,
 } from "./bayes_model.ts";
 import {
   type BayesState,
@@ -46,6 +46,9 @@ import {
 /** Keys of the random streams: one for `askBayes()`, one for the Sobol start. */
 const ASK_STREAM = 1;
 const SOBOL_STREAM = 2;
+
+/** Evaluated points, the best first, around which proposals are looked for. */
+const CENTERS = 4;
 
 /** What to optimise. */
 export interface BayesOptions<P extends ParameterSet = ParameterSet> {
@@ -374,7 +377,8 @@ function proposeByModel(
   random: Prng,
 ): Proposals {
   const model = fitModel(state);
-  let belief: Belief = { model, best: bestExpected(state, model) };
+  const ranked = rankExpected(state, model);
+  let belief: Belief = { model, best: ranked.at(0) ?? null };
   for (const point of state.pending) belief = believe(belief, point);
   const taken = state.noisy ? new Set<string>() : takenKeys(model.space, state);
   const candidates: Candidate[] = [];
@@ -387,7 +391,14 @@ function proposeByModel(
         best?.value ?? null,
         constraints,
       ),
-      { around: best === null ? [] : [best.x], taken, random },
+      {
+        around: [
+          ...(best === null || best === ranked.at(0) ? [] : [best.x]),
+          ...ranked.slice(0, CENTERS).map(({ x }) => x),
+        ],
+        taken,
+        random,
+      },
     );
     if (proposal === null) break;
     candidates.push(proposal);

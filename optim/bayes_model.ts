@@ -217,21 +217,28 @@ export interface Expected {
  * The best observed value is biased by noise, the mean is not.
  */
 export function bestExpected(
+  state: BayesState,
+  model: BayesModel,
+): Expected | null {
+  return rankExpected(state, model).at(0) ?? null;
+}
+
+/** All evaluated feasible points, the largest mean first. */
+export function rankExpected(
   { evaluations }: BayesState,
   { space, objective }: BayesModel,
-): Expected | null {
+): Expected[] {
   const { outputs, outputDeviation, noiseVariances, jitter, weights } =
     objective;
-  let best: Expected | null = null;
+  const ranked: Expected[] = [];
   const told = evaluations.filter(({ value }) => value !== null);
   told.forEach((evaluation, i) => {
+    if (!isFeasible(evaluation)) return;
     // K α = y − m, so the mean at an observation is the output less noise · α.
     const left = (noiseVariances[i] + jitter) * weights[i];
     const value = outputs[i] - outputDeviation * left;
-    if (isFeasible(evaluation) && (best === null || value > best.value)) {
-      const { point } = evaluation;
-      best = { point, x: encode(space, point), value };
-    }
+    const { point } = evaluation;
+    ranked.push({ point, x: encode(space, point), value });
   });
-  return best;
+  return ranked.sort((a, b) => b.value - a.value);
 }

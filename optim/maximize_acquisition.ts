@@ -32,7 +32,7 @@ const OPTIONS = [
   "restarts",
 ] as const satisfies readonly (keyof MaximizeAcquisitionOptions)[];
 
-/** A local maximum. */
+/** A point and the value of a function there. */
 export interface Maximum {
   /** Where it is, length d. */
   readonly x: Float64Array;
@@ -62,61 +62,107 @@ export function maximizeAcquisition(
 ): Maximum[] {
   checkKeys("maximise", "options", options, OPTIONS);
   const { candidates, restarts = 8 } = options;
-  const starts = chooseStarts(f, d, candidates, restarts);
-  // The tolerances of L-BFGS are meant for functions that vary by about 1, so the
-  // unit is the range of the starts.
-  const unit = starts[0].value - starts[starts.length - 1].value || 1;
-  const loss: SmoothFunction = (x, gradient) => {
-    const value = f(x, gradient);
-    gradient?.forEach((slope, k) => gradient[k] = -slope / unit);
-    return -value / unit;
-  };
-  const how = {
-    lower: options.lower ?? new Float64Array(d),
-    upper: options.upper ?? new Float64Array(d).fill(1),
-    valueTolerance: VALUE_TOLERANCE,
-    maxIterations: MAX_ITERATIONS,
-  };
-  return starts
-    .map(({ x }) => minimizeLbfgs(loss, x, how))
-    .map(({ x }) => ({ x, value: f(x, null) }))
-    .sort((a, b) => b.value - a.value);
-}
-
-/**
- * The starts, the best first. A start is further from all better starts than the
- * average distance of candidates. If there are too few, the best of the rest
- * follow.
- */
-function chooseStarts(
-  f: SmoothFunction,
-  d: number,
-  candidates: Float64Array,
-  restarts: number,
-): Maximum[] {
   const m = candidates.length / d;
-  const ranked = Array.from({ length: m }, (_, i) => {
-    const x = candidates.slice(i * d, (i + 1) * d);
-    return { x, value: f(x, null) };
-  }).filter(({ value }) => Number.isFinite(value))
-    .sort((a, b) => b.value - a.value);
+  const ranked = rank(
+    f,
+    Array.from({ length: m }, (_, i) => candidates.slice(i * d, (i + 1) * d)),
+  );
   if (ranked.length === 0) {
     throw new RangeError(
       `Cannot maximise as the function must be finite at a candidate: it is at none of ${m}`,
     );
   }
   // m points that share the cube evenly have 1/m of its volume each.
-  const apart = m ** (-1 / d);
+  const starts = chooseStarts(ranked, m ** (-1 / d), restarts);
+  const unit = starts[0].value - starts[starts.length - 1].value || 1;
+  return sortMaxima(
+    starts.map((start) => ascend(f, start, { ...options, unit })),
+  );
+}
+
+/** Points of finite value, the best first. */
+export function rank(
+  f: SmoothFunction,
+  points: readonly Float64Array[],
+): Maximum[] {
+  return sortMaxima(
+    points.map((x) => ({ x, value: f(x, null) }))
+      .filter(({ value }) => Number.isFinite(value)),
+  );
+}
+
+/** The largest value first. */
+export function sortMaxima(maxima: Maximum[]): Maximum[] {
+  return maxima.sort((a, b) => b.value - a.value);
+}
+
+/**
+ * Starts for L-BFGS, the best first. A start is further than `apart` from all
+ * better starts. If there are too few, the best of the rest follow.
+ *
+ * @param ranked Candidates, the best first.
+ * @param apart The largest difference in a coordinate that two may not have.
+ * @param count How many.
+ * @returns The starts.
+ */
+export function chooseStarts(
+  ranked: readonly Maximum[],
+  apart: number,
+  count: number,
+): Maximum[] {
   const chosen: Maximum[] = [];
   const others: Maximum[] = [];
   for (const candidate of ranked) {
     const isNear = chosen.some(({ x }) => distance(x, candidate.x) < apart);
-    (isNear || chosen.length === restarts ? others : chosen).push(candidate);
+    (isNear || chosen.length === count ? others : chosen).push(candidate);
   }
-  return [...chosen, ...others].slice(0, restarts);
+  return [...chosen, ...others].slice(0, count);
+}
+
+/** Where and how far L-BFGS climbs. */
+export interface AscendOptions {
+  /** Least value of each variable. Default 0. */
+  readonly lower?: Float64Array;
+  /** Largest value of each variable. Default 1. */
+  readonly upper?: Float64Array;
+  /**
+   * How much the function varies between starts: the tolerances of L-BFGS are
+   * meant for functions that vary by about 1.
+   */
+  readonly unit: number;
+  /** Most iterations. Default 100. */
+  readonly maxIterations?: number;
+}
+
+/** The local maximum above a start, or the start if it is better. */
+export function ascend(
+  f: SmoothFunction,
+  start: Maximum,
+  { lower, upper, unit, maxIterations = MAX_ITERATIONS }: AscendOptions,
+): Maximum {
+  const d = start.x.length;
+  const { x, value } = minimizeLbfgs(
+    (x, gradient) => {
+      const value = f(x, gradient);
+      gradient?.forEach((slope, k) => gradient[k] = -slope / unit);
+      return -value / unit;
+    },
+    start.x,
+    {
+      lower: lower ?? new Float64Array(d),
+      upper: upper ?? new Float64Array(d).fill(1),
+      valueTolerance: VALUE_TOLERANCE,
+      maxIterations,
+    },
+  );
+  return { x, value: -value * unit };
 }
 
 /** The largest difference in a coordinate. */
 function distance(a: Float64Array, b: Float64Array): number {
-  return a.reduce((most, x, k) => Math.max(most, Math.abs(x - b[k])), 0);
+  let most = 0;
+  for (let k = 0; k < a.length; k++) {
+    most = Math.max(most, Math.abs(a[k] - b[k]));
+  }
+  return most;
 }

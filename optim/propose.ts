@@ -1,16 +1,25 @@
 /**
  * Finds the point of a space where an acquisition function is largest, among all
  * points that were not proposed before.
+ *
+ * The best place for the numbers differs from one choice of categories to the
+ * next. So choices are compared only after L-BFGS has climbed in each: comparing
+ * them at the same numbers would miss a choice whose maximum lies elsewhere.
  */
 
 // This module is browser compatible.
 
-import { minimizeLbfgs, type SmoothFunction } from "./math/lbfgs.ts";
-import { maximizeAcquisition } from "./maximize_acquisition.ts";
+import type { SmoothFunction } from "./math/lbfgs.ts";
 import type { Prng } from "./math/random.ts";
 import { createSobol } from "./math/sobol.ts";
 import {
-  continuousCoordinates,
+  ascend,
+  chooseStarts,
+  type Maximum,
+  rank,
+  sortMaxima,
+} from "./maximize_acquisition.ts";
+import {
   countShares,
   decode,
   encode,
@@ -34,7 +43,7 @@ export interface Candidate {
 
 /** Further inputs of `propose()`. */
 export interface ProposeOptions {
-  /** Coordinates of good points, around which more is tried. */
+  /** Coordinates of good points, the best first, around which more is tried. */
   readonly around: readonly Float64Array[];
   /** `pointKey()` of every point that was proposed before. */
   readonly taken: ReadonlySet<string>;
@@ -42,27 +51,75 @@ export interface ProposeOptions {
   readonly random: Prng;
 }
 
-/** Points spread over the space that are tried first. */
-const SPREAD = 512;
+/** Points all over the space that are tried first. */
+const SPREAD = 1024;
 
-/** Points tried around each good point, for each of the `DISTANCES`. */
+/**
+ * Coordinates of theirs that are this near to a bound are moved to it, in turn
+ * from point to point; the last ones end in corners.
+ */
+const EDGES = [0, 0, 0, 0.15, 0, 0, 0.15, 0.5];
+
+/** Climbs from the best of them. */
+const SPREAD_STARTS = 16;
+
+/** How far from a good point more is tried, in the unit cube. */
+const DISTANCES = [0.3, 0.1, 0.01, 0.001, 0.0001];
+
+/** Points tried at each distance, and climbs from the best of them. */
 const AROUND = 16;
+const NEAR_STARTS = 2;
 
-/** How far around a good point, in the unit cube. */
-const DISTANCES = [0.1, 0.01, 0.001];
+/** Climbs from neighbours of the best point: another integer or category. */
+const NEIGHBOUR_STARTS = 8;
+
+/** As much around good points that are not the best. */
+const AROUND_OTHERS = 8;
+const NEAR_STARTS_OTHERS = 1;
+
+/**
+ * Climbs that are shared by the choices of categories: several for each of a few
+ * choices, one each for the best of many.
+ */
+const CHOICE_STARTS = 32;
+
+/** Good points that are tried with other choices of categories. */
+const TRANSFERS = 128;
+
+/** Iterations of L-BFGS that show which of the starts are worth more. */
+const SCREENING = 10;
+
+/**
+ * How many of those all over the space, and of those near good points, are climbed
+ * to the end, and how far apart these are.
+ */
+const FINALISTS = 3;
+const FINALISTS_APART = 1e-3;
 
 /** Most moves from neighbour to neighbour: integers start near their maximum. */
 const MAX_MOVES = 20;
 
+/** The best neighbours of a point, whose numbers are polished. */
+const MAX_NEIGHBOURS = 4;
+
 /** Random points tried to find one of infinitely many that is not taken. */
 const MAX_DRAWS = 100;
 
+/** What a coordinate is of. */
+type CoordinateKind = "float" | "integer" | "category";
+
 /**
- * The best point that was not proposed before: a quasi-random sweep, L-BFGS
- * from its best points as if all coordinates were continuous, then, where there
- * are integers or categories, from each rounded point a climb over neighbours
- * and L-BFGS in the continuous coordinates only. A finite space of no more
- * points than the sweep has is searched exhaustively.
+ * The best point that was not proposed before.
+ *
+ * 1. A quasi-random sweep, denser around good points.
+ * 2. A few iterations of L-BFGS from the best points, those of each choice of
+ *    categories among them. Categories stay; integers move as if they were
+ *    floats.
+ * 3. From the best of these: integers are rounded, L-BFGS climbs to the end in
+ *    the floats, and from there over neighbours (an integer one step up or down,
+ *    another category), each polished in its floats.
+ *
+ * A finite space of no more points than the sweep has is searched exhaustively.
  *
  * @param space The space.
  * @param acquisition What to maximise, over the unit cube.
@@ -88,17 +145,51 @@ export function propose(
     const free = all.filter((point) => !taken.has(pointKey(space, point)));
     return best(free.map(evaluate));
   }
-  const candidates = sweep(space, options);
-  const maxima = maximizeAcquisition(acquisition, space.dimensions, {
-    candidates,
-  });
-  const reached = maxima.map(({ x }) => {
-    const start = evaluate(decode(space, x));
-    return continuousCoordinates(space).every(Boolean)
-      ? start
-      : climb(space, acquisition, start, evaluate);
-  });
-  const winner = best(reached);
+  const kinds = coordinateKinds(space);
+  const spread = spreadStarts(space, kinds, acquisition, options);
+  const near = nearStarts(space, kinds, acquisition, options);
+  const starts = sortMaxima([...spread, ...near]);
+  const unit = starts[0].value - starts[starts.length - 1].value || 1;
+  const climb = (
+    start: Maximum,
+    moves: (kind: CoordinateKind) => boolean,
+    maxIterations?: number,
+  ): Maximum => {
+    if (!kinds.some(moves)) return start;
+    const bound = (end: number) =>
+      start.x.map((value, i) => moves(kinds[i]) ? end : value);
+    const box = { lower: bound(0), upper: bound(1) };
+    return ascend(acquisition, start, {
+      ...box,
+      unit,
+      ...(maxIterations !== undefined && { maxIterations }),
+    });
+  };
+  // Near a good point the integers are good already.
+  const screened = [
+    spread.map((start) =>
+      climb(start, (kind) => kind !== "category", SCREENING)
+    ),
+    near.map((start) => climb(start, (kind) => kind === "float", SCREENING)),
+  ];
+  /** L-BFGS in the floats. */
+  const polish = (start: Candidate): Candidate => {
+    if (!kinds.includes("float")) return start;
+    const value = acquisition(start.x, null);
+    const { x } = climb({ x: start.x, value }, (kind) => kind === "float");
+    return best([start, evaluate(decode(space, x))])!;
+  };
+  const finalists = screened.flatMap((maxima) =>
+    chooseStarts(sortMaxima(maxima), FINALISTS_APART, FINALISTS)
+      .map(({ x }) => polish(evaluate(decode(space, x))))
+  );
+  const winner = best(
+    kinds.every((kind) => kind === "float")
+      ? finalists
+      : finalists.map((start) =>
+        climbNeighbours(space, start, evaluate, polish)
+      ),
+  );
   if (winner !== null && winner.value > -Infinity) return winner;
   const point = untakenPoint(space, taken, random);
   return point === null ? null : evaluate(point);
@@ -131,73 +222,143 @@ export function untakenPoint(
   return null;
 }
 
-/** Coordinates of points of the space, all over it and around good points. */
-function sweep(
+/** What each coordinate is of, length d. */
+function coordinateKinds(space: Space): CoordinateKind[] {
+  return space.axes.flatMap(({ parameter: { kind }, width }) =>
+    Array<CoordinateKind>(width).fill(
+      kind === "categorical"
+        ? "category"
+        : kind === "integer"
+        ? "integer"
+        : "float",
+    )
+  );
+}
+
+/** The best of points all over the space, and of each choice of categories. */
+function spreadStarts(
   space: Space,
+  kinds: readonly CoordinateKind[],
+  acquisition: SmoothFunction,
   { around, random }: ProposeOptions,
-): Float64Array {
-  // Without integers and categories any coordinates are those of a point.
-  const isContinuous = continuousCoordinates(space).every(Boolean);
+): Maximum[] {
   const sobol = createSobol(countShares(space), random);
   const points = Array.from({ length: SPREAD }, (_, i) => {
-    const shares = sobol.point(i);
-    return isContinuous ? shares : encode(space, pointAt(space, shares));
+    const x = encode(space, pointAt(space, sobol.point(i)));
+    const edge = EDGES[i % EDGES.length];
+    return edge === 0 ? x : settle(space, kinds, toEdges(x, edge));
   });
-  for (const center of around) {
-    for (const distance of DISTANCES) {
-      for (let i = 0; i < AROUND; i++) {
-        const moved = center.map((coordinate) => {
-          const offset = distance * (2 * random() - 1);
-          return Math.min(Math.max(coordinate + offset, 0), 1);
-        });
-        points.push(isContinuous ? moved : encode(space, decode(space, moved)));
-      }
+  // Good points with other categories.
+  const choices = [...groupByChoice(kinds, points.map((x) => ({ x })))];
+  const centers = kinds.includes("category")
+    ? around.slice(0, Math.ceil(TRANSFERS / choices.length))
+    : [];
+  for (const center of centers) {
+    for (const [{ x }] of choices) {
+      points.push(center.map((v, k) => kinds[k] === "category" ? x[k] : v));
     }
   }
-  const flat = new Float64Array(points.length * space.dimensions);
-  points.forEach((x, i) => flat.set(x, i * space.dimensions));
-  return flat;
+  const ranked = rank(acquisition, points);
+  // Points that share the cube of d numbers evenly are this far apart.
+  const d = kinds.filter((kind) => kind !== "category").length;
+  const apart = (count: number) => d === 0 ? 0 : count ** (-1 / d);
+  const starts = chooseStarts(ranked, apart(SPREAD), SPREAD_STARTS);
+  if (!kinds.includes("category")) return starts;
+  const ofChoices = groupByChoice(kinds, ranked);
+  const count = Math.ceil(CHOICE_STARTS / ofChoices.length);
+  for (const choice of ofChoices.slice(0, CHOICE_STARTS)) {
+    starts.push(...chooseStarts(choice, apart(choice.length), count));
+  }
+  return [...new Set(starts)];
+}
+
+/** The best of points around each good point, and neighbours of the best one. */
+function nearStarts(
+  space: Space,
+  kinds: readonly CoordinateKind[],
+  acquisition: SmoothFunction,
+  { around, random }: ProposeOptions,
+): Maximum[] {
+  const others = around.slice(0, 1).flatMap((center) =>
+    neighbours(space, decode(space, center)).map((point) =>
+      encode(space, point)
+    )
+  );
+  const starts = around.flatMap((center, c) =>
+    DISTANCES.flatMap((distance) => {
+      const points = Array.from(
+        { length: c === 0 ? AROUND : AROUND_OTHERS },
+        () => {
+          const moved = center.map((coordinate, k) => {
+            if (kinds[k] === "category") return coordinate;
+            const offset = distance * (2 * random() - 1);
+            return Math.min(Math.max(coordinate + offset, 0), 1);
+          });
+          return settle(space, kinds, moved);
+        },
+      );
+      const ranked = rank(acquisition, points);
+      return chooseStarts(
+        ranked,
+        distance / 2,
+        c === 0 ? NEAR_STARTS : NEAR_STARTS_OTHERS,
+      );
+    })
+  );
+  return [...starts, ...rank(acquisition, others).slice(0, NEIGHBOUR_STARTS)];
+}
+
+/** The coordinates of the point that stands for them. */
+function settle(
+  space: Space,
+  kinds: readonly CoordinateKind[],
+  x: Float64Array,
+): Float64Array {
+  // Without integers and categories any coordinates are those of a point.
+  const isContinuous = kinds.every((kind) => kind === "float");
+  return isContinuous ? x : encode(space, decode(space, x));
+}
+
+/** Moves coordinates near a bound to it: that is where least is known. */
+function toEdges(x: Float64Array, within: number): Float64Array {
+  return x.map((v) => v < within ? 0 : v > 1 - within ? 1 : v);
+}
+
+/** The points of each choice of categories, in their order. */
+function groupByChoice<T extends { readonly x: Float64Array }>(
+  kinds: readonly CoordinateKind[],
+  points: readonly T[],
+): T[][] {
+  const groups = new Map<string, T[]>();
+  for (const point of points) {
+    const key = point.x.filter((_, k) => kinds[k] === "category").join();
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [point]);
+    else group.push(point);
+  }
+  return [...groups.values()];
 }
 
 /**
- * Goes to the best neighbour for as long as that is better, and each time to
- * the best place near it with its integers and categories held fixed.
+ * Goes to the best neighbour for as long as that is better. The few best are
+ * polished before they are compared.
  */
-function climb(
+function climbNeighbours(
   space: Space,
-  acquisition: SmoothFunction,
   start: Candidate,
   evaluate: (point: Point) => Candidate,
+  polish: (start: Candidate) => Candidate,
 ): Candidate {
-  let reached = polish(space, acquisition, start, evaluate);
+  let reached = start;
   for (let move = 0; move < MAX_MOVES; move++) {
-    const next = best(neighbours(space, reached.point).map(evaluate));
+    const near = neighbours(space, reached.point).map(evaluate)
+      .sort((a, b) => b.value - a.value)
+      .slice(0, MAX_NEIGHBOURS);
+    const next = best(near.map(polish));
     if (next === null || next.value <= reached.value) break;
-    reached = polish(space, acquisition, next, evaluate);
+    reached = next;
   }
   return reached;
-}
-
-/** L-BFGS in the continuous coordinates. */
-function polish(
-  space: Space,
-  acquisition: SmoothFunction,
-  start: Candidate,
-  evaluate: (point: Point) => Candidate,
-): Candidate {
-  const isContinuous = continuousCoordinates(space);
-  if (!isContinuous.some(Boolean)) return start;
-  const loss: SmoothFunction = (x, gradient) => {
-    const value = acquisition(x, gradient);
-    gradient?.forEach((slope, i) => gradient[i] = -slope);
-    return -value;
-  };
-  const { x } = minimizeLbfgs(loss, start.x, {
-    lower: start.x.map((coordinate, i) => isContinuous[i] ? 0 : coordinate),
-    upper: start.x.map((coordinate, i) => isContinuous[i] ? 1 : coordinate),
-    maxIterations: 50,
-  });
-  return best([start, evaluate(decode(space, x))])!;
 }
 
 /** The candidate of largest value, the first among equals; null if none. */
