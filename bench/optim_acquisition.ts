@@ -16,7 +16,7 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { createStatusLine } from "../cli/progress.ts";
+import { createOutput } from "../cli/output.ts";
 import { askBayes } from "../optim/bayes.ts";
 import { bruteForce, SIZES, SPACES, statesOf } from "./optim_states.ts";
 
@@ -27,7 +27,7 @@ const args = parseArgs(Deno.args, {
   string: ["states", "sweep", "first"],
   default: { states: "500", sweep: "100000", first: "0" },
 });
-const status = createStatusLine();
+const { status } = createOutput();
 const wanted = Number(args.states);
 const gaps: { space: string; gap: number; size: number }[] = [];
 let milliseconds = 0;
