@@ -13,8 +13,6 @@
  * @module
  */
 
-import { openEvaluators } from "./study/evaluators.ts";
-import { chooseMetric, generationLimits } from "./cli/generated.ts";
 import { informationText } from "./cli/help.ts";
 import {
   parseOptions,
@@ -22,11 +20,11 @@ import {
   settleOptions,
 } from "./cli/options.ts";
 import { createOutput, explainEnd, type Output } from "./cli/output.ts";
-import { loadQuestionSets } from "./cli/questions.ts";
-import { prepareDirectory, toJson } from "./cli/results.ts";
+import { toJson } from "./cli/json.ts";
+import { prepareDirectory } from "./cli/results.ts";
 import { runScenario1 } from "./cli/scenario1.ts";
 import { runScenario2 } from "./cli/scenario2.ts";
-import { createJudge, openCalibration, type Setup } from "./cli/setup.ts";
+import type { Setup } from "./cli/setup.ts";
 import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
 import { USAGE } from "./cli/usage.ts";
 import {
@@ -34,11 +32,12 @@ import {
   planAnnouncer,
   searchWarnings,
 } from "./cli/warnings.ts";
-import { fullSchedule } from "./core/mod.ts";
-import { visionTokensOf } from "./eval/mod.ts";
 import { formatSeconds } from "./report/mod.ts";
 import { checkEpsilon } from "./search/mod.ts";
 import { loadModel } from "./study/load.ts";
+import { chooseMetric } from "./study/metrics.ts";
+import { loadQuestionSets } from "./study/questions.ts";
+import { openStudy } from "./study/study.ts";
 
 /**
  * Runs the command line. Ctrl-C ends the program at once until there are trials
@@ -94,8 +93,7 @@ async function search(
     onPlan: planAnnouncer(output),
   });
   announceDevice(loaded, output);
-  const { config } = loaded.model;
-  const { layers } = config.decoder;
+  const { layers } = loaded.model.config.decoder;
   const options = settleOptions(given, layers);
   const sets = await loadQuestionSets(loaded, options);
   const { calibration, heldout } = sets;
@@ -103,8 +101,6 @@ async function search(
     checkEpsilon(options.criterion, calibration.samples.length);
   }
   const metric = chooseMetric(options.metric, heldout);
-  const images = [...calibration.images, ...heldout.images];
-  const visionTokens = visionTokensOf({ images }, config);
   await prepareDirectory(options.out);
   const embedded = given.model === null;
   const warnings = await searchWarnings({ ...sets, loaded, embedded });
@@ -112,27 +108,16 @@ async function search(
   printHeader(output, loaded, sets);
   await printAnswers(output, loaded, heldout);
 
-  using pool = openEvaluators(loaded);
-  const judge = createJudge(pool, heldout, {
-    signal,
-    status: output.status,
-    ...metric && { generate: generationLimits(loaded) },
-  });
-  const full = await judge("full model", fullSchedule(layers, visionTokens), {
+  using study = await openStudy(loaded, sets, {
     ranking: options.ranking,
     positions: options.positions,
+    metric,
+    status: output.status,
+    signal,
   });
-  printKinds(output, heldout, full.evaluation);
+  printKinds(output, heldout, study.full.evaluation);
   await printTau(output, loaded, calibration);
-
-  const questions = { calibration, heldout, visionTokens };
-  const asked = { loaded, options, ...questions, metric, signal, output };
-  const setup: Setup = {
-    ...asked,
-    onCalibration: await openCalibration(pool, asked),
-    judge,
-    full,
-  };
+  const setup: Setup = { ...study, options, output };
   const { scenario, out } = options;
   onTrials();
   const scenario1 = scenario === "2" ? null : await runScenario1(setup);

@@ -14,8 +14,8 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { EPSILON, P_SIGMOID_COUNTS } from "../cli/usage.ts";
 import { formatSeconds } from "../report/mod.ts";
+import { DEFAULT_EPSILON, P_SIGMOID_COUNTS } from "../study/mod.ts";
 import { compareBudgets } from "./ablations/budgets.ts";
 import { type Lab, type LabOptions, openLab } from "./ablations/lab.ts";
 import { printText } from "./ablations/page.ts";
@@ -39,7 +39,7 @@ const args = parseArgs(Deno.args, {
     evaluations: "30",
     seeds: "3",
     sizes: "32,64,128,256,512",
-    epsilon: String(EPSILON.bound),
+    epsilon: String(DEFAULT_EPSILON.bound),
   },
 });
 const sizes = args.sizes.split(",").map(Number);

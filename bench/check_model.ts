@@ -11,9 +11,6 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { compareRuns, formatRatio } from "../cli/compare.ts";
-import { loadQuestions, type QuestionSet } from "../cli/questions.ts";
-import { DEFAULT_COUNTS, EPSILON } from "../cli/usage.ts";
 import { fastvSchedule, type Ranking } from "../core/mod.ts";
 import {
   accuracy,
@@ -21,7 +18,7 @@ import {
   KINDS,
   majorityShare,
 } from "../eval/mod.ts";
-import { formatDifference, formatPercent } from "../report/mod.ts";
+import { formatDifference, formatPercent, formatRatio } from "../report/mod.ts";
 import {
   type Criterion,
   gSearch,
@@ -30,6 +27,13 @@ import {
   type SampleResult,
   wilsonInterval,
 } from "../search/mod.ts";
+import {
+  compareRuns,
+  DEFAULT_COUNTS,
+  DEFAULT_EPSILON,
+  loadQuestions,
+  type QuestionSet,
+} from "../study/mod.ts";
 import {
   finish,
   type Lab,
@@ -41,7 +45,7 @@ import { printTable, printText } from "./ablations/page.ts";
 import { rankingRows } from "./ablations/rules.ts";
 
 /** Accuracy of every kind of question, beside what blind guessing reaches. */
-function printAccuracy({ setup: { heldout, full } }: Lab): void {
+function printAccuracy({ study: { heldout, full } }: Lab): void {
   const { kinds, texts } = heldout;
   const { samples } = full.evaluation;
   const row = (name: string, some: readonly SampleResult[]): string[] => {
@@ -83,7 +87,7 @@ async function printRankings(lab: Lab): Promise<void> {
     "The difference is from the rule `instruction`, in points.",
   );
   const schedules = FASTV_RATES.map((keepRate) =>
-    fastvSchedule({ ...shapeOf(lab.setup), layer: FASTV_LAYER, keepRate })
+    fastvSchedule({ ...shapeOf(lab.study), layer: FASTV_LAYER, keepRate })
   );
   const heads = FASTV_RATES.flatMap((rate) => [
     `${formatPercent(rate, 0)} kept`,
@@ -100,7 +104,7 @@ const TAU_SAMPLES = 200;
 
 /** How alike all pairs of layers rank vision tokens. */
 async function printTau(
-  { setup: { loaded: { model }, heldout } }: Lab,
+  { study: { loaded: { model }, heldout } }: Lab,
 ): Promise<void> {
   const samples = heldout.samples.slice(0, TAU_SAMPLES);
   const scores = await attentionByLayer(model, { ...heldout, samples });
@@ -130,17 +134,12 @@ async function printTau(
 
 /** What G-Search finds with its defaults. */
 async function printGSearch(lab: Lab): Promise<void> {
-  const { setup, criterion, own } = lab;
+  const { study, criterion } = lab;
   const { schedule, trials } = await lab.gSearch();
-  const run = await setup.judge("G-Search", schedule, own);
-  const [full, reduced] = await compareRuns(
-    setup.loaded.model,
-    setup.heldout,
-    [setup.full, run],
-    setup.signal,
-  );
+  const run = await study.judge("G-Search", schedule, study.rules);
+  const [full, reduced] = await compareRuns(study, [study.full, run]);
   printText(
-    `Criterion ${criterion.kind} ${criterion.epsilon}, ${setup.calibration.samples.length} calibration questions, ${trials.length} trials; ratios are full / reduced.`,
+    `Criterion ${criterion.kind} ${criterion.epsilon}, ${study.calibration.samples.length} calibration questions, ${trials.length} trials; ratios are full / reduced.`,
   );
   printTable([
     ["", "accuracy", "difference", "FLOPs", "time", "keeping", "schedule"],
@@ -166,7 +165,7 @@ const KIND_CRITERION: Criterion = { kind: "loss", epsilon: .01 };
 
 /** How many vision tokens each kind of question needs. */
 async function printKinds(lab: Lab): Promise<void> {
-  const { loaded, heldout } = lab.setup;
+  const { loaded, heldout } = lab.study;
   const count = KIND_QUESTIONS * KINDS.length;
   const all = await loadQuestions(loaded, { count }, "calibration", 0);
   printText(
@@ -177,11 +176,11 @@ async function printKinds(lab: Lab): Promise<void> {
   for (const kind of KINDS) {
     const { evaluate, full } = await lab.askThese(ofKind(all, kind));
     const { schedule } = await finish(gSearch(evaluate, {
-      ...shapeOf(lab.setup),
+      ...shapeOf(lab.study),
       ...{ firstLayer: 1, criterion: KIND_CRITERION, full },
     }));
-    const run = await lab.setup.judge(kind, schedule, lab.own);
-    const [own, whole] = [run, lab.setup.full].map(({ evaluation }) =>
+    const run = await lab.study.judge(kind, schedule, lab.study.rules);
+    const [own, whole] = [run, lab.study.full].map(({ evaluation }) =>
       accuracy(
         evaluation.samples.filter(({ index }) => heldout.kinds[index] === kind),
       )
@@ -227,7 +226,7 @@ const args = parseArgs(Deno.args, {
     only: Object.keys(SECTIONS).join(),
     heldout: String(DEFAULT_COUNTS.heldout),
     calibration: String(DEFAULT_COUNTS.calibration),
-    epsilon: String(EPSILON.bound),
+    epsilon: String(DEFAULT_EPSILON.bound),
   },
 });
 using lab = await openLab({

@@ -10,13 +10,12 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { loadModel } from "../study/load.ts";
-import { loadQuestions } from "../cli/questions.ts";
-import { oneOf } from "../cli/values.ts";
 import { fromKeepCounts, fullSchedule } from "../core/mod.ts";
 import { accuracy, createEvaluatorPool } from "../eval/mod.ts";
 import { formatPercent } from "../report/mod.ts";
 import { pairedDifference } from "../search/mod.ts";
+import { loadModel, loadQuestions } from "../study/mod.ts";
+import { parseSplit } from "./arguments.ts";
 
 /** Of models/tiny, from the fourth layer on: one step each, and falling. */
 const SCHEDULES = [
@@ -32,7 +31,7 @@ const args = parseArgs(Deno.args, {
   string: ["_", "model", "heldout", "split"],
   default: { heldout: "3000", split: "heldout" },
 });
-const split = oneOf("split", args.split, ["heldout", "validation"]);
+const split = parseSplit(args.split);
 const loaded = await loadModel(args.model ?? null, { device: "cpu" });
 const { visionTokens, decoder: { layers } } = loaded.model.config;
 const questions = await loadQuestions(

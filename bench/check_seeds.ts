@@ -12,28 +12,34 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { compareRuns, formatRatio, type Run } from "../cli/compare.ts";
-import { loadModel } from "../study/load.ts";
-import { loadQuestions } from "../cli/questions.ts";
-import {
-  parseOptions,
-  type SearchOptions,
-  settleOptions,
-} from "../cli/options.ts";
-import { DEFAULT_COUNTS } from "../cli/usage.ts";
-import { oneOf } from "../cli/values.ts";
 import { fullSchedule, meanKeepingRate } from "../core/mod.ts";
 import { accuracy, createEvaluatorPool } from "../eval/mod.ts";
-import { formatDifference, formatPercent } from "../report/mod.ts";
+import { formatDifference, formatPercent, formatRatio } from "../report/mod.ts";
 import { type Criterion, gSearch, type GSearchResult } from "../search/mod.ts";
-
-const defaults = parseOptions([]) as SearchOptions;
+import {
+  compareRuns,
+  DEFAULT_COUNTS,
+  DEFAULT_CRITERION,
+  DEFAULT_EPSILON,
+  defaultFirstLayer,
+  loadModel,
+  loadQuestions,
+  type Run,
+} from "../study/mod.ts";
+import { parseSplit } from "./arguments.ts";
 
 /** "bound", or "bound:0.3" with another epsilon than the default. */
 function parseCriterion(text: string): Criterion {
   const [kind, epsilon] = text.split(":");
-  const args = ["--criterion", kind, ...epsilon ? ["--epsilon", epsilon] : []];
-  return (parseOptions(args) as SearchOptions).criterion;
+  if (!Object.hasOwn(DEFAULT_EPSILON, kind)) {
+    throw new RangeError(
+      `Cannot use --criteria as each must be one of ${
+        Object.keys(DEFAULT_EPSILON).join(", ")
+      }: current value is "${kind}"`,
+    );
+  }
+  const known = kind as Criterion["kind"];
+  return { kind: known, epsilon: Number(epsilon ?? DEFAULT_EPSILON[known]) };
 }
 
 const args = parseArgs(Deno.args, {
@@ -47,22 +53,19 @@ const args = parseArgs(Deno.args, {
     "model",
   ],
   default: {
-    criteria: defaults.criterion.kind,
+    criteria: DEFAULT_CRITERION.kind,
     seeds: "5",
     calibration: String(DEFAULT_COUNTS.calibration),
     heldout: String(DEFAULT_COUNTS.heldout),
     split: "heldout",
   },
 });
-const split = oneOf("split", args.split, ["heldout", "validation"]);
+const split = parseSplit(args.split);
 const loaded = await loadModel(args.model ?? null, { device: "cpu" });
 const { visionTokens, decoder: { layers } } = loaded.model.config;
-const { ranking, positions, firstLayer } = settleOptions(
-  args["first-layer"]
-    ? { ...defaults, firstLayer: Number(args["first-layer"]) }
-    : defaults,
-  layers,
-);
+const firstLayer = Number(args["first-layer"] ?? defaultFirstLayer(layers));
+const ranking = "instruction";
+const positions = "original";
 using pool = createEvaluatorPool(
   loaded.source,
   navigator.hardwareConcurrency,
@@ -115,12 +118,10 @@ for (const criterion of args.criteria.split(",").map(parseCriterion)) {
     const seconds = (performance.now() - start) / 1000;
     const name = `${criterion.kind} ${criterion.epsilon}`;
     const evaluation = await judge(schedule);
-    const [all, run] = await compareRuns(
-      loaded.model,
-      heldout,
-      [full, { name, schedule, ranking, positions, evaluation }],
-      new AbortController().signal,
-    );
+    const [all, run] = await compareRuns({ loaded, heldout }, [
+      full,
+      { name, schedule, ranking, positions, evaluation },
+    ]);
     printRow(
       name,
       String(seed),

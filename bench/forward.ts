@@ -16,7 +16,7 @@ import { cpus } from "node:os";
 import process from "node:process";
 import { parseArgs } from "@std/cli/parse-args";
 import { loadModel } from "../study/load.ts";
-import { loadQuestions } from "../cli/questions.ts";
+import { loadQuestions } from "../study/questions.ts";
 import {
   embedPrompts,
   embedTiles,

@@ -12,14 +12,6 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { loadModel } from "../study/load.ts";
-import { loadQuestions } from "../cli/questions.ts";
-import {
-  parseOptions,
-  type SearchOptions,
-  settleOptions,
-} from "../cli/options.ts";
-import { DEFAULT_COUNTS } from "../cli/usage.ts";
 import {
   type Backend,
   fastvSchedule,
@@ -31,6 +23,13 @@ import {
 import { createBackend, createEvaluators } from "../eval/mod.ts";
 import { formatTable } from "../report/mod.ts";
 import { gSearch } from "../search/mod.ts";
+import {
+  DEFAULT_COUNTS,
+  DEFAULT_CRITERION,
+  defaultFirstLayer,
+  loadModel,
+  loadQuestions,
+} from "../study/mod.ts";
 
 /** Operations that take noticeable time, as the table calls them. */
 const COLUMNS = {
@@ -74,9 +73,10 @@ const model = await loadVisionLanguageModel(
   withClocks(createBackend("cpu"), clocks),
   loaded.source,
 );
-const defaults = parseOptions([]) as SearchOptions;
 const { visionTokens, decoder: { layers } } = model.config;
-const { ranking, firstLayer, criterion } = settleOptions(defaults, layers);
+const ranking = "instruction";
+const criterion = DEFAULT_CRITERION;
+const firstLayer = defaultFirstLayer(layers);
 const load = (split: "calibration" | "heldout") =>
   loadQuestions(loaded, { count: Number(args[split]) }, split, 0);
 const calibration = await load("calibration");

@@ -10,7 +10,6 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { createOutput } from "../cli/output.ts";
 import {
   askBayes,
   createPrng,
@@ -20,6 +19,7 @@ import {
   tellBayes,
 } from "../optim/mod.ts";
 import { FUNCTIONS, type TestFunction } from "./optim_functions.ts";
+import { createStatusLine } from "./progress.ts";
 
 /** Evaluations before the model is asked, inside the budget. */
 const STARTING_POINTS = 10;
@@ -171,7 +171,7 @@ function timeSuggestions(f: TestFunction, size: number): number[] {
   return seconds;
 }
 
-const { status } = createOutput();
+const status = createStatusLine();
 const args = parseArgs(Deno.args, {
   string: ["seeds", "functions", "python"],
   default: { seeds: "20", functions: Object.keys(FUNCTIONS).join() },

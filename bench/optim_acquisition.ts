@@ -16,9 +16,9 @@
 // deno-lint-ignore-file no-console
 
 import { parseArgs } from "@std/cli/parse-args";
-import { createOutput } from "../cli/output.ts";
 import { askBayes } from "../optim/bayes.ts";
 import { bruteForce, SIZES, SPACES, statesOf } from "./optim_states.ts";
+import { createStatusLine } from "./progress.ts";
 
 /** Log expected improvement that a suggestion may miss, in nats. */
 const TOLERANCE = 0.05;
@@ -27,7 +27,7 @@ const args = parseArgs(Deno.args, {
   string: ["states", "sweep", "first"],
   default: { states: "500", sweep: "100000", first: "0" },
 });
-const { status } = createOutput();
+const status = createStatusLine();
 const wanted = Number(args.states);
 const gaps: { space: string; gap: number; size: number }[] = [];
 let milliseconds = 0;

@@ -25,10 +25,12 @@ interface GSearchIdentity extends SearchIdentity {
  * @throws the signal's reason, after printing what is known
  */
 export async function runGSearch(
-  { loaded, options, onCalibration, visionTokens, signal, output }: Setup,
+  { loaded, options, onCalibration, rules, visionTokens, signal, output }:
+    Setup,
 ): Promise<GSearchResult> {
   const { model: { config }, name } = loaded;
-  const { out, criterion, firstLayer, ranking, positions } = options;
+  const { out, criterion, firstLayer } = options;
+  const { ranking, positions } = rules;
   const { evaluate, full, fullLoss } = onCalibration;
   const { say, status } = output;
   say(
@@ -38,8 +40,13 @@ export async function runGSearch(
   );
   const path = `${out}/search.jsonl`;
   const identity: GSearchIdentity = {
-    ...{ model: name, criterion, firstLayer, ranking, positions },
-    ...{ samples: full.total, fullLoss },
+    model: name,
+    criterion,
+    firstLayer,
+    ranking,
+    positions,
+    samples: full.total,
+    fullLoss,
   };
   const log = await openTrialLog<Trial>(path, identity, say);
   const trials: Trial[] = [...log.recorded];

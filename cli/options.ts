@@ -12,7 +12,11 @@ import {
   WEIGHT_TYPES,
   type WeightType,
 } from "../core/mod.ts";
-import type { Criterion } from "../search/mod.ts";
+import {
+  BASELINE_METHODS,
+  type BaselineMethod,
+  type Criterion,
+} from "../search/mod.ts";
 import {
   ALIASES,
   type Information,
@@ -20,41 +24,24 @@ import {
   refuseValues,
   wantedInformation,
 } from "./arguments.ts";
-import {
-  type BudgetChoice,
-  parseBaselines,
-  parseBudgets,
-  type Rival,
-  RIVALS,
-} from "./budgets.ts";
+import { parseBaselines, parseBudgets } from "./budgets.ts";
 import { DEVICE_CHOICES, type DeviceChoice } from "../study/device.ts";
-import { METRIC_CHOICES, type MetricChoice } from "./generated.ts";
-import { integer, number, oneOf, text } from "./values.ts";
+import type { DataOptions, QuestionSource } from "../study/questions.ts";
 import {
   DEFAULT_BUDGETS,
   DEFAULT_COUNTS,
+  DEFAULT_EPSILON,
   DEFAULT_EVALUATIONS,
-  EPSILON,
+  defaultFirstLayer,
+  LEAST_FIRST_LAYER,
   P_SIGMOID_COUNTS,
   QUICK_COUNTS,
   QUICK_EPSILON,
   QUICK_EVALUATIONS,
-} from "./usage.ts";
-
-/** Where questions come from: so many of the embedded task, or a file. */
-export type QuestionSource = { readonly count: number } | {
-  readonly file: string;
-};
-
-/** One data set for both, and how to read question files. */
-export interface DataOptions {
-  /** The files of one data set; none where there are two sources. */
-  readonly files: readonly string[];
-  /** The folder that image paths are relative to; null for the file's own. */
-  readonly images: string | null;
-  /** Which part of ScienceQA; null for all. */
-  readonly split: string | null;
-}
+} from "../study/defaults.ts";
+import type { BudgetChoice } from "../study/budgets.ts";
+import { METRIC_CHOICES, type MetricChoice } from "../study/metrics.ts";
+import { integer, number, oneOf, text } from "./values.ts";
 
 /** What the user wants of search.ts. */
 export interface SearchOptions {
@@ -84,10 +71,10 @@ export interface SearchOptions {
   readonly positions: PositionRule;
   /** What schedules may cost in Scenario II. */
   readonly budgets: readonly BudgetChoice[];
-  /** Schedules that P-Sigmoid tries for each, and its refinement again. */
+  /** Schedules that P-Sigmoid tries for each. */
   readonly evaluations: number;
   /** What they are compared with. */
-  readonly baselines: readonly Rival[];
+  readonly baselines: readonly BaselineMethod[];
   /** Which calibration scenes are drawn. */
   readonly seed: number;
   /** Directory for results. */
@@ -108,14 +95,6 @@ export interface SettledOptions extends SearchOptions {
 }
 
 /**
- * The first layer that G-Search reduces: 3, as the paper's FLOPs tell of models
- * with 24 layers and more, but in shallow ones a quarter of the way, rounded up
- * (our decision).
- */
-const defaultFirstLayer = (layers: number): number =>
-  Math.min(3, Math.ceil(layers / 4));
-
-/**
  * Fills in what depends on the model.
  *
  * @param layers decoder layers of the model
@@ -131,7 +110,11 @@ export function settleOptions(
       `Cannot use --first-layer as it must be below ${layers}, the model's decoder layers: current value is ${firstLayer}`,
     );
   }
-  return { ...options, firstLayer, leastFirstLayer: options.firstLayer ?? 1 };
+  return {
+    ...options,
+    firstLayer,
+    leastFirstLayer: options.firstLayer ?? LEAST_FIRST_LAYER,
+  };
 }
 
 const STRINGS = [
@@ -226,7 +209,7 @@ export function parseOptions(
     criterion: {
       kind,
       epsilon: values.epsilon === undefined
-        ? (values.quick ? QUICK_EPSILON : EPSILON)[kind]
+        ? (values.quick ? QUICK_EPSILON : DEFAULT_EPSILON)[kind]
         : number("epsilon", values.epsilon),
     },
     firstLayer: values["first-layer"] === undefined
@@ -245,7 +228,9 @@ export function parseOptions(
       "baselines",
       values.baselines ?? "all",
       // Without G-Search there is no schedule to be rescaled.
-      RIVALS.filter((rival) => rival !== "gsearch" || scenario === "both"),
+      BASELINE_METHODS.filter((method) =>
+        method !== "gsearch" || scenario === "both"
+      ),
     ),
     seed: integer("seed", values.seed ?? "0", 0),
     out: text("out", values.out ?? "out"),

@@ -1,17 +1,12 @@
 /**
- * Results for programs: schedule.json, and what `--json` prints.
+ * The directory for results, and schedule.json.
  */
 
 import { meanKeepingRate } from "../core/mod.ts";
 import { SCHEDULE_FORMAT, writeAtomically } from "../io/mod.ts";
-import { accuracy } from "../eval/mod.ts";
 import type { AccuracyDifference } from "../search/mod.ts";
-import { budgetJson } from "./budget_table.ts";
-import type { ComparedRun } from "./compare.ts";
+import type { ComparedRun } from "../study/compare.ts";
 import type { SearchOptions } from "./options.ts";
-import type { Scenario1 } from "./scenario1.ts";
-import type { Scenario2 } from "./scenario2.ts";
-import type { Setup } from "./setup.ts";
 
 /**
  * Makes the directory for results, and sure that files can be written there
@@ -79,52 +74,4 @@ export async function writeSchedule(
     },
   };
   await writeAtomically(path, JSON.stringify(file, null, 2) + "\n");
-}
-
-/** A finished run of search.ts. */
-export interface SearchOutcome {
-  readonly scenario1: Scenario1 | null;
-  readonly scenario2: Scenario2 | null;
-  /** Duration of the whole run. */
-  readonly seconds: number;
-  /** Why it may not be worth what it seems. */
-  readonly warnings: readonly string[];
-}
-
-/** What `--json` prints; ratios are full / reduced. */
-export function toJson(
-  { loaded: { name, model }, options: { seed }, full }: Setup,
-  { scenario1, scenario2, seconds, warnings }: SearchOutcome,
-): Record<string, unknown> {
-  const { samples, total } = full.evaluation;
-  return {
-    model: name,
-    device: model.backend.name,
-    seed,
-    full: { accuracy: accuracy(samples), samples: total },
-    ...scenario1 && ofScenario1(scenario1),
-    ...scenario2 && { budgets: scenario2.budgets.map(budgetJson) },
-    seconds,
-    warnings,
-  };
-}
-
-function ofScenario1(
-  { full, reduced, trials }: Scenario1,
-): Record<string, unknown> {
-  const { difference, low, high } = reduced.difference;
-  return {
-    reduced: {
-      accuracy: reduced.accuracy,
-      samples: reduced.evaluation.total,
-      // of the paired difference from the full model, in points
-      difference,
-      interval: [low, high],
-    },
-    keep: reduced.schedule.keep,
-    meanKeepingRate: meanKeepingRate(reduced.schedule),
-    flopsRatio: full.flops / reduced.flops,
-    timeRatio: full.milliseconds / reduced.milliseconds,
-    trials,
-  };
 }

@@ -5,7 +5,8 @@
 
 import { fastvSchedule, meanKeepingRate } from "../core/mod.ts";
 import { formatSchedule } from "../report/mod.ts";
-import { type ComparedRun, compareRuns, printComparison } from "./compare.ts";
+import { type ComparedRun, compareRuns } from "../study/compare.ts";
+import { printComparison } from "./compare.ts";
 import { printGenerated } from "./generated.ts";
 import { runGSearch } from "./gsearch.ts";
 import { questionsOf, writeSchedule } from "./results.ts";
@@ -25,22 +26,22 @@ export interface Scenario1 {
 
 /** Runs it, prints what comes of it, and writes schedule.json. */
 export async function runScenario1(setup: Setup): Promise<Scenario1> {
-  const { loaded, options, heldout, visionTokens, metric, judge, signal } =
+  const { loaded, options, heldout, visionTokens, metric, judge, rules } =
     setup;
   const { output } = setup;
   const { model, name } = loaded;
   const { layers } = model.config.decoder;
-  const { ranking, positions, criterion, firstLayer } = options;
+  const { criterion, firstLayer } = options;
   const { schedule, trials } = await runGSearch(setup);
   output.say(
     `\nSchedule, mean keeping rate ${meanKeepingRate(schedule).toFixed(3)}:`,
   );
   output.draw(formatSchedule(schedule, output));
 
-  const random = { ranking: "random", positions } as const;
+  const random = { ...rules, ranking: "random" } as const;
   const contenders = [
     setup.full,
-    await judge("G-Search", schedule, { ranking, positions }),
+    await judge("G-Search", schedule, rules),
     await judge("  ranked at random", schedule, random),
   ];
   const layer = 2;
@@ -53,7 +54,7 @@ export async function runScenario1(setup: Setup): Promise<Scenario1> {
       await judge("  ranked at random", fastv, { ...last, ranking: "random" }),
     );
   }
-  const runs = await compareRuns(model, heldout, contenders, signal);
+  const runs = await compareRuns(setup, contenders);
   printComparison(output, runs);
   if (metric) printGenerated(output, { metric, runs, heldout, loaded });
 

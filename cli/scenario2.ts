@@ -4,34 +4,28 @@
  */
 
 import type { Schedule } from "../core/mod.ts";
-import {
-  attentionShares,
-  timeDecode,
-  withdrawalDivergence,
-} from "../eval/mod.ts";
 import { formatSchedule } from "../report/mod.ts";
 import {
   type AttentionByRank,
-  baselines,
   type Budget,
-  constantFamily,
-  costOf,
-  fitSigmoid,
   meanScore,
   type PSigmoidResult,
   vtwLayer,
-  type WarmStart,
 } from "../search/mod.ts";
-import { type BudgetOutcome, printBudget } from "./budget_table.ts";
 import {
   type BudgetChoice,
-  budgetLabel,
-  budgetTitle,
+  type BudgetOutcome,
+  compareAtBudget,
+  leastCost,
   settleBudget,
-} from "./budgets.ts";
-import { compareRuns, meanTextTokens, type Run, timeRuns } from "./compare.ts";
+  statisticsOf,
+  warmStartOf,
+} from "../study/budgets.ts";
+import { meanTextTokens } from "../study/compare.ts";
+import { printBudget } from "./budget_table.ts";
+import { budgetLabel, budgetTitle } from "./budgets.ts";
 import { printGenerated } from "./generated.ts";
-import { type BudgetSearch, runPSigmoid, runRefine } from "./psigmoid.ts";
+import { type BudgetSearch, runPSigmoid } from "./psigmoid.ts";
 import { questionsOf, writeSchedule } from "./results.ts";
 import type { Setup } from "./setup.ts";
 
@@ -81,46 +75,24 @@ interface Known {
   readonly attention: AttentionByRank | null;
 }
 
-/** Calibration questions that statistics are averaged over. */
-const STATISTICS_SAMPLES = 128;
-
-/** What FitPrune and VTW find out before they reduce; tells VTW's choice. */
+/** Takes the statistics of FitPrune and VTW; tells VTW's choice. */
 async function measure(setup: Setup): Promise<AttentionByRank | null> {
-  const {
-    loaded: { model },
-    options,
-    calibration,
-    signal,
-    output: { say, status },
-  } = setup;
-  const set = {
-    images: calibration.images,
-    samples: calibration.samples.slice(0, STATISTICS_SAMPLES),
-  };
-  const statistics = {
-    signal,
-    onProgress: (done: number, total: number) =>
-      status.show(`statistics of ${done} of ${total} calibration questions`),
-  };
-  try {
-    if (options.baselines.includes("vtw")) {
-      const kl = await withdrawalDivergence(model, set, statistics);
-      status.clear();
-      const layer = vtwLayer(kl);
-      say(
-        `\nVTW's own rule, KL <= 0.003, ${
-          layer === kl.length
-            ? "withdraws vision tokens at no layer"
-            : `withdraws all vision tokens at layer ${layer}`
-        }; KL by layer: ${kl.map((nats) => nats.toFixed(3)).join(" ")}`,
-      );
-    }
-    return options.baselines.includes("fitprune")
-      ? await attentionShares(model, set, statistics)
-      : null;
-  } finally {
-    status.clear();
+  const { options, output: { say, status } } = setup;
+  const statistics = statisticsOf(setup, status);
+  if (options.baselines.includes("vtw")) {
+    const kl = await statistics.divergence();
+    const layer = vtwLayer(kl);
+    say(
+      `\nVTW's own rule, KL <= 0.003, ${
+        layer === kl.length
+          ? "withdraws vision tokens at no layer"
+          : `withdraws all vision tokens at layer ${layer}`
+      }; KL by layer: ${kl.map((nats) => nats.toFixed(3)).join(" ")}`,
+    );
   }
+  return options.baselines.includes("fitprune")
+    ? await statistics.attention()
+    : null;
 }
 
 /** Searches within one budget, compares, prints and writes. */
@@ -132,7 +104,7 @@ async function searchBudget(
   const { budget, gSearch } = known;
   const { options, onCalibration, output } = setup;
   output.say(`\nBudget: ${budgetTitle(choice)}`);
-  const least = leastCost(setup, budget);
+  const least = leastCost(setup, budget, options.leastFirstLayer);
   if (least > budget.limit) {
     const share = choice.share * least / budget.limit;
     output.say(
@@ -158,13 +130,11 @@ async function searchBudget(
     }`,
   );
   output.draw(formatSchedule(found.schedule, output));
-  const refined = options.baselines.includes("refined")
-    ? await runRefine(setup, search, found)
-    : null;
   const outcome = await compareAtBudget(setup, choice, {
     ...known,
+    firstLayer: options.leastFirstLayer,
     found: found.schedule,
-    refined: refined?.schedule ?? null,
+    methods: options.baselines,
   });
   printBudget(output, outcome);
   if (setup.metric) {
@@ -177,76 +147,6 @@ async function searchBudget(
   }
   await writeFound(setup, search, found, outcome);
   return outcome;
-}
-
-/** What the least schedule costs that P-Sigmoid may try. */
-function leastCost(
-  { loaded, options, visionTokens }: Setup,
-  budget: Budget,
-): number {
-  const { layers } = loaded.model.config.decoder;
-  const firstLayer = options.leastFirstLayer;
-  const { at, low } = constantFamily({ layers, visionTokens, firstLayer });
-  return costOf(at(low), budget);
-}
-
-/** The sigmoid closest to G-Search's schedule. */
-export function warmStartOf(
-  gSearch: Schedule,
-  { firstLayer }: { readonly firstLayer: number },
-): WarmStart {
-  const { sigmoid: { k, a } } = fitSigmoid(gSearch, firstLayer);
-  return { k, a, firstLayer };
-}
-
-/** What is compared at a budget. */
-export interface Comparison extends Known {
-  readonly budget: Budget;
-  /** P-Sigmoid's schedule. */
-  readonly found: Schedule;
-  /** Its refinement, where that is wanted. */
-  readonly refined: Schedule | null;
-}
-
-/**
- * Judges all schedules of a budget on held-out questions, P-Sigmoid's first and
- * the full model last.
- */
-export async function compareAtBudget(
-  { loaded, options, heldout, visionTokens, judge, full, signal }: Setup,
-  choice: BudgetChoice,
-  { budget, found, refined, gSearch, attention }: Comparison,
-): Promise<BudgetOutcome> {
-  const { model } = loaded;
-  const { layers } = model.config.decoder;
-  const { ranking, positions, leastFirstLayer: firstLayer } = options;
-  const own = { ranking, positions };
-  const { contenders, leftOut } = baselines({
-    ...{ layers, visionTokens, firstLayer, budget, ...own },
-    ...attention && { attention },
-    ...gSearch && { gSearch },
-    pSigmoid: found,
-  });
-  const wanted = ({ method }: { method: typeof options.baselines[number] }) =>
-    options.baselines.includes(method);
-  const judged: Run[] = [await judge("P-Sigmoid", found, own)];
-  if (refined) judged.push(await judge("  refined freely", refined, own));
-  for (const { name, schedule, ...rest } of contenders.filter(wanted)) {
-    const { ranking, positions } = rest;
-    judged.push(await judge(name, schedule, { ranking, positions }));
-  }
-  judged.push(full);
-  const compared = await compareRuns(model, heldout, judged, signal);
-  const timed = { model, heldout, runs: judged, signal };
-  const decode = await timeRuns(timeDecode, timed);
-  return {
-    choice,
-    runs: compared.map((run, i) => ({ ...run, decodeMilliseconds: decode[i] })),
-    unmet: leftOut.filter(wanted).map(({ name, leastCost }) => ({
-      name,
-      share: choice.share * leastCost / budget.limit,
-    })),
-  };
 }
 
 async function writeFound(

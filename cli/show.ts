@@ -23,8 +23,8 @@ import {
 } from "../report/mod.ts";
 import { type Evaluation, neighbouringTau } from "../search/mod.ts";
 import type { LoadedModel } from "../study/load.ts";
-import type { QuestionSet, QuestionSets } from "./questions.ts";
-import { generationLimits } from "./generated.ts";
+import { generationLimits } from "../study/metrics.ts";
+import type { QuestionSet, QuestionSets } from "../study/questions.ts";
 import type { Output } from "./output.ts";
 
 /** Device, model and question counts. */

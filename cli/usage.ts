@@ -1,40 +1,17 @@
 /**
- * What `search.ts --help` prints, and the defaults that it names.
+ * What `search.ts --help` prints.
  *
  * This module touches neither files nor the terminal.
  */
 
-import type { Criterion } from "../search/mod.ts";
-
-/** ε where the user gives none. */
-export const EPSILON: Readonly<Record<Criterion["kind"], number>> = {
-  accuracy: 0.5,
-  loss: 0.01,
-  bound: 0.5,
-};
-/** So few questions cannot show less. */
-export const QUICK_EPSILON: typeof EPSILON = { ...EPSILON, bound: 2.5 };
-/** Questions. */
-export const DEFAULT_COUNTS = { calibration: 2000, heldout: 2000 };
-/**
- * The same where G-Search does not run: P-Sigmoid compares schedules with each
- * other, which takes fewer questions than to show that one loses nothing.
- */
-export const P_SIGMOID_COUNTS: typeof DEFAULT_COUNTS = {
-  ...DEFAULT_COUNTS,
-  calibration: 640,
-};
-/** The same for `--quick`. */
-export const QUICK_COUNTS: typeof DEFAULT_COUNTS = {
-  calibration: 128,
-  heldout: 200,
-};
-/** Of Scenario II. */
-export const DEFAULT_BUDGETS = "0.40,0.27,0.17";
-/** Schedules that P-Sigmoid tries. */
-export const DEFAULT_EVALUATIONS = 40;
-/** The same for `--quick`. */
-export const QUICK_EVALUATIONS = 12;
+import {
+  DEFAULT_BUDGETS,
+  DEFAULT_COUNTS,
+  DEFAULT_EPSILON,
+  DEFAULT_EVALUATIONS,
+  P_SIGMOID_COUNTS,
+  QUICK_EPSILON,
+} from "../study/defaults.ts";
 
 /** What `--help` prints. */
 export const USAGE: string =
@@ -81,8 +58,8 @@ best within a budget, beside other methods at the same budget.
                        bound     an upper 95 % confidence bound on the fall of
                                  the answer's probability is at most epsilon
                                  points; 0.5 takes 528 questions at least
-  --epsilon X          tolerance (default: ${EPSILON.bound} points for bound,
-                       ${EPSILON.accuracy} points for accuracy, ${EPSILON.loss} nats for loss)
+  --epsilon X          tolerance (default: ${DEFAULT_EPSILON.bound} points for bound,
+                       ${DEFAULT_EPSILON.accuracy} points for accuracy, ${DEFAULT_EPSILON.loss} nats for loss)
   --first-layer I      first decoder layer that may be reduced; layers count
                        from 0, and layer 0 never is (default: 3, as in the
                        paper, but a quarter of the layers in a model with fewer
@@ -103,17 +80,16 @@ best within a budget, beside other methods at the same budget.
   --budget LIST        of Scenario II: mean keeping rates, flops:X as a share of
                        the decoder's prefill FLOPs, kv:X of the KV cache
                        (default: ${DEFAULT_BUDGETS})
-  --evaluations N      schedules that P-Sigmoid tries within each budget, and
-                       its refinement again (default: ${DEFAULT_EVALUATIONS})
+  --evaluations N      schedules that P-Sigmoid tries within each budget
+                       (default: ${DEFAULT_EVALUATIONS})
   --baselines LIST     what P-Sigmoid is compared with: all, none, or some of
-                       refined (single layers moved by tokens, no sigmoid),
                        fastv, pyramiddrop, vtw, fitprune, sparsevlm, gsearch
                        (rescaled; with --scenario both), constant, psigmoid
                        (ranked at random and evenly) (default: all)
   --seed N             which calibration questions are drawn (default: 0)
   --out DIR            where results go (default: out): schedule.json and
-                       search.jsonl, and of Scenario II schedule-B.json,
-                       psigmoid-B.jsonl and refine-B.jsonl for each budget B
+                       search.jsonl, and of Scenario II schedule-B.json and
+                       psigmoid-B.jsonl for each budget B
   --quick              few questions, and a tolerance of ${QUICK_EPSILON.bound} points for
                        bound: a first look
   --json               print one JSON object alone; all that is for people goes

@@ -14,7 +14,7 @@ import {
 } from "../study/memory_plan.ts";
 import { looksLikeScene } from "./foreign_images.ts";
 import type { Output } from "./output.ts";
-import type { QuestionSet, QuestionSets } from "./questions.ts";
+import type { QuestionSet, QuestionSets } from "../study/questions.ts";
 
 /** Smaller models are loaded before anybody could read what they take. */
 const LARGE = 1e9;

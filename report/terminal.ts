@@ -177,3 +177,8 @@ export function formatDifference(
   };
   return `${signed(difference)} [${signed(low)}, ${signed(high)}]`;
 }
+
+/** How many times less it is than the full model, such as "2.00x". */
+export function formatRatio(full: number, reduced: number): string {
+  return `${(full / reduced).toFixed(2)}x`;
+}

@@ -82,7 +82,6 @@ export * from "./gsearch.ts";
 export * from "./objective.ts";
 export * from "./psigmoid.ts";
 export * from "./rank_correlation.ts";
-export * from "./refine.ts";
 export * from "./sigmoid.ts";
 export * from "./statistics.ts";
 export type { TrialOptions } from "./calls.ts";

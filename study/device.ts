@@ -5,8 +5,8 @@
 import type { Backend, WeightOptions } from "../core/mod.ts";
 import { createBackend, type Device } from "../eval/mod.ts";
 import { process } from "../io/builtin.ts";
-import { freeMemory } from "./machine.ts";
-import { cpuRoom } from "./memory_plan.ts";
+import { cpuRoom, freeMemory } from "./machine.ts";
+
 import {
   availableMemory,
   createGpuBackend,

@@ -27,10 +27,9 @@ import {
 } from "./conversation.ts";
 import { type DeviceChoice, type ModelDevice, openDevice } from "./device.ts";
 import { type AnyImage, toRgbImage } from "./image.ts";
-import { freeMemory } from "./machine.ts";
+import { cpuRoom, freeMemory } from "./machine.ts";
 import {
   checkRoom,
-  cpuRoom,
   type MemoryPlan,
   type MemoryRoom,
   planMemory,

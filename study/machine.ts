@@ -22,3 +22,11 @@ export function cores(): number {
     builtin<{ availableParallelism(): number }>("node:os")
       .availableParallelism();
 }
+
+/** What 32-bit addresses of WebAssembly reach. */
+export const WASM_BYTES: number = 2 ** 32;
+
+/** Bytes that one copy of a model can have on the CPU backend. */
+export function cpuRoom(freeBytes: number): number {
+  return Math.min(WASM_BYTES, freeBytes);
+}

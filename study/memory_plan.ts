@@ -15,6 +15,7 @@ import {
 } from "../core/mod.ts";
 import { formatCount } from "../report/mod.ts";
 import type { ModelDevice } from "./device.ts";
+import { WASM_BYTES } from "./machine.ts";
 
 /** Bytes that one copy of a model takes, part by part. */
 export interface MemoryPlan {
@@ -158,14 +159,6 @@ export function formatPlan(
   return `${formatBytes(total)} (${each.join(", ")}) of ${
     device === "webgpu" ? "at least " : ""
   }${formatBytes(available)} available on ${device}`;
-}
-
-/** What 32-bit addresses of WebAssembly reach. */
-const WASM_BYTES = 2 ** 32;
-
-/** Bytes that one copy of a model can have on the CPU backend. */
-export function cpuRoom(freeBytes: number): number {
-  return Math.min(WASM_BYTES, freeBytes);
 }
 
 /**

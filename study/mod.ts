@@ -45,4 +45,11 @@ export {
   type LoadOptions,
 } from "./load.ts";
 export type { MemoryPlan, MemoryRoom } from "./memory_plan.ts";
+export * from "./budgets.ts";
+export * from "./compare.ts";
+export * from "./defaults.ts";
+export * from "./metrics.ts";
+export * from "./questions.ts";
 export { modelShape } from "./shape.ts";
+export * from "./study.ts";
+export * from "./tables.ts";

@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   optim: [],
   cpu: ["core/"],
   gpu: ["core/"],
-  // Of ranking.ts the names of the rules alone: baselines are told apart by them.
+  // ranking.ts for the names of the rules, which tell baselines apart.
   search: ["core/schedule.ts", "core/ranking.ts", "optim/"],
   eval: ["core/", "cpu/mod.ts", "search/evaluate.ts"],
   io: ["core/"],
@@ -41,8 +41,8 @@ function mayImport(from: string, to: string): boolean {
   );
 }
 
-/** All TypeScript files of the library's folders, as paths from the root. */
-function libraryFiles(): string[] {
+/** All TypeScript files of folders, as paths from the root. */
+function filesOf(folders: readonly string[]): string[] {
   const filesIn = (folder: string): string[] => {
     const entries = [...Deno.readDirSync(new URL(folder, ROOT))];
     return entries.flatMap(({ name, isDirectory }) =>
@@ -53,9 +53,50 @@ function libraryFiles(): string[] {
         : []
     );
   };
-  const present = [...Deno.readDirSync(ROOT)].map(({ name }) => name);
-  return present.filter((name) => name in MAY_IMPORT)
-    .flatMap((folder) => filesIn(`${folder}/`)).sort();
+  return folders.flatMap((folder) => filesIn(`${folder}/`)).sort();
+}
+
+/** All TypeScript files of the library's folders. */
+function libraryFiles(): string[] {
+  return filesOf(Object.keys(MAY_IMPORT));
+}
+
+/** The programs, and what nobody but them imports. */
+function programFiles(): string[] {
+  const atRoot = [...Deno.readDirSync(ROOT)].map(({ name }) => name)
+    .filter((name) => name.endsWith(".ts"));
+  return [...atRoot, ...filesOf(["cli", "bench", "train"])]
+    // Benchmarks of other libraries have packages of their own.
+    .filter((file) => !file.startsWith("bench/peers/"));
+}
+
+/** A circle of imports, each file followed by one that it imports; else null. */
+function circleIn(
+  imports: readonly { readonly from: string; readonly to: string }[],
+): string[] | null {
+  const importsBy = new Map<string, string[]>();
+  for (const { from, to } of imports) {
+    importsBy.set(from, [...importsBy.get(from) ?? [], to]);
+  }
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (file: string): string[] | null => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return null;
+    path.push(file);
+    for (const next of importsBy.get(file) ?? []) {
+      const circle = visit(next);
+      if (circle) return circle;
+    }
+    path.pop();
+    done.add(file);
+    return null;
+  };
+  for (const file of importsBy.keys()) {
+    const circle = visit(file);
+    if (circle) return circle;
+  }
+  return null;
 }
 
 /** Every import of the given files: static, dynamic, of types, and re-exports. */
@@ -146,6 +187,32 @@ Deno.test("the library's folders import only what they may", async () => {
     ),
   );
   assertEquals(imports.filter(({ from, to }) => !mayImport(from, to)), []);
+});
+
+Deno.test("circleIn() finds a circle of any length", () => {
+  const chain = [{ from: "a", to: "b" }, { from: "b", to: "c" }];
+  assertEquals(circleIn([...chain, { from: "a", to: "c" }]), null);
+  assertEquals(circleIn([...chain, { from: "c", to: "b" }]), ["b", "c", "b"]);
+  assertEquals(circleIn([{ from: "a", to: "a" }]), ["a", "a"]);
+});
+
+Deno.test("no files import each other in a circle", async () => {
+  const imports = await importsOf([...libraryFiles(), ...programFiles()]);
+  assert(imports.some(({ from }) => from === "search.ts"));
+  assertEquals(circleIn(imports), null);
+});
+
+Deno.test("benchmarks import the library, and nothing of the command line", async () => {
+  const imports = await importsOf(programFiles());
+  assert(imports.some(({ from }) => from.startsWith("bench/")));
+  assertEquals(
+    imports.filter(({ from, to }) =>
+      from.startsWith("bench/") && to.startsWith("cli/") &&
+      // What @std/cli stands for.
+      to !== "cli/parse_args.ts"
+    ),
+    [],
+  );
 });
 
 Deno.test("the library's folders do not know that they run in Deno", async () => {

@@ -12,7 +12,7 @@ import {
   type MetricChoice,
   type MetricName,
   scoreGenerated,
-} from "../cli/generated.ts";
+} from "../study/metrics.ts";
 import {
   createReferenceBackend,
   embedPrompts,

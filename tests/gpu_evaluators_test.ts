@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { openEvaluators, searchBatchSize } from "../study/evaluators.ts";
 import { loadModel } from "../study/load.ts";
-import { loadQuestions } from "../cli/questions.ts";
+import { loadQuestions } from "../study/questions.ts";
 import { fromKeepCounts } from "../core/mod.ts";
 import { SMALL, writeQuestions, writeSmallModel } from "./_small_model.ts";
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { holdImages } from "../cli/held_images.ts";
+import { holdImages } from "../study/questions.ts";
 import { noise } from "./_random.ts";
 
 /** An image of so many tiles of 300 bytes. */

@@ -7,11 +7,11 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   checkRoom,
   copiesThatFit,
-  cpuRoom,
   formatPlan,
   type MemoryPlan,
   planMemory,
 } from "../study/memory_plan.ts";
+import { cpuRoom } from "../study/machine.ts";
 import {
   type Backend,
   createReferenceBackend,

@@ -3,7 +3,7 @@
 
 import { assert } from "@std/assert";
 import { loadModel } from "../study/load.ts";
-import { loadQuestions } from "../cli/questions.ts";
+import { loadQuestions } from "../study/questions.ts";
 import { createCpuBackend } from "../cpu/mod.ts";
 import { logitsOn, testQuantized } from "./_quantized_model.ts";
 

@@ -2,9 +2,11 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { loadModel } from "../study/load.ts";
-import type { DataOptions } from "../cli/options.ts";
-import { loadQuestionSets } from "../cli/questions.ts";
-import { splitQuestions } from "../cli/split.ts";
+import {
+  type DataOptions,
+  loadQuestionSets,
+  splitQuestions,
+} from "../study/questions.ts";
 import { readDataset } from "../io/mod.ts";
 import { writeFamilyModel } from "./_family_directory.ts";
 import { noise } from "./_random.ts";

@@ -4,7 +4,7 @@ import {
   refine,
   type RefineOptions,
   type RefineTrial,
-} from "../search/refine.ts";
+} from "../bench/ablations/refine.ts";
 import { type Call, evaluateByRates, lossWithoutNoise } from "./_rates.ts";
 import { abortThirdCall, finish } from "./_search.ts";
 

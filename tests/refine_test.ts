@@ -7,7 +7,7 @@ import {
   type RefineSpace,
   type RefineState,
   tellRefine,
-} from "../search/refine.ts";
+} from "../bench/ablations/refine.ts";
 import { randomInteger, seededRandom } from "./_random.ts";
 
 type Loss = (keep: readonly number[]) => number;

@@ -4,33 +4,12 @@
  * many sections want their result.
  */
 
-import { createOutput } from "../../cli/output.ts";
-import { openEvaluators } from "../../study/evaluators.ts";
-import { type LoadedModel, loadModel } from "../../study/load.ts";
-import {
-  parseOptions,
-  type SearchOptions,
-  type SettledOptions,
-  settleOptions,
-} from "../../cli/options.ts";
-import { loadQuestions, type QuestionSet } from "../../cli/questions.ts";
-import type { Run } from "../../cli/compare.ts";
-import { warmStartOf } from "../../cli/scenario2.ts";
-import {
-  type Calibration,
-  createJudge,
-  type Judge,
-  openCalibration,
-  type Setup,
-} from "../../cli/setup.ts";
 import {
   createRandom,
-  fullSchedule,
   meanKeepingRate,
-  type ReductionOptions,
   type Schedule,
 } from "../../core/mod.ts";
-import { accuracy, type Evaluators } from "../../eval/mod.ts";
+import { accuracy } from "../../eval/mod.ts";
 import { formatDifference, formatPercent } from "../../report/mod.ts";
 import {
   accuracyDifference,
@@ -41,6 +20,22 @@ import {
   pSigmoid,
   type WarmStart,
 } from "../../search/mod.ts";
+import {
+  type Calibration,
+  defaultFirstLayer,
+  type Judge,
+  LEAST_FIRST_LAYER,
+  loadModel,
+  loadQuestions,
+  loadQuestionSets,
+  openCalibration,
+  openStudy,
+  type QuestionSet,
+  type Run,
+  type Study,
+  warmStartOf,
+} from "../../study/mod.ts";
+import { createStatusLine } from "../progress.ts";
 
 /** How large everything is. */
 export interface LabOptions {
@@ -56,11 +51,13 @@ export interface LabOptions {
 
 /** A model, ready for searches and for judging what they find. */
 export interface Lab extends Disposable {
-  readonly setup: Setup;
+  readonly study: Study;
   /** The criterion bound. */
   readonly criterion: Criterion;
-  /** The paper's rule. */
-  readonly own: Required<ReductionOptions>;
+  /** Schedules that P-Sigmoid tries at each budget. */
+  readonly evaluations: number;
+  /** First layer that G-Search may reduce. */
+  readonly firstLayer: number;
   /** So many calibration questions, and how the full model answers them. */
   ask(count: number, seed: number): Promise<Calibration>;
   /** The same for questions at hand. */
@@ -82,74 +79,44 @@ export async function openLab(
   { model, calibration, heldout, evaluations, epsilon }: LabOptions,
 ): Promise<Lab> {
   const loaded = await loadModel(model, { device: "cpu" });
-  const { layers } = loaded.model.config.decoder;
-  const options = settleOptions(
-    parseOptions([
-      ...["--scenario=both", `--epsilon=${epsilon}`],
-      ...[`--calibration=${calibration}`, `--heldout=${heldout}`],
-      `--evaluations=${evaluations}`,
-    ]) as SearchOptions,
-    layers,
-  );
-  const pool = await openEvaluators(loaded);
-  const setup = await openSetup(pool, loaded, options);
-  const { ranking, positions, criterion, firstLayer } = options;
+  const sets = await loadQuestionSets(loaded, {
+    calibration: { count: calibration },
+    heldout: { count: heldout },
+  });
+  const opened = await openStudy(loaded, sets, { status: createStatusLine() });
+  const study: Study = { ...opened, judge: judgeOnce(opened.judge) };
+  const criterion: Criterion = { kind: "bound", epsilon };
+  const firstLayer = defaultFirstLayer(shapeOf(study).layers);
 
-  const gSearchOnce = once(({ criterion, firstLayer }: GSearchChoice) => {
-    const { evaluate, full } = setup.onCalibration;
-    return finish(gSearch(evaluate, {
-      ...shapeOf(setup),
-      ...{ criterion, firstLayer, full },
-    }));
+  const gSearchOnce = once((choice: GSearchChoice) => {
+    const { evaluate, full } = study.onCalibration;
+    return finish(gSearch(evaluate, { ...shapeOf(study), ...choice, full }));
   });
   const lab: Lab = {
-    setup,
+    study,
     criterion,
-    own: { ranking, positions },
+    evaluations,
+    firstLayer,
     async ask(count, seed) {
       const source = { count };
       const set = await loadQuestions(loaded, source, "calibration", seed);
       return await lab.askThese(set);
     },
-    askThese: (calibration) => openCalibration(pool, { ...setup, calibration }),
+    askThese: (calibration) => openCalibration(calibration, study),
     gSearch: (choice = {}) => gSearchOnce({ criterion, firstLayer, ...choice }),
     pSigmoid: once(async (rate) => {
       const { schedule } = await lab.gSearch();
-      return await searchPSigmoid(setup, {
-        ...{ rate, evaluations, seed: 0 },
-        evaluate: setup.onCalibration.evaluateAnew,
-        warmStart: [warmStartOf(schedule, options)],
+      return await searchPSigmoid(study, {
+        rate,
+        evaluations,
+        seed: 0,
+        evaluate: study.onCalibration.evaluateAnew,
+        warmStart: [warmStartOf(schedule, { firstLayer })],
       });
     }),
-    [Symbol.dispose]: () => pool[Symbol.dispose](),
+    [Symbol.dispose]: () => study[Symbol.dispose](),
   };
   return lab;
-}
-
-async function openSetup(
-  pool: Evaluators,
-  loaded: LoadedModel,
-  options: SettledOptions,
-): Promise<Setup> {
-  const { signal } = new AbortController();
-  const load = (split: "calibration" | "heldout"): Promise<QuestionSet> =>
-    loadQuestions(loaded, options[split], split, 0);
-  const calibration = await load("calibration");
-  const heldout = await load("heldout");
-  const { visionTokens, decoder: { layers } } = loaded.model.config;
-  const base = {
-    ...{ loaded, options, calibration, heldout, visionTokens, signal },
-    metric: null,
-    output: createOutput(),
-  };
-  const onCalibration = await openCalibration(pool, base);
-  const judge = judgeOnce(
-    createJudge(pool, heldout, { signal, ...base.output }),
-  );
-  const { ranking, positions } = options;
-  const everything = fullSchedule(layers, visionTokens);
-  const full = await judge("full model", everything, { ranking, positions });
-  return { ...base, onCalibration, judge, full };
 }
 
 /** A judge that runs no schedule twice. */
@@ -177,7 +144,7 @@ function once<T, R>(compute: (x: T) => Promise<R>): (x: T) => Promise<R> {
 
 /** Depth and vision tokens of the model. */
 export function shapeOf(
-  { loaded: { model: { config } } }: Setup,
+  { loaded: { model: { config } } }: Study,
 ): { layers: number; visionTokens: number } {
   const { visionTokens, decoder: { layers } } = config;
   return { layers, visionTokens };
@@ -204,13 +171,16 @@ export interface PSigmoidChoice {
 
 /** P-Sigmoid as search.ts runs it. */
 export async function searchPSigmoid(
-  setup: Setup,
+  study: Study,
   { evaluate, rate, ...options }: PSigmoidChoice,
 ): Promise<Schedule> {
-  const { layers, visionTokens } = shapeOf(setup);
+  const { layers, visionTokens } = shapeOf(study);
   const { schedule } = await finish(pSigmoid(evaluate, {
-    ...{ layers, visionTokens, ...options },
-    ...{ firstLayer: 1, lastFirstLayer: layers - 1 },
+    layers,
+    visionTokens,
+    ...options,
+    firstLayer: LEAST_FIRST_LAYER,
+    lastFirstLayer: layers - 1,
     budget: { kind: "rate", limit: rate },
   }));
   return schedule;

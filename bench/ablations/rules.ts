@@ -19,7 +19,7 @@ async function schedulesOf(
   lab: Lab,
 ): Promise<{ pSigmoid: Schedule; fastv: Schedule; pyramid: Schedule }> {
   const { contenders } = baselines({
-    ...shapeOf(lab.setup),
+    ...shapeOf(lab.study),
     firstLayer: 1,
     budget: { kind: "rate", limit: RATE },
   });
@@ -54,7 +54,7 @@ export async function compareRankings(lab: Lab): Promise<void> {
  * with the difference from the paper's rule.
  */
 export async function rankingRows(
-  { setup: { judge }, own }: Lab,
+  { study: { judge, rules } }: Lab,
   schedules: readonly Schedule[],
   rankings: readonly Ranking[],
 ): Promise<string[][]> {
@@ -62,10 +62,10 @@ export async function rankingRows(
   for (const ranking of rankings) {
     const row: string[] = [ranking];
     for (const schedule of schedules) {
-      const run = await judge(ranking, schedule, { ...own, ranking });
-      const difference = ranking === own.ranking
+      const run = await judge(ranking, schedule, { ...rules, ranking });
+      const difference = ranking === rules.ranking
         ? ""
-        : formatAgainst(run, await judge("own", schedule, own));
+        : formatAgainst(run, await judge("own", schedule, rules));
       row.push(formatAccuracy(run), difference);
     }
     rows.push(row);
@@ -75,7 +75,7 @@ export async function rankingRows(
 
 /** Prints what numbering survivors anew costs. */
 export async function comparePositions(lab: Lab): Promise<void> {
-  const { judge } = lab.setup;
+  const { judge } = lab.study;
   const { pSigmoid, fastv, pyramid } = await schedulesOf(lab);
   printText(
     `Tokens that stay keep their position ids, or are numbered anew without gaps: the schedules of three methods at mean keeping rate ${RATE}, and G-Search's.`,

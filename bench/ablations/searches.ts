@@ -1,15 +1,14 @@
 /** How G-Search is told to search, and how much the searches are shown. */
 
 import { accuracy } from "../../eval/mod.ts";
-import { formatPercent } from "../../report/mod.ts";
+import { formatPercent, formatRatio } from "../../report/mod.ts";
 import {
   type Criterion,
   decoderFlops,
   gSearch,
   type GSearchResult,
 } from "../../search/mod.ts";
-import { formatRatio, meanTextTokens, type Run } from "../../cli/compare.ts";
-import { modelShape } from "../../study/shape.ts";
+import { meanTextTokens, modelShape, type Run } from "../../study/mod.ts";
 import {
   type BayesLayers,
   gSearchByBayes,
@@ -29,10 +28,10 @@ import { printTable, printText } from "./page.ts";
 const LOSS: Criterion = { kind: "loss", epsilon: .01 };
 
 /** Full FLOPs / those of a run, such as "1.87x". */
-function flopsRatio({ setup }: Lab, { schedule }: Run): string {
-  const shape = modelShape(setup.loaded.model.config);
-  const textTokens = meanTextTokens(setup.heldout);
-  const full = decoderFlops(shape, setup.full.schedule, textTokens);
+function flopsRatio({ study }: Lab, { schedule }: Run): string {
+  const shape = modelShape(study.loaded.model.config);
+  const textTokens = meanTextTokens(study.heldout);
+  const full = decoderFlops(shape, study.full.schedule, textTokens);
   return formatRatio(full, decoderFlops(shape, schedule, textTokens));
 }
 
@@ -53,11 +52,12 @@ async function resultCells(
     readonly trials: readonly unknown[];
   },
 ): Promise<string[]> {
-  const run = await lab.setup.judge("G-Search", schedule, lab.own);
+  const { study } = lab;
+  const run = await study.judge("G-Search", schedule, study.rules);
   const [keeping, counts] = scheduleCells(schedule);
   return [
     formatAccuracy(run),
-    formatAgainst(run, lab.setup.full),
+    formatAgainst(run, lab.study.full),
     flopsRatio(lab, run),
     keeping,
     String(trials.length),
@@ -85,7 +85,7 @@ export async function compareFirstLayers(lab: Lab): Promise<void> {
 /** Prints G-Search by each criterion. */
 export async function compareCriteria(lab: Lab): Promise<void> {
   printText(
-    `G-Search by each criterion with its default tolerance, on the same ${lab.setup.calibration.samples.length} calibration questions; [criteria.md](criteria.md) has more of them.`,
+    `G-Search by each criterion with its default tolerance, on the same ${lab.study.calibration.samples.length} calibration questions; [criteria.md](criteria.md) has more of them.`,
     COLUMNS_TEXT,
   );
   const criteria: Criterion[] = [
@@ -104,16 +104,16 @@ export async function compareCriteria(lab: Lab): Promise<void> {
 
 /** Prints G-Search with Bayesian optimisation in place of bisection. */
 export async function compareOptimisers(lab: Lab): Promise<void> {
-  const { setup } = lab;
-  const { evaluate, full } = setup.onCalibration;
+  const { study } = lab;
+  const { evaluate, full } = study.onCalibration;
   printText(
     `G-Search by the criterion loss (epsilon ${LOSS.epsilon}): the keep count of a layer by bisection, or by Bayesian optimisation: the least count subject to the rise of the loss being at most epsilon, until the count below the best one is known to fail or ${MOST_TRIALS} have been tried.`,
     "Bisection stops a trial as soon as its outcome is certain; the optimiser's model needs the rise itself, and so all questions.",
     COLUMNS_TEXT,
   );
   const options: BayesLayers = {
-    ...shapeOf(setup),
-    firstLayer: setup.options.firstLayer,
+    ...shapeOf(study),
+    firstLayer: lab.firstLayer,
     criterion: LOSS,
     full,
   };
@@ -139,7 +139,7 @@ export async function compareSizes(
     readonly seeds: number;
   },
 ): Promise<void> {
-  const { setup } = lab;
+  const { study } = lab;
   const all = [...Array(seeds).keys()];
   const pSigmoidRows: string[][] = [];
   const gSearchRows: string[][] = [];
@@ -148,16 +148,16 @@ export async function compareSizes(
     const least: Run[] = [];
     for (const seed of all) {
       const { evaluate, evaluateAnew, full } = await lab.ask(size, seed);
-      const found = await searchPSigmoid(setup, {
+      const found = await searchPSigmoid(study, {
         ...{ evaluate: evaluateAnew, rate: RATE, seed },
         evaluations: EVALUATIONS,
       });
-      best.push(await setup.judge("P-Sigmoid", found, lab.own));
+      best.push(await study.judge("P-Sigmoid", found, study.rules));
       const { schedule } = await finish(gSearch(evaluate, {
-        ...shapeOf(setup),
-        ...{ firstLayer: setup.options.firstLayer, criterion: LOSS, full },
+        ...shapeOf(study),
+        ...{ firstLayer: lab.firstLayer, criterion: LOSS, full },
       }));
-      least.push(await setup.judge("G-Search", schedule, lab.own));
+      least.push(await study.judge("G-Search", schedule, study.rules));
     }
     pSigmoidRows.push([
       String(size),
@@ -183,7 +183,7 @@ export async function compareSizes(
   printTable([head, ...pSigmoidRows]);
   printText(
     `G-Search by the criterion loss (epsilon ${LOSS.epsilon}; the criterion bound needs 528 questions): accuracy on held-out questions, and mean keeping rate.`,
-    `The full model: ${formatAccuracy(setup.full)}.`,
+    `The full model: ${formatAccuracy(study.full)}.`,
   );
   printTable([head, ...gSearchRows]);
 }

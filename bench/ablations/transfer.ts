@@ -14,7 +14,7 @@ const RATE = .27;
 
 /** Prints both directions, for both searches. */
 export async function compareTransfer(lab: Lab, other: Lab): Promise<void> {
-  const names = new Map([[lab, lab.setup.loaded.name], [other, "the other"]]);
+  const names = new Map([[lab, lab.study.loaded.name], [other, "the other"]]);
   printText(
     "models/tiny and another model of its depth, trained from another seed: each under the schedule that was searched on itself and under the one that was searched on the other.",
     "The difference is of the second from the first, in points.",
@@ -26,9 +26,9 @@ export async function compareTransfer(lab: Lab, other: Lab): Promise<void> {
   const rows: string[][] = [];
   for (const [method, search] of searches) {
     for (const [to, from] of [[lab, other], [other, lab]]) {
-      const { judge, full } = to.setup;
-      const own = await judge(method, await search(to), to.own);
-      const foreign = await judge(method, await search(from), to.own);
+      const { judge, full, rules } = to.study;
+      const own = await judge(method, await search(to), rules);
+      const foreign = await judge(method, await search(from), rules);
       rows.push([
         `${method}, ${names.get(from)} to ${names.get(to)}`,
         formatAccuracy(full),

@@ -1,8 +1,9 @@
 /**
- * From the names on a command line to questions in the tokens of a model.
+ * Questions for a model, from the embedded task or from files, in its tokens:
+ * loaded, split by image, and their images held in memory.
  */
 
-import type { ModelConfig } from "../core/mod.ts";
+import { createRandom, type ModelConfig } from "../core/mod.ts";
 import {
   makeSceneSet,
   type Sample,
@@ -20,11 +21,10 @@ import {
   type ReadDatasetOptions,
   type Tokenizer,
 } from "../io/mod.ts";
-import { freeMemory } from "../study/machine.ts";
-import { holdImages } from "./held_images.ts";
-import type { LoadedModel } from "../study/load.ts";
-import type { DataOptions, QuestionSource, SearchOptions } from "./options.ts";
-import { splitQuestions } from "./split.ts";
+import { DEFAULT_COUNTS } from "./defaults.ts";
+import type { LoadedModel } from "./load.ts";
+import { freeMemory } from "./machine.ts";
+import { formatBytes } from "./memory_plan.ts";
 
 /** Questions to run a model on, with the kind of each for tables. */
 export interface QuestionSet extends SampleSet {
@@ -42,19 +42,55 @@ export interface QuestionSet extends SampleSet {
 /** Questions that errors list. */
 const MAX_LISTED = 20;
 
+/** Where questions come from: so many of the embedded task, or a file. */
+export type QuestionSource = { readonly count: number } | {
+  readonly file: string;
+};
+
+/** One data set for both parts, and how to read question files. */
+export interface DataOptions {
+  /** The files of one data set; none where there are two sources. */
+  readonly files: readonly string[];
+  /** The folder that image paths are relative to; null for the file's own. */
+  readonly images?: string | null;
+  /** Which part of ScienceQA; null for all. */
+  readonly split?: string | null;
+}
+
 /** Questions to search with, and to judge the result. */
 export interface QuestionSets {
   readonly calibration: QuestionSet;
   readonly heldout: QuestionSet;
 }
 
-/** Loads the questions that options name: of one data set, or of two sources. */
+/** Which questions a study asks. */
+export interface QuestionOptions {
+  /** Searched with: 2,000 of the embedded task by default. */
+  readonly calibration?: QuestionSource;
+  /** The result is judged on these: 2,000 of the embedded task by default. */
+  readonly heldout?: QuestionSource;
+  /** One data set that both are taken from. Default: none. */
+  readonly data?: DataOptions;
+  /** Which questions are searched with. Default 0. */
+  readonly seed?: number;
+}
+
+/**
+ * Loads calibration and held-out questions: of one data set, split by image, or
+ * of two sources.
+ *
+ * @throws {Error} a file cannot be read
+ * @throws {RangeError} a question has no image or no answer, a part would be
+ *   empty, or images take more memory than there is
+ */
 export async function loadQuestionSets(
   loaded: LoadedModel,
-  { calibration, heldout, data, seed }: Pick<
-    SearchOptions,
-    "calibration" | "heldout" | "data" | "seed"
-  >,
+  {
+    calibration = { count: DEFAULT_COUNTS.calibration },
+    heldout = { count: DEFAULT_COUNTS.heldout },
+    data = { files: [] },
+    seed = 0,
+  }: QuestionOptions = {},
 ): Promise<QuestionSets> {
   const read = readOptions(data);
   if (data.files.length === 0) {
@@ -106,7 +142,9 @@ export async function loadQuestions(
   return await encodeDataset(loaded, dataset, source.file);
 }
 
-function readOptions({ images, split }: DataOptions): ReadDatasetOptions {
+function readOptions(
+  { images = null, split = null }: DataOptions,
+): ReadDatasetOptions {
   return {
     ...images !== null && { images },
     ...split !== null && { split },
@@ -235,7 +273,7 @@ async function loadTiles(
 /** The answer to force: of those that are not empty and equally common, the first. */
 function commonest(answers: readonly string[]): string {
   const said = answers.filter((answer) => answer.trim() !== "");
-  const groups = [...Map.groupBy(said, (answer) => answer).values()];
+  const groups = groupBy(said, (answer) => answer);
   return groups.reduce((a, b) => b.length > a.length ? b : a)[0];
 }
 
@@ -251,4 +289,128 @@ function encodeAnswer(
   if (ids.length === 0 || ids.includes(tokenizer.unknown!)) return [];
   const isWhole = maxTokens !== null && ids.length >= maxTokens;
   return isWhole ? ids : [...ids, ...stopTokens.slice(0, 1)];
+}
+
+/** How many questions each part is to have, at most. */
+export interface SplitOptions {
+  /** To search with; at most half of all. */
+  readonly calibration: number;
+  /** To judge the result. */
+  readonly heldout: number;
+  /** Which of those that are not held out are searched with. */
+  readonly seed: number;
+}
+
+/** Two parts of a file, about different images. */
+export interface SplitQuestions {
+  /** In a random order that the seed decides. */
+  readonly calibration: readonly Question[];
+  /** In a random order, always the same. */
+  readonly heldout: readonly Question[];
+}
+
+/**
+ * Splits questions by their images: a result that has seen an image is not
+ * judged on it, and questions about the same image stay side by side. Questions
+ * that are held out are the same for every seed, so that results compare.
+ *
+ * @throws {RangeError} a part would be empty
+ */
+export function splitQuestions(
+  questions: readonly Question[],
+  { calibration, heldout, seed }: SplitOptions,
+): SplitQuestions {
+  const searched = Math.min(calibration, Math.floor(questions.length / 2));
+  const judged = Math.min(heldout, questions.length - searched);
+  const heldoutPart = takeImages(questions, judged, 0);
+  const images = new Set(heldoutPart.map(({ image }) => image));
+  const rest = questions.filter(({ image }) => !images.has(image));
+  const calibrationPart = takeImages(rest, searched, seed);
+  if (heldoutPart.length === 0 || calibrationPart.length === 0) {
+    throw new RangeError(
+      `Cannot split ${questions.length} questions as those to search with and those to judge by must be about different images, at most ${searched} and ${judged} of them`,
+    );
+  }
+  return { calibration: calibrationPart, heldout: heldoutPart };
+}
+
+/** All questions about some images, at most so many, in random order. */
+function takeImages(
+  questions: readonly Question[],
+  most: number,
+  seed: number,
+): Question[] {
+  const groups = groupBy(questions, ({ image }) => image);
+  const taken: Question[] = [];
+  for (const place of createRandom(seed).permutation(groups.length)) {
+    if (taken.length + groups[place].length <= most) {
+      taken.push(...groups[place]);
+    }
+  }
+  return taken;
+}
+
+/** An image as a model sees it: one picture, or several tiles. */
+type Tiles = SampleSet["images"][number];
+
+/** Images that are read before one can say what the rest will take. */
+const TYPICAL = 32;
+
+/** What images are read from, and where they go. */
+export interface HoldOptions<T> {
+  /** One for each image. */
+  readonly sources: readonly T[];
+  /** Reads an image. */
+  readonly load: (source: T) => Promise<Tiles>;
+  /** What to call all of them. */
+  readonly label: string;
+  /** Bytes that they may take. */
+  readonly room: number;
+}
+
+/**
+ * Reads images, and holds them in memory that workers share instead of copying.
+ *
+ * @throws {RangeError} they will take more room than there is, as told from the
+ *   first ones
+ */
+export async function holdImages<T>(
+  { sources, load, label, room }: HoldOptions<T>,
+): Promise<Tiles[]> {
+  const images: Tiles[] = [];
+  let bytes = 0;
+  for (const source of sources) {
+    const tiles = await load(source);
+    bytes += tiles.reduce((sum, { data }) => sum + data.length, 0);
+    images.push(tiles.map((tile) => ({ ...tile, data: shared(tile.data) })));
+    const expected = bytes / images.length * sources.length;
+    if (bytes > room || (images.length >= TYPICAL && expected > room)) {
+      throw new RangeError(
+        `Cannot hold the ${sources.length} images of ${label} as they take about ${
+          formatBytes(expected)
+        }: ${
+          formatBytes(room)
+        } are available; use fewer --calibration or --heldout questions`,
+      );
+    }
+  }
+  return images;
+}
+
+function shared(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}
+
+/** Groups in the order of their first members; Node has `Map.groupBy` from 21 on. */
+function groupBy<T, K>(all: readonly T[], keyOf: (item: T) => K): T[][] {
+  const groups = new Map<K, T[]>();
+  for (const item of all) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return [...groups.values()];
 }

@@ -10,16 +10,18 @@
  * stood.
  */
 
-// This module is browser compatible.
-
-import { fromKeepCounts, type Schedule } from "../core/schedule.ts";
-import { createPrng } from "../optim/math/random.ts";
-import { type Budget, costOf } from "./budget.ts";
-import { checkRecorded, createCaller, type TrialOptions } from "./calls.ts";
-import { checkIntegers } from "./checks.ts";
-import type { Evaluate } from "./evaluate.ts";
-import { pairedDifference } from "./objective.ts";
-import { settleShape } from "./schedule_families.ts";
+import { fromKeepCounts, type Schedule } from "../../core/schedule.ts";
+import { createPrng } from "../../optim/math/random.ts";
+import { type Budget, costOf } from "../../search/budget.ts";
+import {
+  checkRecorded,
+  createCaller,
+  type TrialOptions,
+} from "../../search/calls.ts";
+import { checkIntegers } from "../../search/checks.ts";
+import type { Evaluate } from "../../search/evaluate.ts";
+import { pairedDifference } from "../../search/objective.ts";
+import { settleShape } from "../../search/schedule_families.ts";
 
 /** What to refine. */
 export interface RefineSpace {

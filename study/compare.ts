@@ -1,0 +1,92 @@
+/**
+ * Schedules side by side on held-out questions: accuracy, paired differences,
+ * costs, measured time.
+ */
+
+import { createRandom } from "../core/mod.ts";
+import { accuracy, type SampleSet, timePrefill } from "../eval/mod.ts";
+import {
+  type AccuracyDifference,
+  accuracyDifference,
+  decoderFlops,
+  kvCacheBytes,
+} from "../search/mod.ts";
+import { modelShape } from "./shape.ts";
+import type { Run, Study } from "./study.ts";
+
+/** A run with its costs. */
+export interface ComparedRun extends Run {
+  /** Share of right answers. */
+  readonly accuracy: number;
+  /** Against the first run, paired, in points. */
+  readonly difference: AccuracyDifference;
+  /** Of the decoder, per question. */
+  readonly flops: number;
+  /** After prefill, per question. */
+  readonly kvBytes: number;
+  /** Measured prefill of the decoder, per question. */
+  readonly milliseconds: number;
+}
+
+/** Held-out samples that are timed. */
+const TIMED_SAMPLES = 16;
+
+/** What runs are compared on. */
+export interface ComparedOn extends Pick<Study, "loaded"> {
+  /** Held-out questions; the first of them are timed. */
+  readonly heldout: SampleSet;
+  /** Ends the timing. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Adds costs, of the image with most tiles, measured time and paired differences
+ * from the first run.
+ */
+export async function compareRuns(
+  study: ComparedOn,
+  runs: readonly Run[],
+): Promise<ComparedRun[]> {
+  const shape = modelShape(study.loaded.model.config);
+  const textTokens = meanTextTokens(study.heldout);
+  const times = await timeRuns(timePrefill, study, runs);
+  return runs.map((run, i) => ({
+    ...run,
+    accuracy: accuracy(run.evaluation.samples),
+    difference: accuracyDifference(run.evaluation, runs[0].evaluation, {
+      random: createRandom(i).uniform,
+    }),
+    flops: decoderFlops(shape, run.schedule, textTokens),
+    // Backends compute in f32.
+    kvBytes: kvCacheBytes(shape, run.schedule, {
+      textTokens,
+      bytesPerElement: 4,
+    }),
+    milliseconds: times[i],
+  }));
+}
+
+/** Text tokens of a mean question. */
+export function meanTextTokens({ samples }: SampleSet): number {
+  const lengths = samples.map(({ prompt: { before, after } }) =>
+    before.length + after.length
+  );
+  return lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
+}
+
+/** Milliseconds of each run on some of the held-out questions. */
+export function timeRuns(
+  time: typeof timePrefill,
+  { loaded: { model }, heldout: { images, samples }, signal }: ComparedOn,
+  runs: readonly Run[],
+): Promise<number[]> {
+  return time(
+    model,
+    { images, samples: samples.slice(0, TIMED_SAMPLES) },
+    runs.map(({ schedule, ranking, positions }) => ({
+      schedule,
+      reduction: { ranking, positions },
+    })),
+    { now: () => performance.now(), ...signal && { signal } },
+  );
+}
