@@ -1,10 +1,10 @@
 // Chat templates: Jinja texts in a model's folder that turn a conversation into
-// a prompt. They are run by the npm package @huggingface/jinja, and what users
-// wrote is found again in the result, so that no special token is made of it.
+// a prompt. They are run by jinja/template.ts, and what users wrote is found again
+// in the result, so that no special token is made of it.
 
-import { Template } from "@huggingface/jinja";
 import type { TextPiece } from "./added_tokens.ts";
 import { type Folder, readJsonIn, readTextIn } from "./folder.ts";
+import { type JinjaTemplate, pythonStrip, readJinja } from "./jinja/template.ts";
 
 /** One message of a conversation. */
 export interface Message {
@@ -66,9 +66,9 @@ export function parseChatTemplate(
   { label = "the chat template", marker = "", tokens = {} }:
     ChatTemplateOptions = {},
 ): ChatTemplate {
-  let parsed: Template;
+  let parsed: JinjaTemplate;
   try {
-    parsed = new Template(template);
+    parsed = readJinja(template);
   } catch (error) {
     throw new SyntaxError(
       `Cannot read ${label} as it is not a template: ${
@@ -171,19 +171,33 @@ function alignContents(
   for (let i = 1; i < split.length; i += 2) {
     const { content } = messages[Number(split[i])];
     const after = split[i + 1];
-    const written = [
-      content,
-      content.trim(),
-      content.trimEnd(),
-      content.trimStart(),
-    ]
-      .find((written) => text.startsWith(written + after, at));
-    if (written === undefined) return null;
+    const written = findTrimmed(content, after, text, at);
+    if (written === null) return null;
     pieces.push({ text: written, special: false });
     pieces.push({ text: after, special: true });
     at += written.length + after.length;
   }
   return at === text.length ? pieces : null;
+}
+
+/** The longest part of a content, trimmed at its ends, that stands in a text. */
+function findTrimmed(
+  content: string,
+  after: string,
+  text: string,
+  at: number,
+): string | null {
+  const first = content.length - pythonStrip(content, null, "left").length;
+  const last = pythonStrip(content, null, "right").length;
+  for (let start = 0; start <= first; start++) {
+    // Of whitespace alone the end may lie before where trimming would begin.
+    for (let end = content.length; end >= Math.max(start, last); end--) {
+      if (!text.startsWith(after, at + end - start)) continue;
+      const written = content.slice(start, end);
+      if (text.startsWith(written, at)) return written;
+    }
+  }
+  return null;
 }
 
 /** A question that is not in the prompt would be answered all the same. */

@@ -133,7 +133,7 @@ const FOLDERS: readonly [
     "a file that is not a template",
     "chat_template.jinja",
     "{% for %}",
-    "it is not a template: Unexpected token: CloseStatement",
+    'it is not a template: "%}" stands where it cannot',
   ],
   [
     "a template that is a number",

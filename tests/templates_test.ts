@@ -122,6 +122,8 @@ Deno.test("render() finds contents that a template trims", () => {
     [".lstrip()", "a b\n"],
     [".rstrip()", " a b"],
     [" | trim", "a b"],
+    [".rstrip('\\n')", " a b"],
+    [".lstrip('\\n')", " a b\n"],
   ];
   for (const [expression, words] of trims) {
     const text = `[{{ messages[0].content${expression} }}]`;
@@ -133,6 +135,37 @@ Deno.test("render() finds contents that a template trims", () => {
         { text: "]", special: true },
       ],
     );
+  }
+});
+
+Deno.test("render() trims the whitespace that Python knows", () => {
+  const { render } = parseChatTemplate("[{{ messages[0].content | trim }}]");
+  // JavaScript takes a byte order mark for whitespace, and \x1c for none.
+  for (
+    const [content, words] of [
+      ["\x1c a \x85", "a"],
+      ["\ufeffa \n\n", "\ufeffa"],
+      [" \t", ""],
+    ]
+  ) {
+    const [, { text }] = render([{ role: "user", content }]);
+    assertEquals(text, words);
+  }
+});
+
+Deno.test("readChatTemplate() reads line ends as transformers does", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const template =
+      "{% for m in messages %}\r\n{{ m.content }}\r\n{% endfor %}\r\nend\r\n";
+    await Deno.writeTextFile(`${directory}/chat_template.jinja`, template);
+    const read = await readChatTemplate(directory, "<image>");
+    assertEquals(
+      renderText(read!, [{ role: "user", content: "a" }]),
+      "a\nend",
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
   }
 });
 
