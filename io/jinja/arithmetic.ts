@@ -1,6 +1,6 @@
 // Python's operators on the values of templates.
 
-import { JinjaError, unsupported } from "./syntax.ts";
+import { JinjaError, unsupported } from "./lexer.ts";
 import { formatPercent } from "./text.ts";
 import {
   counted,

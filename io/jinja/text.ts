@@ -1,6 +1,6 @@
 // Python's methods of texts, and its two ways to format them.
 
-import { JinjaError, SPACE, unsupported } from "./syntax.ts";
+import { JinjaError, SPACE, unsupported } from "./lexer.ts";
 import {
   compare,
   counted,

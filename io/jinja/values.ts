@@ -3,7 +3,7 @@
 // apart; texts count code points; lists are arrays. What Python has and this
 // file lacks is refused by name.
 
-import { JinjaError, unsupported } from "./syntax.ts";
+import { JinjaError, unsupported } from "./lexer.ts";
 
 /** A value of a template. */
 export type Value =

@@ -1,8 +1,9 @@
-// Filters, tests and global functions of Jinja, as its filters.py and tests.py
-// have them, with those that transformers adds to chat templates.
+// Filters and tests of Jinja, as its filters.py and tests.py have them, with the
+// tojson of transformers.
 
 import { escapeHtml, operate } from "./arithmetic.ts";
-import { JinjaError, unsupported } from "./syntax.ts";
+import { getItem, pairs } from "./attributes.ts";
+import { JinjaError, unsupported } from "./lexer.ts";
 import {
   bind,
   capitalize,
@@ -15,7 +16,6 @@ import {
   reversed,
   splitLines,
   strip,
-  textMethod,
   textOf,
   toJson,
 } from "./text.ts";
@@ -30,13 +30,11 @@ import {
   isIterable,
   isNumber,
   isTrue,
-  itemAt,
   iterate,
   Lazy,
   lengthOf,
   Markup,
   type Named,
-  Namespace,
   numeric,
   PyObject,
   Range,
@@ -46,126 +44,10 @@ import {
   typeOf,
   Undefined,
   type Value,
-  View,
 } from "./values.ts";
 
 type Bound = readonly (Value | undefined)[];
 type Body = (value: Value, args: Bound) => Value;
-
-/** Methods of Python's lists and dicts that would change them. */
-const CHANGES: Readonly<Record<string, readonly string[]>> = {
-  list: "append clear extend insert pop remove reverse sort".split(" "),
-  dict: "clear pop popitem setdefault update".split(" "),
-};
-
-/** Attributes of Python's other values that are refused. */
-const REFUSED: Readonly<Record<string, readonly string[]>> = {
-  dict: ["fromkeys"],
-  range: ["start", "stop", "step", "count", "index"],
-  int: ("as_integer_ratio bit_count bit_length conjugate denominator " +
-    "from_bytes imag numerator real to_bytes").split(" "),
-  float: "as_integer_ratio conjugate fromhex hex imag is_integer real"
-    .split(" "),
-  generator: "close send throw".split(" "),
-  "dict_keys": ["isdisjoint", "mapping"],
-  "dict_values": ["mapping"],
-  "dict_items": ["isdisjoint", "mapping"],
-};
-const REFUSED_OF_BOOL = REFUSED.int;
-
-/** An attribute that Python itself gives a value; undefined where none. */
-function ownAttribute(object: Value, name: string): Value | undefined {
-  if (name.startsWith("__")) throw unsupported(`the attribute "${name}"`);
-  if (object instanceof Markup) throw unsupported(`"${name}" of markup`);
-  if (typeof object === "string") {
-    const method = textMethod(object, name);
-    return method && new Callable(method);
-  }
-  const type = typeOf(object);
-  if (CHANGES[type]?.includes(name)) {
-    return new Undefined(`"${name}" would change a ${type}`);
-  }
-  const refused = type === "bool" ? REFUSED_OF_BOOL : REFUSED[type];
-  if (refused?.includes(name)) throw unsupported(`"${name}" of a ${type}`);
-  if (object instanceof Dict) return dictMethod(object, name);
-  if (Array.isArray(object) || object instanceof Tuple) {
-    const items: readonly Value[] = object instanceof Tuple
-      ? object.items
-      : object;
-    // Nothing can change a list, so that a copy of it is itself.
-    if (name === "copy" && type === "list") return method("", () => object);
-    if (name === "count") {
-      return method(
-        "/ item",
-        ([item]) => BigInt(items.filter((one) => equals(one, item!)).length),
-      );
-    }
-    if (name === "index") {
-      return method("/ item", ([item]) => {
-        const at = items.findIndex((one) => equals(one, item!));
-        if (at < 0) throw new JinjaError("an item is not in the list");
-        return BigInt(at);
-      });
-    }
-  }
-  return object instanceof PyObject ? object.attribute(name) : undefined;
-}
-
-function method(signature: string, body: (args: Bound) => Value): Callable {
-  return new Callable((args, named) =>
-    body(bind("a method", signature, args, named))
-  );
-}
-
-function dictMethod(dict: Dict, name: string): Callable | undefined {
-  switch (name) {
-    case "copy":
-      return method("", () => dict);
-    case "get":
-      return method(
-        "/ key fallback?",
-        ([key, fallback]) => {
-          const value = dict.get(key!);
-          return value === undefined ? fallback ?? null : value;
-        },
-      );
-    case "keys":
-      return method("", () => new View("keys", dict.keys()));
-    case "values":
-      return method(
-        "",
-        () => new View("values", dict.entries().map(([, value]) => value)),
-      );
-    case "items":
-      return method("", () => new View("items", pairs(dict)));
-  }
-}
-
-function pairs(dict: Dict): Tuple[] {
-  return dict.entries().map((entry) => new Tuple(entry));
-}
-
-function missing(object: Value, name: Value): Undefined {
-  return new Undefined(`a ${typeOf(object)} has no "${str(name)}"`);
-}
-
-/** `object.name`: the attribute, else the item. */
-export function getAttribute(object: Value, name: string): Value {
-  if (object instanceof Undefined) throw new JinjaError(object.message);
-  const own = ownAttribute(object, name);
-  const value = own === undefined ? itemAt(object, name) : own;
-  return value === undefined ? missing(object, name) : value;
-}
-
-/** `object[index]`: the item, else the attribute. */
-export function getItem(object: Value, index: Value): Value {
-  const item = itemAt(object, index);
-  if (item !== undefined) return item;
-  const own = typeof index === "string"
-    ? ownAttribute(object, index)
-    : undefined;
-  return own === undefined ? missing(object, index) : own;
-}
 
 /** Looks up "a.b.0" of each item of a list. */
 function lookUp(
@@ -678,97 +560,3 @@ export function checkName(kind: "filter" | "test", name: string): void {
   const has = kind === "filter" ? hasFilter(name) : Object.hasOwn(TESTS, name);
   if (!has) throw unsupported(`the ${kind} "${name}"`);
 }
-
-function dict(args: readonly Value[], named: Named): Dict {
-  if (args.length > 1) throw new JinjaError("dict takes one list");
-  const made = new Dict();
-  for (
-    const item of args[0] instanceof Dict
-      ? pairs(args[0])
-      : args.length > 0
-      ? iterate(args[0])
-      : []
-  ) {
-    const pair = [...iterate(item)];
-    if (pair.length !== 2) throw new JinjaError("dict takes pairs");
-    made.set(pair[0], pair[1]);
-  }
-  for (const [key, value] of named) made.set(key, value);
-  return made;
-}
-
-const DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday"
-  .split(" ");
-const MONTHS = ("January February March April May June July August " +
-  "September October November December").split(" ");
-
-/** A time as Python's strftime writes it in the C locale. */
-export function strftime(time: Date, format: string): string {
-  const two = (n: number): string => String(n).padStart(2, "0");
-  const hour = time.getHours();
-  const parts: Readonly<Record<string, string>> = {
-    "%": "%",
-    A: DAYS[time.getDay()],
-    B: MONTHS[time.getMonth()],
-    H: two(hour),
-    I: two(hour % 12 || 12),
-    M: two(time.getMinutes()),
-    S: two(time.getSeconds()),
-    Y: String(time.getFullYear()),
-    a: DAYS[time.getDay()].slice(0, 3),
-    b: MONTHS[time.getMonth()].slice(0, 3),
-    d: two(time.getDate()),
-    m: two(time.getMonth() + 1),
-    p: hour < 12 ? "AM" : "PM",
-    y: two(time.getFullYear() % 100),
-  };
-  return format.replace(/%([^]?)/g, (whole, letter: string) => {
-    if (Object.hasOwn(parts, letter)) return parts[letter];
-    throw unsupported(`"${whole}" of strftime_now`);
-  });
-}
-
-function refusing(name: string): Callable {
-  return new Callable(() => {
-    throw unsupported(`the function "${name}"`);
-  });
-}
-
-/** Functions that every template has. */
-export const GLOBALS: ReadonlyMap<string, Value> = new Map<string, Value>([
-  ["cycler", refusing("cycler")],
-  ["dict", new Callable(dict, { fromkeys: refusing("dict.fromkeys") })],
-  ["joiner", refusing("joiner")],
-  ["lipsum", refusing("lipsum")],
-  [
-    "namespace",
-    new Callable((args, named) => new Namespace(dict(args, named))),
-  ],
-  [
-    "raise_exception",
-    new Callable((args, named) => {
-      const [message] = bind("raise_exception", "message", args, named);
-      throw new JinjaError(str(message!));
-    }),
-  ],
-  [
-    "range",
-    new Callable((args, named) => {
-      const [first, second, by] = bind("range", "/ a b? step?", args, named)
-        .map(
-          (bound) =>
-            bound === undefined ? undefined : BigInt(integerOf(bound, 0)),
-        );
-      return second === undefined
-        ? new Range(0n, first!, 1n)
-        : new Range(first!, second, by ?? 1n);
-    }),
-  ],
-  [
-    "strftime_now",
-    new Callable((args, named) => {
-      const [format] = bind("strftime_now", "format", args, named);
-      return strftime(new Date(), textOf(format));
-    }),
-  ],
-]);
