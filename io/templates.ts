@@ -4,7 +4,11 @@
 
 import type { TextPiece } from "./added_tokens.ts";
 import { type Folder, readJsonIn, readTextIn } from "./folder.ts";
-import { type JinjaTemplate, pythonStrip, readJinja } from "./jinja/template.ts";
+import {
+  type JinjaTemplate,
+  pythonStrip,
+  readJinja,
+} from "./jinja/template.ts";
 
 /** One message of a conversation. */
 export interface Message {

@@ -159,7 +159,7 @@ Deno.test("readChatTemplate() reads line ends as transformers does", async () =>
     const template =
       "{% for m in messages %}\r\n{{ m.content }}\r\n{% endfor %}\r\nend\r\n";
     await Deno.writeTextFile(`${directory}/chat_template.jinja`, template);
-    const read = await readChatTemplate(directory, "<image>");
+    const read = await readChatTemplate(openFolder(directory), "<image>");
     assertEquals(
       renderText(read!, [{ role: "user", content: "a" }]),
       "a\nend",

@@ -3,7 +3,10 @@
 import { JinjaError, unsupported } from "./lexer.ts";
 import { formatPercent } from "./text.ts";
 import {
+  compare,
+  contains,
   counted,
+  equals,
   isNumber,
   itemsOf,
   Markup,
@@ -189,6 +192,41 @@ function floats(op: string, a: number, b: number): number {
   if (quotient === 0) return a / b < 0 || Object.is(a / b, -0) ? -0 : 0;
   const floor = Math.floor(quotient);
   return quotient - floor > 0.5 ? floor + 1 : floor;
+}
+
+/** Whether two values stand in an order. */
+export function inOrder(
+  a: Value,
+  b: Value,
+  is: (order: number) => boolean,
+): boolean {
+  for (const side of [a, b]) {
+    if (side instanceof Undefined) throw new JinjaError(side.message);
+    if (side instanceof Markup) throw unsupported("ordering markup");
+  }
+  return is(compare(a, b));
+}
+
+/** Whether `left op right`, of == != < <= > >= in and not in. */
+export function holds(op: string, left: Value, right: Value): boolean {
+  switch (op) {
+    case "==":
+      return equals(left, right);
+    case "!=":
+      return !equals(left, right);
+    case "in":
+      return contains(right, left);
+    case "not in":
+      return !contains(right, left);
+    case "<":
+      return inOrder(left, right, (order) => order < 0);
+    case "<=":
+      return inOrder(left, right, (order) => order <= 0);
+    case ">":
+      return inOrder(left, right, (order) => order > 0);
+    default:
+      return inOrder(left, right, (order) => order >= 0);
+  }
 }
 
 /** The parts of `a ~ b`, joined. */

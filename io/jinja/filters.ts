@@ -1,8 +1,9 @@
 // Filters and tests of Jinja, as its filters.py and tests.py have them, with the
 // tojson of transformers.
 
-import { escapeHtml, operate } from "./arithmetic.ts";
+import { escapeHtml, inOrder, operate } from "./arithmetic.ts";
 import { getItem, pairs } from "./attributes.ts";
+import { toJson } from "./json.ts";
 import { JinjaError, unsupported } from "./lexer.ts";
 import {
   bind,
@@ -13,11 +14,9 @@ import {
   isLower,
   isUpper,
   replace,
-  reversed,
   splitLines,
   strip,
   textOf,
-  toJson,
 } from "./text.ts";
 import {
   Callable,
@@ -97,6 +96,12 @@ function sortBy(
     return sign * order;
   });
   return keyed.map(({ item }) => item);
+}
+
+/** `reversed(value)`. */
+function reversed(value: Value): Value {
+  if (typeof value === "string") return [...value].reverse().join("");
+  return new Lazy([...iterate(value)].reverse());
 }
 
 function extreme(sign: 1 | -1): Body {
@@ -212,7 +217,7 @@ function tojson(value: Value, args: Bound): Value {
     ? [isLine ? ", " : ",", ": "]
     : [...iterate(given)].map(textOf);
   if (pair.length !== 2) throw new JinjaError("there are two separators");
-  return toJson(plain(value), {
+  return toJson(value, {
     ascii: truth(ascii),
     indent: isLine
       ? null
@@ -222,15 +227,6 @@ function tojson(value: Value, args: Bound): Value {
     separators: [pair[0], pair[1]],
     sorted: truth(sorted),
   });
-}
-
-/** JSON writes markup as text. */
-function plain(value: Value): Value {
-  if (value instanceof Markup) return value.text;
-  if (value instanceof Tuple) return value.items.map(plain);
-  if (Array.isArray(value)) return value.map(plain);
-  if (!(value instanceof Dict)) return value;
-  return new Dict(value.entries().map(([key, item]) => [key, plain(item)]));
 }
 
 /** Filters of a text, which others are turned into. */
@@ -453,19 +449,6 @@ function remainder(value: Value, by: Value, rest: bigint): boolean {
 
 function ordered(is: (order: number) => boolean): readonly [string, TestBody] {
   return ["/ other", (value, [other]) => inOrder(value, other!, is)];
-}
-
-/** Whether two values stand in an order. */
-export function inOrder(
-  a: Value,
-  b: Value,
-  is: (order: number) => boolean,
-): boolean {
-  for (const side of [a, b]) {
-    if (side instanceof Undefined) throw new JinjaError(side.message);
-    if (side instanceof Markup) throw unsupported("ordering markup");
-  }
-  return is(compare(a, b));
 }
 
 const isText = (value: Value): boolean =>

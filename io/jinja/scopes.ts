@@ -3,7 +3,7 @@
 // another variable than that of the level outside, and a name that no level sets
 // is the template's. As Jinja's idtracking.py has it.
 
-import { eachName, type Expr, type Statement } from "./syntax.ts";
+import { eachName, type Expr, type Statement } from "./nodes.ts";
 
 /** What a variable holds when its level is entered. */
 export type Load =

@@ -2,26 +2,19 @@
 // same text as Jinja's, or an error: what Jinja refuses, and what this
 // interpreter lacks. Every template ends, if need be by an error.
 
-import { concatenate, negate, operate } from "./arithmetic.ts";
+import { concatenate, holds, negate, operate } from "./arithmetic.ts";
 import { getAttribute, getItem } from "./attributes.ts";
-import { checkName, filter, inOrder, test } from "./filters.ts";
+import { checkName, filter, test } from "./filters.ts";
 import { GLOBALS } from "./functions.ts";
 import { JinjaError, unsupported } from "./lexer.ts";
 import { Loop } from "./loop.ts";
 import { namesUsed, Scope } from "./scopes.ts";
-import {
-  type Arguments,
-  type Expr,
-  parseJinja,
-  type Routine,
-  type Statement,
-} from "./syntax.ts";
+import type { Arguments, Expr, Routine, Statement } from "./nodes.ts";
+import { parseJinja } from "./syntax.ts";
 import {
   Callable,
-  contains,
   counted,
   Dict,
-  equals,
   fromJson,
   isTrue,
   iterate,
@@ -545,7 +538,7 @@ class Run {
         let left = value(expr.first);
         for (const { op, value: next } of expr.rest) {
           const right = value(next);
-          if (!isSo(op, left, right)) return false;
+          if (!holds(op, left, right)) return false;
           left = right;
         }
         return true;
@@ -582,27 +575,6 @@ class Run {
       case "field":
         throw new JinjaError("a field stands where it cannot");
     }
-  }
-}
-
-function isSo(op: string, left: Value, right: Value): boolean {
-  switch (op) {
-    case "==":
-      return equals(left, right);
-    case "!=":
-      return !equals(left, right);
-    case "in":
-      return contains(right, left);
-    case "not in":
-      return !contains(right, left);
-    case "<":
-      return inOrder(left, right, (order) => order < 0);
-    case "<=":
-      return inOrder(left, right, (order) => order <= 0);
-    case ">":
-      return inOrder(left, right, (order) => order > 0);
-    default:
-      return inOrder(left, right, (order) => order >= 0);
   }
 }
 

@@ -31,11 +31,7 @@ const QUESTION = "how many red shapes ?";
 const ANSWER = "one";
 
 /** What the first run of a program may fetch: what it imports. */
-const PACKAGES_OF_PROGRAMS = [
-  "@huggingface/jinja",
-  "@huggingface/tokenizers",
-  "deno-std",
-];
+const PACKAGES_OF_PROGRAMS = ["@huggingface/tokenizers", "deno-std"];
 
 /** Runs a command to its end; its standard output, and all that it said. */
 async function run(
