@@ -32,6 +32,7 @@ import { createOutput, explainEnd, type Output } from "./cli/output.ts";
 import {
   announceDevice,
   askableText,
+  generationWarnings,
   pictureWarnings,
   planAnnouncer,
   questionWarnings,
@@ -107,10 +108,13 @@ async function answerAll(options: AskOptions, output: Output): Promise<void> {
   }
 
   const embedded = options.model === null;
-  const ofPicture = embedded && "file" in options.picture
-    ? pictureWarnings(loaded, options.picture.file, picture)
-    : [];
-  ofPicture.forEach(warn);
+  const ofModel = [
+    ...generationWarnings(loaded),
+    ...embedded && "file" in options.picture
+      ? pictureWarnings(loaded, options.picture.file, picture)
+      : [],
+  ];
+  ofModel.forEach(warn);
   let asked = 0;
   let warned = 0;
   for await (const question of questionsOf(options, output)) {
@@ -126,7 +130,7 @@ async function answerAll(options: AskOptions, output: Output): Promise<void> {
       answer,
       schedule,
       shown: layer === null ? null : { layer, kept: await answer.kept(layer) },
-      warnings: [...ofPicture, ...ofQuestion],
+      warnings: [...ofModel, ...ofQuestion],
     };
     say("\n");
     // Both are the same for all questions.

@@ -29,6 +29,7 @@ import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
 import { USAGE } from "./cli/usage.ts";
 import {
   announceDevice,
+  generationWarnings,
   planAnnouncer,
   searchWarnings,
 } from "./cli/warnings.ts";
@@ -103,7 +104,10 @@ async function search(
   const metric = chooseMetric(options.metric, heldout);
   await prepareDirectory(options.out);
   const embedded = given.model === null;
-  const warnings = await searchWarnings({ ...sets, loaded, embedded });
+  const warnings = [
+    ...await searchWarnings({ ...sets, loaded, embedded }),
+    ...metric === null ? [] : generationWarnings(loaded),
+  ];
   warnings.forEach(output.warn);
   printHeader(output, loaded, sets);
   await printAnswers(output, loaded, heldout);

@@ -36,6 +36,17 @@ export function announceDevice(
   if (passedOver !== null) note(`Runs on the CPU: ${passedOver}`);
 }
 
+/** Why answers may be others than transformers generates. */
+export function generationWarnings(
+  { name, ignoredSettings }: Pick<LoadedModel, "name" | "ignoredSettings">,
+): string[] {
+  return ignoredSettings.length === 0 ? [] : [
+    `answers are generated without ${
+      new Intl.ListFormat("en").format(ignoredSettings)
+    }, which the files of ${name} set`,
+  ];
+}
+
 /** What a search is about to use, and whether the model is the embedded one. */
 export interface Searched extends QuestionSets {
   readonly loaded: LoadedModel;

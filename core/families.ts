@@ -13,11 +13,23 @@ import { llavaNames, parseLlava } from "./families/llava.ts";
 import { Fields } from "./fields.ts";
 import type { CheckpointNames } from "./names.ts";
 
-/** Parsers by `model_type`. */
-const PARSERS: Readonly<Record<string, (top: Fields) => ModelConfig>> = {
-  "llava": parseLlava,
-  "internvl_chat": parseInternvl2,
-  "internvl": parseInternvl,
+/** What is done with a `model_type`. */
+interface Kind {
+  readonly parse: (top: Fields) => ModelConfig;
+  /** What people call such models. */
+  readonly models: string;
+}
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  "llava": { parse: parseLlava, models: "LLaVA-1.5" },
+  "internvl_chat": {
+    parse: parseInternvl2,
+    models: "InternVL2 and later as first published",
+  },
+  "internvl": {
+    parse: parseInternvl,
+    models: "InternVL3 and others as transformers saves them",
+  },
 };
 
 const NAMES: Readonly<
@@ -43,7 +55,13 @@ export function parseModelConfig(
   label: string = "config.json",
 ): ModelConfig {
   const top = new Fields(json, label);
-  return top.oneOf("model_type", PARSERS)(top);
+  const type = top.get("model_type");
+  if (typeof type !== "string" || !Object.hasOwn(KINDS, type)) {
+    const known = Object.entries(KINDS)
+      .map(([type, { models }]) => `"${type}" (${models})`);
+    throw top.error("model_type", `must be one of ${known.join(", ")}`, type);
+  }
+  return KINDS[type].parse(top);
 }
 
 /** How the checkpoint of a model names its weights. */

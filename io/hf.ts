@@ -4,6 +4,8 @@
 // index beside them. What the files say is checked by model_directory.ts.
 
 import type { Span } from "../core/backend.ts";
+import type { ModelConfig } from "../core/config.ts";
+import { parseModelConfig } from "../core/families.ts";
 import { openSafetensors, type TensorStore } from "../core/safetensors.ts";
 import {
   type Folder,
@@ -15,8 +17,10 @@ import {
 
 /** What a model's folder holds. */
 export interface Checkpoint {
-  /** config.json, unchecked. */
+  /** config.json, of which more than `model` is read. */
   readonly config: JsonFile;
+  /** What config.json says of the model. */
+  readonly model: ModelConfig;
   /** generation_config.json; null where there is none. */
   readonly generation: JsonFile | null;
   /** How images are prepared, unchecked; null where no file says it. */
@@ -37,10 +41,15 @@ const INDEX = "model.safetensors.index.json";
  * @returns What it holds.
  * @throws {Error} If a file is missing.
  * @throws {SyntaxError} If a file is not what its name says.
+ * @throws {TypeError} If config.json has another structure.
+ * @throws {RangeError} If config.json is of a model that cannot be read.
  */
 export async function loadCheckpoint(folder: Folder): Promise<Checkpoint> {
+  const config = await required(folder, "config.json", readJsonIn);
   return {
-    config: await required(folder, "config.json", readJsonIn),
+    config,
+    // Whoever has a model of another kind is told so before files are missed.
+    model: parseModelConfig(config.json, config.path),
     generation: await readJsonIn(folder, "generation_config.json"),
     preprocessor: await readPreprocessor(folder),
     tokenizer: await readTokenizer(folder),
@@ -77,10 +86,34 @@ async function openWeights(folder: Folder): Promise<TensorStore> {
   if (single !== null) return single;
   const index = await readJsonIn(folder, INDEX);
   if (index !== null) return await openShards(folder, index);
+  if (await hasPickles(folder)) throw pickleError(folder);
   throw new Error(
     `Cannot load ${folder.label} as it has neither ${WEIGHTS} nor ${INDEX}`,
   );
 }
+
+/** Whether a folder has its weights as PyTorch saved them before safetensors. */
+async function hasPickles(folder: Folder): Promise<boolean> {
+  for (const file of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
+    if (await folder.open(file) !== null) return true;
+  }
+  return false;
+}
+
+/** Reading a pickle is running a program, which PyTorch guards against. */
+function pickleError({ label }: Folder): Error {
+  return new Error(
+    `Cannot load ${label} as its weights must be in ${WEIGHTS}, and are in pytorch_model*.bin. Convert them in that folder: pip install torch safetensors && python3 -c '${CONVERT}'`,
+  );
+}
+
+/** Puts all parts into one file; tied weights are written out twice. */
+const CONVERT = [
+  "import glob, torch",
+  "from safetensors.torch import save_file",
+  'parts = [torch.load(f, map_location="cpu", weights_only=True) for f in glob.glob("pytorch_model*.bin")]',
+  `save_file({k: v.clone().contiguous() for p in parts for k, v in p.items()}, "${WEIGHTS}", {"format": "pt"})`,
+].join("; ");
 
 /** One safetensors file of a folder. */
 async function openShard(

@@ -2,7 +2,6 @@
 // pictures, prompts and answers, whichever family the model is of.
 
 import type { Family, ModelConfig } from "../core/config.ts";
-import { parseModelConfig } from "../core/families.ts";
 import { Fields } from "../core/fields.ts";
 import type { ModelSource } from "../core/model.ts";
 import {
@@ -21,8 +20,10 @@ import {
   openFolder,
   type Place,
 } from "./folder.ts";
+import { ignoredSettings } from "./generation_settings.ts";
 import { loadCheckpoint } from "./hf.ts";
 import { type ImageFormat, imageFormats } from "./prompts.ts";
+import type { TextPiece } from "./added_tokens.ts";
 import { type ChatTemplate, readChatTemplate } from "./templates.ts";
 import { parseTokenizer, type Tokenizer } from "./tokenizer.ts";
 
@@ -38,10 +39,18 @@ export interface ModelDirectory {
   readonly template: ChatTemplate;
   /** How it wants images written in them. */
   readonly format: ImageFormat;
-  /** Tokens that end an answer. */
+  /**
+   * Tokens that end an answer; the first is the one that the template writes
+   * after an answer, where it writes one of them.
+   */
   readonly stopTokens: readonly number[];
   /** The longest answer that its files ask for, if they do. */
   readonly maxTokens: number | null;
+  /**
+   * Settings of generation_config.json, by name, that would change answers and
+   * are not obeyed.
+   */
+  readonly ignoredSettings: readonly string[];
 }
 
 /** `</s>`, the default of LlamaConfig. */
@@ -68,8 +77,7 @@ export async function openModelDirectory(
   const folder = openFolder(place);
   const { label: directory } = folder;
   const checkpoint = await loadCheckpoint(folder);
-  const { config: configFile } = checkpoint;
-  const config = parseModelConfig(configFile.json, configFile.path);
+  const { config: configFile, model: config } = checkpoint;
   const processor = config.family === "internvl2"
     ? parseInternVlProcessor(configFile.json, configFile.path)
     : readProcessor(checkpoint.preprocessor, directory);
@@ -93,16 +101,48 @@ export async function openModelDirectory(
     tokenizer,
     template,
     format,
-    stopTokens: [
+    stopTokens: inTemplatesOrder(template, tokenizer, [
       ...new Set([
         ...template.stop.map((token) => idOf(tokenizer, token, directory)),
         ...parseStopTokens(generation, config),
       ]),
-    ],
+    ]),
     maxTokens: generation.has("max_new_tokens")
       ? generation.integer("max_new_tokens", undefined, 1, MAX_TOKENS)
       : null,
+    ignoredSettings: ignoredSettings(generation),
   };
+}
+
+/**
+ * Stop tokens, the one first that the template writes after an answer: of a list
+ * in generation_config.json only that one is the end of what a user would write.
+ */
+function inTemplatesOrder(
+  template: ChatTemplate,
+  tokenizer: Tokenizer,
+  stopTokens: readonly number[],
+): number[] {
+  const answer = "yes";
+  const question = { role: "user", content: "Is it?" } as const;
+  let pieces: TextPiece[];
+  try {
+    pieces = template.render([
+      { ...question, images: 1 },
+      { role: "assistant", content: answer },
+      question,
+    ]);
+  } catch {
+    // A template may allow one question alone.
+    return [...stopTokens];
+  }
+  const at = pieces.findIndex(({ text, special }) =>
+    !special && text === answer
+  );
+  const text = at < 0 ? "" : pieces[at + 1]?.text.trimStart() ?? "";
+  const [end] = tokenizer.encode([{ text, special: true }]);
+  if (!stopTokens.includes(end)) return [...stopTokens];
+  return [end, ...stopTokens.filter((id) => id !== end)];
 }
 
 function readProcessor(

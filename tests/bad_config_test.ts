@@ -29,7 +29,7 @@ const FIELDS: readonly [path: string, value: unknown, says: string][] = [
   [
     "model_type",
     ["llava"],
-    'model_type must be one of "llava", "internvl_chat", "internvl": current value is ["llava"]',
+    'model_type must be one of "llava" (LLaVA-1.5), "internvl_chat" (InternVL2 and later as first published), "internvl" (InternVL3 and others as transformers saves them): current value is ["llava"]',
   ],
   [
     "text_config.num_attention_heads",

@@ -161,7 +161,7 @@ async function loadFolder(
   files: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   await writeFiles(directory, {
-    "config.json": {},
+    "config.json": { "model_type": "llava" },
     "preprocessor_config.json": {},
     "tokenizer.json": {},
     "a.safetensors": A,

@@ -197,7 +197,8 @@ Deno.test("parseModelConfig() names file, field, requirement and value", () => {
   const activation =
     'must be one of "gelu", "gelu_pytorch_tanh", "gelu_new", "quick_gelu"';
   const layer = "must be an integer in [-25, 24]";
-  const families = 'must be one of "llava", "internvl_chat", "internvl"';
+  const families =
+    'must be one of "llava" (LLaVA-1.5), "internvl_chat" (InternVL2 and later as first published), "internvl" (InternVL3 and others as transformers saves them)';
   const rope =
     'must be one of "default", "linear", "dynamic", "longrope", "su", "llama3"';
   const cases: [field: string, value: unknown, requirement: string][] = [
@@ -211,6 +212,7 @@ Deno.test("parseModelConfig() names file, field, requirement and value", () => {
       "cls",
       'must be one of "default", "full"',
     ],
+    ["multimodal_projector_bias", false, "must be true"],
     ["tie_word_embeddings", 1, "must be true or false"],
     [
       "vision_config.model_type",
@@ -257,7 +259,7 @@ Deno.test("parseModelConfig() names file, field, requirement and value", () => {
   assertThrows(
     () => parseModelConfig({}),
     RangeError,
-    'Cannot read config.json as model_type must be one of "llava", "internvl_chat", "internvl": current value is missing',
+    'Cannot read config.json as model_type must be one of "llava" (LLaVA-1.5), "internvl_chat" (InternVL2 and later as first published), "internvl" (InternVL3 and others as transformers saves them): current value is missing',
   );
 });
 

@@ -162,6 +162,30 @@ Deno.test("loadCheckpoint() names the file that is missing", async () => {
   });
 });
 
+Deno.test("loadCheckpoint() says that a model is not supported before it misses files", async () => {
+  const files = { "config.json": '{"model_type": "qwen2_vl"}' };
+  await load(files, async (loaded, directory) => {
+    await assertRejects(
+      loaded,
+      RangeError,
+      `Cannot read ${directory}/config.json as model_type must be one of "llava" (LLaVA-1.5), `,
+    );
+  });
+});
+
+Deno.test("loadCheckpoint() tells how weights of another format are converted", async () => {
+  const names = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
+  for (const name of names) {
+    await load({ ...SMALL, [name]: "" }, async (loaded, directory) => {
+      await assertRejects(
+        loaded,
+        Error,
+        `Cannot load ${directory} as its weights must be in model.safetensors, and are in pytorch_model*.bin. Convert them in that folder: pip install torch safetensors && python3 -c '`,
+      );
+    });
+  }
+});
+
 Deno.test("loadCheckpoint() refuses an index that is not one", async () => {
   const refuses = async (index: string, message: string) => {
     await load({ ...SMALL, "a.safetensors": A, [INDEX]: index }, async (

@@ -156,6 +156,50 @@ Deno.test("openModelDirectory() finds what ends answers where generation_config.
   assertEquals(await stopsOf("internvl2_qwen2_a", {}, {}), [482]);
 });
 
+Deno.test("openModelDirectory() puts the end that the template writes first", async () => {
+  const stopsOf = async (
+    name: FamilyDirectory | "llava_a",
+    ids: readonly number[],
+    template?: string,
+  ): Promise<readonly number[]> => {
+    let stops: readonly number[] = [];
+    await withModel(name, async (directory) => {
+      await Deno.writeTextFile(
+        `${directory}/generation_config.json`,
+        JSON.stringify({ eos_token_id: ids }),
+      );
+      if (template !== undefined) {
+        const path = `${directory}/chat_template.jinja`;
+        await Deno.writeTextFile(path, template);
+      }
+      stops = (await openModelDirectory(directory)).stopTokens;
+    });
+    return stops;
+  };
+  // Its template ends turns with <|im_end|>, which is 482.
+  assertEquals(await stopsOf("internvl_a", [480, 481, 482]), [482, 480, 481]);
+  assertEquals(await stopsOf("internvl_a", [480, 481]), [480, 481]);
+  // LLaVA-1.5's writes none.
+  assertEquals(await stopsOf("llava_a", [5, 2]), [5, 2]);
+  const oneTurn = "{{ raise_exception('once') if messages | length > 1 }}" +
+    "<image>{{ messages[0].content }}";
+  assertEquals(await stopsOf("llava_a", [5, 2], oneTurn), [5, 2]);
+});
+
+Deno.test("openModelDirectory() names the settings that nothing obeys", async () => {
+  await withModel("llava_a", async (directory) => {
+    const path = `${directory}/generation_config.json`;
+    const json = {
+      "eos_token_id": 2,
+      "repetition_penalty": 1.1,
+      "num_beams": 1,
+    };
+    await Deno.writeTextFile(path, JSON.stringify(json));
+    const { ignoredSettings } = await openModelDirectory(directory);
+    assertEquals(ignoredSettings, ["repetition_penalty"]);
+  });
+});
+
 Deno.test("openModelDirectory() takes no end from config.json where generation_config.json has none", async () => {
   await withModel("llava_a", async (directory) => {
     await Deno.writeTextFile(`${directory}/generation_config.json`, "{}");

@@ -14,6 +14,10 @@ import { ACTIVATIONS, featureLayers, MAX_LAYERS, PREFIXES } from "./shared.ts";
 /** Reads the configuration of a LLaVA model. */
 export function parseLlava(top: Fields): ModelConfig {
   const vision = parseClip(top);
+  // A projector without biases would be blamed on the weights that lack them.
+  if (!top.boolean("multimodal_projector_bias", true)) {
+    throw top.error("multimodal_projector_bias", "must be true", false);
+  }
   const text = top.record("text_config");
   const decoder = parseDecoder(
     text,
