@@ -391,6 +391,28 @@ testIn(
 );
 
 testIn(
+  "ask.ts names once the settings that it does not obey",
+  async (place) => {
+    await Deno.writeTextFile(
+      `${place}/model/generation_config.json`,
+      JSON.stringify({
+        "eos_token_id": 2,
+        "max_new_tokens": 2,
+        "no_repeat_ngram_size": 3,
+      }),
+    );
+    const { code, err } = await run(place, SMALL, {
+      input: "word1 ?\nword2 ?",
+    });
+    assertEquals({ code, err }, {
+      code: 0,
+      err:
+        "Warning: answers are generated without no_repeat_ngram_size, which the files of model set\n",
+    });
+  },
+);
+
+testIn(
   "ask.ts warns of words that the unknown-word token of a model stands for",
   async (place) => {
     const path = `${place}/model/tokenizer.json`;
