@@ -13,10 +13,10 @@ import { llavaNames, parseLlava } from "./families/llava.ts";
 import { Fields } from "./fields.ts";
 import type { CheckpointNames } from "./names.ts";
 
-/** What is done with a `model_type`. */
+/** How a `model_type` is read. */
 interface Kind {
   readonly parse: (top: Fields) => ModelConfig;
-  /** What people call such models. */
+  /** The names that people know such models by. */
   readonly models: string;
 }
 

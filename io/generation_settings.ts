@@ -1,5 +1,5 @@
-// What a model's files say of how its answers are generated, beside their end and
-// their length, and this implementation does not do.
+// Settings that a model's files ask answers to be generated with, and that this
+// implementation does not obey.
 
 import type { Fields } from "../core/fields.ts";
 

@@ -19,7 +19,7 @@ import {
 export interface Checkpoint {
   /** config.json, of which more than `model` is read. */
   readonly config: JsonFile;
-  /** What config.json says of the model. */
+  /** The model as config.json describes it. */
   readonly model: ModelConfig;
   /** generation_config.json; null where there is none. */
   readonly generation: JsonFile | null;

@@ -236,7 +236,7 @@ const ofText =
     return body(str(value), args);
   };
 
-/** What a filter takes, and does. */
+/** Filters by name: their parameters, and their work. */
 const FILTERS: Readonly<Record<string, readonly [string, Body]>> = {
   abs: ["", (value) => {
     if (value instanceof Undefined || !isNumber(value)) {

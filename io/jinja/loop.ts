@@ -19,7 +19,7 @@ export class Loop extends PyObject {
   readonly #recurse: ((items: Value) => string) | null;
   readonly #depth: number;
   readonly #items: Iterator<Value>;
-  /** What was read ahead. */
+  /** Items that were read ahead. */
   #ahead: Value[] = [];
   #index = -1;
   #before: Value | undefined;

@@ -1,4 +1,4 @@
-// What a template is made of, once it is read.
+// The statements and expressions that a template is made of.
 
 import { JinjaError } from "./lexer.ts";
 
@@ -22,13 +22,13 @@ export type Expr =
   | ({ type: "filter"; value: Expr | null; name: string } & Arguments)
   | ({ type: "test"; value: Expr; name: string } & Arguments);
 
-/** What stands between the parentheses of a call. */
+/** The arguments of a call. */
 export interface Arguments {
   args: Expr[];
   named: { key: string; value: Expr }[];
-  /** Of `*list`. */
+  /** The list of `*list`. */
   more: Expr | null;
-  /** Of `**dict`. */
+  /** The dict of `**dict`. */
   moreNamed: Expr | null;
 }
 

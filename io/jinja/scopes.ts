@@ -5,7 +5,7 @@
 
 import { eachName, type Expr, type Statement } from "./nodes.ts";
 
-/** What a variable holds when its level is entered. */
+/** The value of a variable when its level is entered. */
 export type Load =
   | { readonly from: "parameter" | "nothing" }
   | { readonly from: "template"; readonly name: string }
@@ -29,7 +29,7 @@ export class Scope {
     return this.#variables.get(name) ?? this.#outer?.variable(name);
   }
 
-  /** What to do when the level is entered, in order. */
+  /** The values that the level begins with, in order. */
   get loads(): ReadonlyMap<string, Load> {
     return this.#loads;
   }
@@ -92,8 +92,8 @@ export class Scope {
   }
 
   /**
-   * What one branch sets may be unset after the others: then it is what it was
-   * outside. Jinja reads the conditions after the first with their branches.
+   * A variable that only one branch sets keeps its value of outside after the
+   * others. Jinja reads the conditions after the first with their branches.
    */
   #readIf(
     { branches, otherwise }: Extract<Statement, { type: "if" }>,

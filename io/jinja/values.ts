@@ -17,7 +17,7 @@ export type Value =
 
 /** A value that JavaScript has no type for. */
 export abstract class PyObject {
-  /** What Python calls its type. */
+  /** The name of its type in Python. */
   abstract readonly typeName: string;
 
   /** An attribute of it, where it has some. */
@@ -29,7 +29,7 @@ export abstract class PyObject {
 /** A variable, item or attribute that is not there. */
 export class Undefined extends PyObject {
   readonly typeName = "Undefined";
-  /** What to say where it cannot be used. */
+  /** The error where it cannot be used. */
   readonly message: string;
 
   constructor(message: string) {
@@ -82,7 +82,7 @@ export class Dict extends PyObject {
   }
 }
 
-/** What `keys()`, `values()` and `items()` give. */
+/** The result of `keys()`, `values()` and `items()`. */
 export class View extends PyObject {
   readonly typeName: string;
   readonly items: readonly Value[];
@@ -222,7 +222,7 @@ export function counted(text: string): string {
   return text;
 }
 
-/** What Python calls the type of a value. */
+/** The name of the type of a value in Python. */
 export function typeOf(value: Value): string {
   if (value === null) return "NoneType";
   if (value instanceof PyObject) return value.typeName;
@@ -450,7 +450,7 @@ export function numeric(value: bigint | number | boolean): bigint | number {
   return typeof value === "boolean" ? BigInt(value) : value;
 }
 
-/** What equal keys of a dict share. */
+/** A text that is the same for equal keys of a dict, and for no others. */
 export function hash(value: Value): string {
   step();
   if (value === null) return "none";
@@ -522,7 +522,7 @@ export function sliceOf(object: Value, bounds: readonly Value[]): Value {
   }
   const items = typeof object === "string" ? [...object] : itemsOf(object);
   if (items === null || object instanceof View) {
-    // Of a constant Jinja makes an undefined value, of a variable an error.
+    // Jinja makes an undefined value of a constant, and an error of a variable.
     throw unsupported(`a slice of a ${typeOf(object)}`);
   }
   const by = stride ?? 1;
