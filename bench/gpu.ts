@@ -4,6 +4,10 @@
  *
  *     deno task bench:gpu
  *     deno task bench:gpu --rounds 9 --peers jax-js-webgpu --rows attention
+ *     deno task bench:gpu --peers "" --against ../last-commit
+ *
+ * The last one takes turns with another checkout of this repository, so that a
+ * change of the kernels shows as a ratio of one run.
  *
  * Everybody takes turns, for about as long each, and must compute the same
  * numbers first. A measurement runs the work as often as takes a while and
@@ -18,6 +22,7 @@
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "@std/cli/parse-args";
 import { gpuName, isSoftware, requestGpu } from "../gpu/mod.ts";
+import { assertClose } from "../tests/_compare.ts";
 import {
   bytesOf,
   type Prepared,
@@ -84,8 +89,13 @@ interface Row {
   readonly peers: readonly (readonly number[] | string)[];
 }
 
+/** Another checkout of this repository, by what it exports. */
+type Checkout = Pick<typeof import("./gpu_work.ts"), "prepareOurs">;
+
 /** What measurements have in common. */
 interface Setting {
+  /** What the library is compared with beside other libraries. */
+  readonly against: Checkout | null;
   readonly device: GPUDevice;
   readonly peers: Peers;
   readonly rounds: number;
@@ -109,7 +119,7 @@ async function measure(
   work: Work,
   setting: Setting,
 ): Promise<Row> {
-  const { device, peers, rounds, clock } = setting;
+  const { device, peers, rounds, clock, against } = setting;
   const limit = prepareLimit(device, work);
   const ours = prepareOurs(device, work);
   const terms = {
@@ -125,6 +135,18 @@ async function measure(
         : await runThere(peer, work, terms).catch(({ message }) => message),
     );
   }
+  const prepared: Prepared[] = [limit, ours];
+  if (against) {
+    const other = against.prepareOurs(device, work);
+    assertClose(
+      await other.result(),
+      terms.ours,
+      terms.tolerance,
+      nameOf(work),
+    );
+    prepared.push(other);
+    theirs.unshift(runnersOf(other, setting).host);
+  }
   const { host, gpu } = runnersOf(ours, setting);
   const runners = [
     runnersOf(limit, setting).gpu,
@@ -137,7 +159,7 @@ async function measure(
     duration: DURATION,
     warmUps: 2,
   });
-  for (const { free } of [limit, ours]) free();
+  for (const { free } of prepared) free();
   const secondsOf = new Map(runners.map((runner, i) => [runner, seconds[i]]));
   return {
     work,
@@ -153,7 +175,7 @@ async function measure(
 /** Times, rates and ratios, each runner's rounds being summed up by one. */
 function table(
   rows: readonly Row[],
-  peers: Peers,
+  columns: readonly string[],
   summary: (seconds: readonly number[]) => number,
 ): string {
   const threeDigits = (value: number): string =>
@@ -166,7 +188,7 @@ function table(
       "rate",
       "of limit",
       "ms",
-      ...peers.flatMap((_, i) => [`(${i + 1}) ms`, "ratio"]),
+      ...columns.flatMap((_, i) => [`(${i + 1}) ms`, "ratio"]),
     ],
     ...rows.map(({ work, limit, gpu, host, peers }) => {
       const bytes = bytesOf(work);
@@ -201,7 +223,7 @@ function bestLimit(
 
 async function main(): Promise<void> {
   const args = parseArgs(Deno.args, {
-    string: ["rounds", "peers", "rows"],
+    string: ["rounds", "peers", "rows", "against"],
     default: { rounds: "5", peers: PEERS.join(), rows: "" },
   });
   const rounds = Number(args.rounds);
@@ -215,9 +237,18 @@ async function main(): Promise<void> {
     }; Deno ${Deno.version.deno}, ${Deno.build.target}`,
   );
   const peers = await startPeers(args.peers.split(",").filter(Boolean));
-  peers.forEach(({ name }, i) => console.log(`(${i + 1}) ${name}`));
+  const against: Checkout | null = args.against === undefined
+    ? null
+    : await import(
+      `file://${Deno.realPathSync(args.against)}/bench/gpu_work.ts`
+    );
+  const columns = [
+    ...against ? [`ours in ${args.against}`] : [],
+    ...peers.map(({ name }) => name),
+  ];
+  columns.forEach((name, i) => console.log(`(${i + 1}) ${name}`));
   const clock = software ? "processor" : "wall";
-  const setting = { device, peers, rounds, clock } as const;
+  const setting = { device, peers, rounds, clock, against } as const;
   try {
     const rows: Row[] = [];
     for (const work of worksFor(software)) {
@@ -237,9 +268,9 @@ async function main(): Promise<void> {
     console.log(
       `\nMedians of ${rounds} rounds; "ms" and ratios: ${clock} time\n`,
     );
-    console.log(table(rows, peers, median));
+    console.log(table(rows, columns, median));
     console.log(`\nThe best of ${rounds} rounds\n`);
-    console.log(table(rows, peers, least));
+    console.log(table(rows, columns, least));
     console.log();
     for (const { work, peers: answers } of rows) {
       for (const [i, answer] of answers.entries()) {

@@ -30,12 +30,11 @@ export function attentionOperations(
   { tensors, runner, software }: Context,
 ): Pick<Backend, "attention" | "attentionScores"> {
   function constantsOf(
-    { headWidth, causal }: AttentionSpec,
+    { headWidth }: AttentionSpec,
   ): Record<AttentionConstant, number> {
     return {
       WIDTH: Math.ceil(headWidth / 4),
       SCALE: 1 / Math.sqrt(headWidth),
-      CAUSAL: causal ? 1 : 0,
       // Two take more registers than a thread has on some GPUs (as a compiler
       // for them says; no GPU was at hand).
       QUADS: software ? 2 : 1,
@@ -84,7 +83,10 @@ export function attentionOperations(
       runner.run(ATTENTION, {
         inputs: [q, k, spec.causal?.queries, spec.causal?.keys, v],
         outputs: [out],
-        sizes: sizesOf(q, k, evenE, rows, { start: 0, length: k.shape[1] }),
+        sizes: {
+          ...sizesOf(q, k, evenE, rows, { start: 0, length: k.shape[1] }),
+          ...{ causal: spec.causal ? 1 : 0, weighted: 0 },
+        },
         constants: constantsOf(spec),
       });
       return evenE === E ? out : resizeHeads(out, evenE, E);
@@ -99,14 +101,18 @@ export function attentionOperations(
     const TOGETHER = spec.heads === "max" ? H : 1;
     return withEvenHeads([q, k], E, ([q, k], evenE) => {
       const inputs = [q, k, causal?.queries, causal?.keys];
-      const sizes = sizesOf(q, k, evenE, queryRows, keyColumns);
+      const sizes = {
+        ...sizesOf(q, k, evenE, queryRows, keyColumns),
+        causal: causal ? 1 : 0,
+        weighted: queryWeights ? 1 : 0,
+      };
       const constants = constantsOf(spec);
       const totals = tensors.make("float", [B, H, queryRows.length, 2]);
       runner.run(ATTENTION_TOTALS, {
         inputs: [...inputs, queryWeights],
         outputs: [totals],
         sizes,
-        constants: { ...constants, WEIGHTED: queryWeights ? 1 : 0 },
+        constants,
       });
       const heads = H / TOGETHER;
       const shares = tensors.make("float", [B, heads, N]);
@@ -138,7 +144,10 @@ function sizesOf(
   E: number,
   rows: Span,
   columns: Span,
-): Record<AttentionSize, number> {
+): Record<
+  Exclude<AttentionSize, "causal" | "weighted">,
+  number
+> {
   return {
     samples: q.shape[0],
     queries: q.shape[1],
