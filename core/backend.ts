@@ -138,6 +138,15 @@ export interface Backend {
   /** The same for the weights of a linear layer, of shape [O, I]. */
   uploadWeightRows(shape: readonly number[]): RowUpload<Weight>;
 
+  /**
+   * Compiles side by side what the operations in `body` need, and runs none of
+   * them. What is not prepared is compiled when it is first needed. Backends with
+   * nothing to compile lack this.
+   *
+   * @param body calls operations and awaits nothing; what they give holds nothing
+   */
+  prepare?(body: () => void): Promise<void>;
+
   /** Waits for the tensor's value and copies it to the host. */
   read(x: Tensor): Promise<Float32Array>;
   /** Waits for the integers and copies them to the host. */

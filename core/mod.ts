@@ -30,6 +30,7 @@ export * from "./layers.ts";
 export * from "./model.ts";
 export * from "./names.ts";
 export * from "./prefix.ts";
+export * from "./prepare.ts";
 export * from "./preprocess.ts";
 export * from "./projector.ts";
 export * from "./quantize.ts";

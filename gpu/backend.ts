@@ -39,6 +39,7 @@ export interface GpuBackend extends Backend {
    * @throws {GpuError} the device lacks "timestamp-query", or as `read`
    */
   profile(body: () => void): Promise<ReadonlyMap<string, KernelTime>>;
+  prepare(body: () => void): Promise<void>;
 }
 
 /**
@@ -82,6 +83,7 @@ export function backendOn(context: Context): GpuBackend {
       return buffers.used;
     },
     profile: (body) => runner.profile(body),
+    prepare: (body) => runner.prepare(body),
     read,
     scope: (body) => tensors.scope(body),
     free: (freed) => {

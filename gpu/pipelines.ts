@@ -21,6 +21,7 @@ export interface Pipeline {
 
 /** What one kernel's pipelines share. */
 interface Program {
+  readonly label: string;
   readonly module: GPUShaderModule;
   readonly bindings: Bindings;
   /** By constants. */
@@ -39,6 +40,39 @@ export class Pipelines {
     this.#failures = failures;
   }
 
+  /**
+   * Compiles pipelines side by side, as far as the runtime does that: browsers
+   * do, Deno 2.9 compiles one after the other. What does not compile is tried
+   * again by `get`, which tells why.
+   */
+  async prepare(
+    wanted: readonly (readonly [
+      kernel: Kernel,
+      constants: Readonly<Record<string, number>>,
+    ])[],
+  ): Promise<void> {
+    const asked = new Map<Program, Set<string>>();
+    const compiling: Promise<void>[] = [];
+    for (const [kernel, constants] of wanted) {
+      const program = this.#programOf(kernel);
+      const values = JSON.stringify(constants);
+      const mine = asked.get(program) ?? new Set(program.pipelines.keys());
+      asked.set(program, mine);
+      if (mine.has(values)) continue;
+      mine.add(values);
+      const { label, bindings } = program;
+      const descriptor = this.#descriptor(program, constants);
+      const compiled = this.#device.createComputePipelineAsync(descriptor);
+      compiling.push(compiled.then(
+        (compiled) => {
+          program.pipelines.set(values, { label, bindings, compiled });
+        },
+        () => {},
+      ));
+    }
+    await Promise.all(compiling);
+  }
+
   /** The pipeline of a kernel with its constants. */
   get<S extends string, C extends string>(
     kernel: Kernel<S, C>,
@@ -46,15 +80,20 @@ export class Pipelines {
   ): Pipeline {
     // Only label, code and bindings are read from here on.
     const key = kernel as unknown as Kernel;
-    let program = this.#programs.get(key);
-    if (!program) this.#programs.set(key, program = this.#program(key));
+    const program = this.#programOf(key);
     const values = JSON.stringify(constants);
     let pipeline = program.pipelines.get(values);
     if (!pipeline) {
-      pipeline = this.#compile(key, program, constants);
+      pipeline = this.#compile(program, constants);
       program.pipelines.set(values, pipeline);
     }
     return pipeline;
+  }
+
+  #programOf(kernel: Kernel): Program {
+    let program = this.#programs.get(kernel);
+    if (!program) this.#programs.set(kernel, program = this.#program(kernel));
+    return program;
   }
 
   #program(kernel: Kernel): Program {
@@ -65,24 +104,33 @@ export class Pipelines {
         compilationError(label, code, module, failure, message),
     );
     const bindings = new Bindings(this.#device, kernel);
-    return { module, bindings, pipelines: new Map() };
+    return { label, module, bindings, pipelines: new Map() };
+  }
+
+  #descriptor(
+    { label, module, bindings }: Program,
+    constants: Readonly<Record<string, number>>,
+  ): GPUComputePipelineDescriptor {
+    return {
+      label,
+      layout: this.#device.createPipelineLayout({
+        label,
+        bindGroupLayouts: [bindings.layout],
+      }),
+      compute: { module, entryPoint: "main", constants: { ...constants } },
+    };
   }
 
   #compile(
-    { label }: Kernel,
-    { module, bindings }: Program,
+    program: Program,
     constants: Readonly<Record<string, number>>,
   ): Pipeline {
+    const { label, bindings } = program;
     const compiled = this.#failures.watch(
       () =>
-        this.#device.createComputePipeline({
-          label,
-          layout: this.#device.createPipelineLayout({
-            label,
-            bindGroupLayouts: [bindings.layout],
-          }),
-          compute: { module, entryPoint: "main", constants: { ...constants } },
-        }),
+        this.#device.createComputePipeline(
+          this.#descriptor(program, constants),
+        ),
       (failure, message) =>
         new GpuError(
           failure === "validation" ? "compilation" : failure,

@@ -24,6 +24,9 @@ interface Dispatch {
   readonly grid: Grid;
 }
 
+/** A kernel with its constants. */
+type Wanted = readonly [Kernel, Readonly<Record<string, number>>];
+
 /** `GPUMapMode.READ`, which not all runtimes name. */
 const MAP_READ = 0x1;
 
@@ -46,6 +49,8 @@ export class Runner {
   #recorded: Dispatch[] = [];
   /** Floating-point operations of these. */
   #flop = 0;
+  /** While the body of `prepare` runs: what it would have run. */
+  #wanted: Wanted[] | null = null;
   /** While `profile` runs. */
   #timer: KernelTimer | null = null;
 
@@ -72,6 +77,10 @@ export class Runner {
   ): void {
     const grid = kernel.grid(sizes, constants);
     if (grid.includes(0)) return;
+    if (this.#wanted) {
+      this.#wanted.push([kernel as unknown as Kernel, constants]);
+      return;
+    }
     this.#failures.kernel = kernel.label;
     this.#recorded.push({
       pipeline: this.#pipelines.get(kernel, constants),
@@ -86,6 +95,18 @@ export class Runner {
     if (this.#recorded.length === MAX_RECORDED || this.#flop >= MAX_FLOP) {
       this.#submit();
     }
+  }
+
+  /** Compiles what `body` would run; see `Backend.prepare`. */
+  async prepare(body: () => void): Promise<void> {
+    const wanted: Wanted[] = [];
+    this.#wanted = wanted;
+    try {
+      body();
+    } finally {
+      this.#wanted = null;
+    }
+    await this.#pipelines.prepare(wanted);
   }
 
   /**

@@ -5,6 +5,7 @@
 import {
   loadVisionLanguageModel,
   type ModelConfig,
+  prepareModel,
   preprocessImage,
   type RgbImage,
   type TensorStore,
@@ -156,6 +157,7 @@ export async function loadModel(
     ? withProgress(source.tensors, onProgress)
     : source.tensors;
   const model = await loadVisionLanguageModel(backend, { ...source, tensors });
+  await prepareModel(model);
   // Some checkpoints hold tensors that no step needs.
   onProgress?.(1);
 
