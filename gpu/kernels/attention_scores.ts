@@ -103,7 +103,7 @@ export const ATTENTION_SHARES: Kernel<
     1,
   ],
   code: ATTENTION_TILE + `
-// A constant, for as a size it makes the kernel slower by 3 to 5 % in software.
+// A constant: as a size it makes the kernel a few per cent slower in software.
 override TOGETHER: u32;
 
 @group(0) @binding(5) var<storage, read> totals: array<vec2f>;

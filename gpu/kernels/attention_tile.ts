@@ -33,9 +33,9 @@ export type AttentionSize =
  * factor of the scores (1 / √E), and quads of a group. Two read each key for 8
  * rows; one is easy on registers.
  *
- * The width stays a constant. As a size it takes 1 to 4 % more time in software,
- * 10 % for heads of 16, and a model would not compile less: wide and narrow heads
- * need pipelines of their own anyway, for the sums that a thread keeps.
+ * The width stays a constant. As a size it takes a few per cent more time in
+ * software, and a model would not compile less: wide and narrow heads need
+ * pipelines of their own anyway, for the sums that a thread keeps.
  */
 export type AttentionConstant = "WIDTH" | "SCALE" | "QUADS";
 
