@@ -377,20 +377,27 @@ function proposeByModel(
   random: Prng,
 ): Proposals {
   const model = fitModel(state);
+  const { space } = model;
   const ranked = rankExpected(state, model);
   let belief: Belief = { model, best: ranked.at(0) ?? null };
   for (const point of state.pending) belief = believe(belief, point);
-  const taken = state.noisy ? new Set<string>() : takenKeys(model.space, state);
+  const taken = state.noisy ? new Set<string>() : takenKeys(space, state);
+  const awaited = state.pending.map((point) => encode(space, point));
   const candidates: Candidate[] = [];
   while (candidates.length < count) {
-    const { best, model: { space, objective, constraints } } = belief;
+    const { best, model: { objective, constraints } } = belief;
+    const acquisition = logConstrainedExpectedImprovement(
+      objective,
+      best?.value ?? null,
+      constraints,
+    );
+    const { lengthScales } = objective.hyperParameters;
     const proposal = propose(
       space,
-      logConstrainedExpectedImprovement(
-        objective,
-        best?.value ?? null,
-        constraints,
-      ),
+      (x, gradient) =>
+        awaited.some((other) => isTooClose(x, other, lengthScales))
+          ? -Infinity
+          : acquisition(x, gradient),
       {
         around: [
           ...(best === null || best === ranked.at(0) ? [] : [best.x]),
@@ -402,10 +409,35 @@ function proposeByModel(
     );
     if (proposal === null) break;
     candidates.push(proposal);
+    awaited.push(proposal.x);
     if (!state.noisy) taken.add(pointKey(space, proposal.point));
     belief = believe(belief, proposal.point);
   }
   return { candidates, fits: model.fits };
+}
+
+/** Points that await their values are this far apart, in the unit cube … */
+const APART = 0.01;
+
+/**
+ * … or in length scales. The values of two points that are closer correlate by
+ * more than 0.99 before any observation: the second would tell nothing new.
+ */
+const APART_IN_LENGTH_SCALES = 0.1;
+
+function isTooClose(
+  a: Float64Array,
+  b: Float64Array,
+  lengthScales: Float64Array,
+): boolean {
+  let square = 0;
+  let scaledSquare = 0;
+  for (let k = 0; k < a.length; k++) {
+    const difference = a[k] - b[k];
+    square += difference ** 2;
+    scaledSquare += (difference / lengthScales[k]) ** 2;
+  }
+  return square < APART ** 2 && scaledSquare < APART_IN_LENGTH_SCALES ** 2;
 }
 
 /** A model, and the best point if all values are as the model expects. */

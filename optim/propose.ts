@@ -137,6 +137,10 @@ export function propose(
     const isTaken = taken.has(pointKey(space, point));
     return { point, x, value: isTaken ? -Infinity : acquisition(x, null) };
   };
+  const anyUntaken = (): Candidate | null => {
+    const point = untakenPoint(space, taken, random);
+    return point === null ? null : evaluate(point);
+  };
   if (space.size <= SPREAD) {
     const all = Array.from(
       { length: space.size },
@@ -149,13 +153,14 @@ export function propose(
   const spread = spreadStarts(space, kinds, acquisition, options);
   const near = nearStarts(space, kinds, acquisition, options);
   const starts = sortMaxima([...spread, ...near]);
+  if (starts.length === 0) return anyUntaken();
   const unit = starts[0].value - starts[starts.length - 1].value || 1;
   const climb = (
     start: Maximum,
     moves: (kind: CoordinateKind) => boolean,
     maxIterations?: number,
   ): Maximum => {
-    if (!kinds.some(moves)) return start;
+    if (!kinds.some(moves) || start.value === -Infinity) return start;
     const bound = (end: number) =>
       start.x.map((value, i) => moves(kinds[i]) ? end : value);
     const box = { lower: bound(0), upper: bound(1) };
@@ -190,9 +195,7 @@ export function propose(
         climbNeighbours(space, start, evaluate, polish)
       ),
   );
-  if (winner !== null && winner.value > -Infinity) return winner;
-  const point = untakenPoint(space, taken, random);
-  return point === null ? null : evaluate(point);
+  return winner !== null && winner.value > -Infinity ? winner : anyUntaken();
 }
 
 /**

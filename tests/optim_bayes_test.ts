@@ -147,6 +147,22 @@ Deno.test("`askBayes()` spreads several points and keeps off pending ones", () =
   assertEquals(points[0], askBayes(state).points[0]);
 });
 
+Deno.test("`askBayes()` keeps points apart when the optimum is all but known", () => {
+  const space = createSpace(SQUARE);
+  const state = optimise(start(), bowl, 25);
+  const { state: asked, points: [pending] } = askBayes(state);
+  // Coordinates of the cube, in which the square is two wide.
+  const places = [pending, ...askBayes(asked, 4).points].map((point) =>
+    encode(space, point)
+  );
+  places.forEach((a, i) =>
+    places.slice(0, i).forEach((b) => {
+      const apart = Math.hypot(...a.map((value, k) => value - b[k]));
+      assert(apart >= 0.01, `${apart} apart`);
+    })
+  );
+});
+
 Deno.test("`askBayes()` begins with warm-start points, each once", () => {
   const warmStart = [{ x: 0, y: 0 }, { x: 1, y: 1 }, { x: 0, y: 0 }];
   const { state, points } = askBayes(
