@@ -144,6 +144,8 @@ export interface ModelledConstraint {
   readonly gp: GaussianProcess;
   /** The largest feasible value. */
   readonly limit: number;
+  /** How many times its log probability counts. Default 1. */
+  readonly weight?: number;
 }
 
 /**
@@ -178,11 +180,15 @@ export function logConstrainedExpectedImprovement(
 
 /** log P(value ≤ limit). */
 function logProbabilityOfFeasibility(
-  { gp, limit }: ModelledConstraint,
+  { gp, limit, weight = 1 }: ModelledConstraint,
 ): SmoothFunction {
   return ofPrediction(gp, (mean, deviation) => {
     const z = (limit - mean) / deviation;
-    const slope = normalHazard(z) / deviation;
-    return { value: normalLogCdf(z), byMean: -slope, byDeviation: -z * slope };
+    const slope = weight * normalHazard(z) / deviation;
+    return {
+      value: weight * normalLogCdf(z),
+      byMean: -slope,
+      byDeviation: -z * slope,
+    };
   });
 }

@@ -50,6 +50,24 @@ Deno.test("`askBayes()` comes near to a best point behind which all fails", () =
   assert(value! < 0.12, `best value is ${value}`);
 });
 
+Deno.test("`askBayes()` fails seldom where the optimum is on or behind a border", () => {
+  // The least value of the bowl is on the border; then it is behind, and 0.09 is
+  // the least that does not fail.
+  for (const [border, least, most] of [[0.3, 0, 12], [0, 0.09, 20]]) {
+    for (const seed of [0, 1]) {
+      const state = optimise(
+        start({ startingPoints: 10, seed }),
+        (point) => point.x as number > border ? NaN : bowl(point),
+        40,
+      );
+      const failed = state.evaluations.slice(10)
+        .filter(({ value }) => value === null).length;
+      assert(failed <= most, `${failed} of 30 suggestions failed`);
+      assert(bestObserved(state)!.value! - least < 2e-3);
+    }
+  }
+});
+
 Deno.test("`askBayes()` keeps to black-box constraints", () => {
   // On the line x + y = −0.5 the least value is 0.06, at (0.1, −0.6).
   const state = optimise(
