@@ -1,6 +1,6 @@
 // The numbers of docs/bayesian-optimisation.md, computed anew.
 
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import {
   askBayes,
   createGaussianProcess,
@@ -12,32 +12,9 @@ import {
   tellBayes,
 } from "../optim/mod.ts";
 import { assertClose } from "./_compare.ts";
+import { readPage } from "./_docs.ts";
 
-const DOC = await Deno.readTextFile(
-  new URL("../docs/bayesian-optimisation.md", import.meta.url),
-);
-
-/** The numbers of the table under a header line; empty cells are NaN. */
-function table(header: RegExp): number[][] {
-  const lines = DOC.split("\n");
-  const first = lines.findIndex((line) => header.test(line)) + 2;
-  assert(first >= 2, `no table ${header}`);
-  const rest = lines.slice(first);
-  const end = rest.findIndex((line) => !line.startsWith("|"));
-  return rest.slice(0, end).map((line) =>
-    line.split("|").slice(1, -1).map((cell) => {
-      const text = cell.trim().replace("−", "-");
-      return text === "" || text === "-" ? NaN : Number(text);
-    })
-  );
-}
-
-/** A number that the text states, found by what stands before it. */
-function stated(before: string): number {
-  const [, text] = DOC.replaceAll(/\s+/g, " ").split(before);
-  const [number] = text.match(/^[−\d.]+\d/)!;
-  return Number(number.replace("−", "-"));
-}
+const { table, stated } = await readPage("bayesian-optimisation.md");
 
 const inputs = Float64Array.of(0, 0.5, 1);
 const gp = createGaussianProcess(
