@@ -50,6 +50,36 @@ export interface LayerResult<T> {
   readonly past: KeyValues;
 }
 
+/** What a layer leaves in `chainLayers`; without `past` where none is kept. */
+export type LayerStep<T> =
+  & Pick<LayerResult<T>, "leaving">
+  & Partial<Pick<LayerResult<T>, "past">>;
+
+/**
+ * The loop over the layers: each takes what the layer before it left. All other
+ * tensors that a layer makes are freed.
+ *
+ * @param range the first layer, and the one before which to stop
+ * @param entering what enters the first layer
+ * @param step runs one layer
+ * @returns what leaves the last, and the keys and values that steps returned
+ */
+export function chainLayers<T>(
+  backend: Backend,
+  range: { readonly from: number; readonly to: number },
+  entering: T,
+  step: (layer: number, entering: T) => LayerStep<T>,
+): { leaving: T; past: KeyValues[] } {
+  let state = entering;
+  const past: KeyValues[] = [];
+  for (let layer = range.from; layer < range.to; layer++) {
+    const { leaving, past: own } = backend.scope(() => step(layer, state));
+    state = leaving;
+    if (own) past.push(own);
+  }
+  return { leaving: state, past };
+}
+
 /**
  * One decoder layer.
  *
@@ -75,7 +105,9 @@ export function decoderLayer(
     scores = scored
       ? scoreByAttention(backend, ranking, {
         ...reduced,
-        ...{ q, k: past.keys, headWidth: decoder.config.headWidth },
+        q,
+        k: past.keys,
+        headWidth: decoder.config.headWidth,
         causal: { queries: reduced.positions, keys: past.positions },
       })
       : null;

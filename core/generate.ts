@@ -18,7 +18,12 @@
  */
 
 import type { Indices, Tensor } from "./backend.ts";
-import { type KeyValues, type ReductionOptions, transform } from "./decoder.ts";
+import {
+  chainLayers,
+  type KeyValues,
+  type ReductionOptions,
+  transform,
+} from "./decoder.ts";
 import { decoderForLength } from "./decoder_weights.ts";
 import { checkIds, embedWords, type VisionLanguageModel } from "./model.ts";
 import { countUp, type DecoderState } from "./reduce.ts";
@@ -99,21 +104,20 @@ export function extend(
   const T = ids[0].length;
   return backend.scope(() => {
     const decoder = decoderForLength(backend, model.decoder, length + T);
-    let hidden = embedWords(model, ids);
-    const longer: KeyValues[] = [];
-    for (const [layer, seen] of past.entries()) {
-      const result = backend.scope(() => {
+    const { leaving, past: longer } = chainLayers(
+      backend,
+      { from: 0, to: past.length },
+      embedWords(model, ids),
+      (layer, hidden) => {
         const positions = countUp(backend, B, T, next[layer]);
         const tokens = { hidden, positions };
-        const { q: _, ...rest } = transform(backend, decoder, layer, tokens, {
-          past: seen,
+        const left = transform(backend, decoder, layer, tokens, {
+          past: past[layer],
         });
-        return rest;
-      });
-      hidden = result.hidden;
-      longer.push(result.past);
-    }
-    const logits = headLogits(model, hidden);
+        return { leaving: left.hidden, past: left.past };
+      },
+    );
+    const logits = headLogits(model, leaving);
     return {
       logits,
       context: {

@@ -9,7 +9,7 @@
  */
 
 import type { Indices, Span, Tensor } from "./backend.ts";
-import { type KeyValues, transform } from "./decoder.ts";
+import { chainLayers, type KeyValues, transform } from "./decoder.ts";
 import { decoderForLength } from "./decoder_weights.ts";
 import {
   checkPrompts,
@@ -68,18 +68,17 @@ export function runPrefix(
   const [, N] = visionTokens.shape;
   return backend.scope(() => {
     const decoder = decoderForLength(backend, model.decoder, length);
-    let hidden = backend.concat([embedWords(model, [before]), visionTokens], 1);
     const positions = countUp(backend, 1, before.length + N);
-    const past: KeyValues[] = [];
-    for (let layer = 0; layer < depth; layer++) {
-      const left = backend.scope(() => {
+    const { leaving: hidden, past } = chainLayers(
+      backend,
+      { from: 0, to: depth },
+      backend.concat([embedWords(model, [before]), visionTokens], 1),
+      (layer, hidden) => {
         const tokens = { hidden, positions };
-        const { q: _, ...rest } = transform(backend, decoder, layer, tokens);
-        return rest;
-      });
-      hidden = left.hidden;
-      past.push(left.past);
-    }
+        const left = transform(backend, decoder, layer, tokens);
+        return { leaving: left.hidden, past: left.past };
+      },
+    );
     const vision = { start: before.length, length: N };
     return { before, length, hidden, positions, vision, past };
   });
@@ -103,7 +102,7 @@ export function sharesPrefixes(ranking: Ranking): boolean {
 }
 
 /** How questions are asked. */
-export interface AskOptions {
+export interface ContinuationOptions {
   /**
    * How vision tokens are ranked; beyond layer 0 one of those that
    * `sharesPrefixes` allows. Default "instruction".
@@ -123,11 +122,11 @@ export interface AskOptions {
  * @throws {TypeError} the prompts differ in length
  * @throws {RangeError} a token is not in the vocabulary
  */
-export function askPrefixes(
+export function continuePrefixes(
   model: VisionLanguageModel,
   prefixes: readonly Prefix[],
   prompts: readonly Prompt[],
-  { ranking = "instruction", samples = [] }: AskOptions = {},
+  { ranking = "instruction", samples = [] }: ContinuationOptions = {},
 ): DecoderState {
   const { backend } = model;
   checkPrompts(model, prompts);
@@ -138,41 +137,46 @@ export function askPrefixes(
     backend.concat(prefixes.map(part), 0);
 
   return backend.scope(() => {
-    let hidden = embedWords(model, prompts.map(wordsAfterImage));
-    const [B, T] = hidden.shape;
+    const embedded = embedWords(model, prompts.map(wordsAfterImage));
+    const [B, T] = embedded.shape;
     const decoder = decoderForLength(backend, model.decoder, P + T);
     const positions = countUp(backend, B, P + T);
     const words = countUp(backend, B, T, P);
     const before = countUp(backend, B, P);
-    let scores: Tensor | null = ranking === "random"
-      ? randomScores(backend, samples, vision.length)
-      : null;
-    for (let layer = 0; layer < depth; layer++) {
-      ({ hidden, scores } = backend.scope(() => {
-        const left = transform(backend, decoder, layer, {
-          hidden,
-          positions: words,
-        }, {
+    const range = { from: 0, to: depth };
+    const entering: { hidden: Tensor; scores: Tensor | null } = {
+      hidden: embedded,
+      scores: ranking === "random"
+        ? randomScores(backend, samples, vision.length)
+        : null,
+    };
+    const { leaving: { hidden, scores } } = chainLayers(
+      backend,
+      range,
+      entering,
+      (layer, { hidden, scores }) => {
+        const tokens = { hidden, positions: words };
+        const left = transform(backend, decoder, layer, tokens, {
           past: {
             keys: join(({ past }) => past[layer].keys),
             values: join(({ past }) => past[layer].values),
             positions: before,
           },
         });
-        // for the layer that the batch enters; those before keep all tokens
-        if (!isByAttention(ranking) || layer < depth - 1) {
-          return { hidden: left.hidden, scores };
-        }
-        return {
-          hidden: left.hidden,
-          scores: scoreByAttention(backend, ranking, {
-            ...{ q: left.q, k: left.past.keys, vision, forced },
+        // Only the layer that the batch enters next may reduce.
+        if (isByAttention(ranking) && layer === depth - 1) {
+          scores = scoreByAttention(backend, ranking, {
+            q: left.q,
+            k: left.past.keys,
+            vision,
+            forced,
             headWidth: decoder.config.headWidth,
             causal: { queries: words, keys: positions },
-          }),
-        };
-      }));
-    }
+          });
+        }
+        return { leaving: { hidden: left.hidden, scores } };
+      },
+    );
     const state = {
       hidden: backend.concat([join(({ hidden }) => hidden), hidden], 1),
       positions,

@@ -7,6 +7,7 @@
 import type { Tensor } from "./backend.ts";
 import {
   answerRows,
+  chainLayers,
   decoderLayer,
   decoderLayerAnswer,
   type KeyValues,
@@ -43,7 +44,7 @@ export function runDecoder(
   options: RunOptions = {},
 ): DecoderState {
   const run = { ...options, scoredAtEnd: true, keepsPast: false };
-  return runLayers(model, state, schedule, run).state;
+  return runSchedule(model, state, schedule, run).leaving;
 }
 
 /** Which layers run, and what they leave. */
@@ -54,12 +55,12 @@ interface LayerRun extends RunOptions {
   readonly keepsPast: boolean;
 }
 
-function runLayers(
+function runSchedule(
   model: VisionLanguageModel,
   state: DecoderState,
   schedule: Schedule,
   options: LayerRun,
-): { state: DecoderState; past: KeyValues[] } {
+): { leaving: DecoderState; past: KeyValues[] } {
   const { backend } = model;
   const { keep } = schedule;
   const L = model.decoder.layers.length;
@@ -67,28 +68,21 @@ function runLayers(
   const { ranking = "instruction" } = reduction;
   return backend.scope(() => {
     const decoder = decoderForLength(backend, model.decoder, state.length);
-    let next = from === 0 ? startRanking(backend, state, ranking) : state;
-    checkSchedule(next, schedule, { layers: L, from, ranking });
-    const past: KeyValues[] = [];
-    for (let layer = from; layer < to; layer++) {
-      const entering = next;
+    const first = from === 0 ? startRanking(backend, state, ranking) : state;
+    checkSchedule(first, schedule, { layers: L, from, ranking });
+    return chainLayers(backend, { from, to }, first, (layer, entering) => {
       const scored = keep[layer + 1] < keep[layer] ||
         (scoredAtEnd && layer + 1 === to);
-      const left = backend.scope(() => {
-        const { leaving, past } = decoderLayer(
-          backend,
-          decoder,
-          layer,
-          entering,
-          keep[layer],
-          { ...reduction, scored },
-        );
-        return { state: leaving, past: keepsPast ? [past] : [] };
-      });
-      next = left.state;
-      past.push(...left.past);
-    }
-    return { state: next, past };
+      const { leaving, past } = decoderLayer(
+        backend,
+        decoder,
+        layer,
+        entering,
+        keep[layer],
+        { ...reduction, scored },
+      );
+      return keepsPast ? { leaving, past } : { leaving };
+    });
   });
 }
 
@@ -176,15 +170,18 @@ export function runToNextToken(
     );
   }
   return backend.scope(() => {
-    const entering = runLayers(model, state, schedule, {
+    const entering = runSchedule(model, state, schedule, {
       ...reduction,
-      ...{ from, to: last, scoredAtEnd: false, keepsPast },
+      from,
+      to: last,
+      scoredAtEnd: false,
+      keepsPast,
     });
     const { leaving, past } = decoderLayerAnswer(
       backend,
       decoderForLength(backend, model.decoder, state.length),
       last,
-      entering.state,
+      entering.leaving,
       schedule.keep[last],
       reduction,
     );

@@ -9,8 +9,8 @@
  */
 
 import {
-  askPrefixes,
   type Context,
+  continuePrefixes,
   type DecoderState,
   embedPrompts,
   type Indices,
@@ -112,7 +112,7 @@ export function createBatchRunner(
     const state = backend.scope(() =>
       runDecoder(
         model,
-        askPrefixes(model, prefixes, prompts, {
+        continuePrefixes(model, prefixes, prompts, {
           ...reduction,
           samples: batch.map(({ number }) => number),
         }),
