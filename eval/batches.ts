@@ -10,7 +10,6 @@ import {
   promptLengths,
   type RgbImage,
 } from "../core/mod.ts";
-import type { SampleResult } from "../search/evaluate.ts";
 
 /** A question about an image, in tokens. */
 export interface Sample {
@@ -140,14 +139,4 @@ function checkSample(
       );
     }
   }
-}
-
-/** The order in which to run batches: those with the greatest loss first. */
-export function hardestFirst(losses: readonly number[]): number[] {
-  return [...losses.keys()].sort((a, b) => losses[b] - losses[a]);
-}
-
-/** Mean loss of a batch, in nats. */
-export function meanLoss(results: readonly SampleResult[]): number {
-  return results.reduce((sum, { loss }) => sum + loss, 0) / results.length;
 }

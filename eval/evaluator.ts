@@ -6,19 +6,14 @@
  */
 
 import type { VisionLanguageModel } from "../core/mod.ts";
-import type { Evaluate, SampleResult } from "../search/evaluate.ts";
+import type { Evaluate } from "../search/evaluate.ts";
 import {
   type BatchOptions,
   type BatchRunner,
   createBatchRunner,
 } from "./batch_runner.ts";
-import {
-  type Batch,
-  hardestFirst,
-  makeBatches,
-  meanLoss,
-  type SampleSet,
-} from "./batches.ts";
+import { makeBatches, type SampleSet } from "./batches.ts";
+import { evaluateShares, type Share } from "./evaluation.ts";
 
 /** How an evaluator runs the model. */
 export interface EvaluatorOptions extends BatchOptions {
@@ -71,8 +66,10 @@ export interface Evaluators extends Disposable {
 
 /** A sample set that is ready to be run. */
 interface PreparedSet {
-  readonly batches: readonly Batch[];
   readonly runner: BatchRunner;
+  /** All its batches. */
+  readonly share: Share;
+  readonly total: number;
 }
 
 /** Makes evaluators of a model that run on this thread. */
@@ -87,17 +84,41 @@ export function createEvaluators(model: VisionLanguageModel): Evaluators {
     free(); // what a run that was going on has left
     throw new Error("Cannot evaluate as the evaluators were disposed");
   }
+  function prepare(set: SampleSet, batchSize: number): PreparedSet {
+    const { images, samples } = set;
+    const { vocabulary } = model.config.decoder;
+    const batches = makeBatches(set, batchSize, vocabulary);
+    const runner = createBatchRunner(model, { images, batches });
+    const share: Share = {
+      count: batches.length,
+      run: async (batch, options) => {
+        checkLife();
+        const results = await runner.run(batch, options);
+        checkLife();
+        return results;
+      },
+      pause: eventLoopTurn,
+    };
+    return { runner, share, total: samples.length };
+  }
   return {
     createEvaluator(set, options = {}) {
-      const { batchSize = DEFAULT_BATCH_SIZE, ...rest } = options;
-      const own = prepared.get(set, batchSize, () => {
-        const { vocabulary } = model.config.decoder;
-        const batches = makeBatches(set, batchSize, vocabulary);
-        const { images } = set;
-        const runner = createBatchRunner(model, { images, batches });
-        return { batches, runner };
+      const {
+        batchSize = DEFAULT_BATCH_SIZE,
+        onProgress,
+        ...batchOptions
+      } = options;
+      const { share, total } = prepared.get(
+        set,
+        batchSize,
+        () => prepare(set, batchSize),
+      );
+      return evaluateShares([share], {
+        total,
+        options: batchOptions,
+        reordersWhenStopped: false,
+        onProgress,
       });
-      return evaluateOn(own, rest, checkLife);
     },
     [Symbol.dispose]: () => {
       disposed = true;
@@ -123,39 +144,6 @@ export class PerSet<T> {
   all(): T[] {
     return [...this.#shared.values()].flatMap((ofSet) => [...ofSet.values()]);
   }
-}
-
-function evaluateOn(
-  { batches, runner }: PreparedSet,
-  { onProgress, ...reduction }: Omit<EvaluatorOptions, "batchSize">,
-  checkLife: () => void,
-): Evaluate {
-  const total = batches.reduce((sum, batch) => sum + batch.length, 0);
-  let order = [...batches.keys()];
-  const losses: number[] = [];
-
-  return async (schedule, { fixedLayers = 0, stop, signal } = {}) => {
-    const results: SampleResult[] = [];
-    // Neighbouring batches ask about the same images.
-    for (const batch of stop ? order : batches.keys()) {
-      signal?.throwIfAborted();
-      checkLife();
-      const run = { ...reduction, schedule, fixedLayers };
-      const scored = await runner.run(batch, run);
-      checkLife();
-      losses[batch] = meanLoss(scored);
-      results.push(...scored);
-      onProgress?.(results.length, total);
-      await eventLoopTurn();
-      if (stop?.({ samples: results, total })) {
-        return { samples: results, total };
-      }
-    }
-    // Whether a trial fails is decided by the samples that are hard: with them
-    // in front it is certain early.
-    order = hardestFirst(losses);
-    return { samples: results, total };
-  };
 }
 
 /** How long timers and signals may have to wait, in milliseconds. */

@@ -14,29 +14,16 @@
  * This module is browser compatible.
  */
 
-import type { ModelSource, Schedule, WeightOptions } from "../core/mod.ts";
-import type {
-  EvaluateOptions,
-  Evaluation,
-  SampleResult,
-} from "../search/evaluate.ts";
-import type { BatchOptions } from "./batch_runner.ts";
+import type { ModelSource, WeightOptions } from "../core/mod.ts";
 import {
   type Batch,
   type BatchSet,
-  hardestFirst,
   makeBatches,
-  meanLoss,
   type SampleSet,
 } from "./batches.ts";
-import { defer } from "./deferred.ts";
 import type { Device } from "./device.ts";
-import {
-  DEFAULT_BATCH_SIZE,
-  type EvaluatorOptions,
-  type Evaluators,
-  PerSet,
-} from "./evaluator.ts";
+import { evaluateShares, type Share } from "./evaluation.ts";
+import { DEFAULT_BATCH_SIZE, type Evaluators, PerSet } from "./evaluator.ts";
 import { LastingWorker } from "./lasting_worker.ts";
 import type { LoadRequest } from "./messages.ts";
 
@@ -51,36 +38,11 @@ export interface PoolOptions extends WeightOptions {
   readonly createWorker?: () => Worker;
 }
 
-/** A worker and its share of a sample set. */
-interface Share {
-  readonly worker: LastingWorker;
-  /** Batches of the share. */
-  readonly count: number;
-}
-
 /** A sample set that the workers hold. */
 interface SharedSet {
-  readonly set: number;
+  /** One share per worker, of those that have any. */
   readonly shares: readonly Share[];
   readonly total: number;
-}
-
-/** A share, and what an evaluator knows of it. */
-interface OrderedShare extends Share {
-  /** Mean loss of each batch when last run, in nats. */
-  readonly losses: number[];
-  /** The batches by their place in the share, the hardest first. */
-  order: number[];
-}
-
-/** One call of an `Evaluate` function. */
-interface Run {
-  readonly set: number;
-  readonly schedule: Schedule;
-  readonly total: number;
-  readonly reduction: BatchOptions;
-  readonly options: EvaluateOptions;
-  readonly onProgress: EvaluatorOptions["onProgress"];
 }
 
 /**
@@ -128,30 +90,39 @@ export function createEvaluatorPool(
       const own = slice(batches, i, count);
       if (own.length === 0) return [];
       worker.add({ kind: "add", set, share: selectImages(all, own) });
-      return [{ worker, count: own.length }];
+      return [{
+        count: own.length,
+        run: (batch, run) => worker.run({ kind: "run", set, batch, run }),
+      }];
     });
-    return { set, shares, total: all.samples.length };
+    return { shares, total: all.samples.length };
   }
 
   return {
     createEvaluator(all, options = {}) {
-      const { batchSize = DEFAULT_BATCH_SIZE, onProgress, ...reduction } =
-        options;
-      const { set, shares, total } = shared.get(
+      const {
+        batchSize = DEFAULT_BATCH_SIZE,
+        onProgress,
+        ...batchOptions
+      } = options;
+      const { shares, total } = shared.get(
         all,
         batchSize,
         () => share(all, batchSize),
       );
-      const ordered = shares.map((share): OrderedShare => ({
-        ...share,
-        losses: [],
-        order: [...Array(share.count).keys()],
-      }));
-      return (schedule, options = {}) =>
-        evaluate(ordered, {
-          ...{ set, schedule, total },
-          ...{ reduction, options, onProgress },
-        });
+      const evaluate = evaluateShares(shares, {
+        total,
+        options: batchOptions,
+        reordersWhenStopped: true,
+        onProgress,
+      });
+      return async (schedule, options) => {
+        const { samples } = await evaluate(schedule, options);
+        return {
+          samples: samples.toSorted((a, b) => a.index - b.index),
+          total,
+        };
+      };
     },
     [Symbol.dispose]: () =>
       workers.forEach((worker) => worker[Symbol.dispose]()),
@@ -191,57 +162,4 @@ function selectImages(
       }))
     ),
   };
-}
-
-/** Runs all shares until all are done or the run is ended. */
-async function evaluate(
-  shares: readonly OrderedShare[],
-  { set, schedule, total, reduction, options, onProgress }: Run,
-): Promise<Evaluation> {
-  const { fixedLayers = 0, stop, signal } = options;
-  signal?.throwIfAborted();
-  const { promise, resolve, reject } = defer<void>();
-  const samples: SampleResult[] = [];
-  let ended = false;
-  const onAbort = (): void => {
-    ended = true;
-    reject(signal!.reason);
-  };
-
-  async function runShare(
-    { worker, count, order, losses }: OrderedShare,
-  ): Promise<void> {
-    for (const batch of stop ? order : Array(count).keys()) {
-      const results = await worker.run({
-        ...{ kind: "run", set, batch },
-        run: { ...reduction, schedule, fixedLayers },
-      });
-      // What comes in after the outcome was certain is not counted any more.
-      if (ended) return;
-      losses[batch] = meanLoss(results);
-      samples.push(...results);
-      onProgress?.(samples.length, total);
-      if (stop?.({ samples, total })) {
-        ended = true;
-        resolve();
-      }
-      if (ended) return;
-    }
-  }
-
-  signal?.addEventListener("abort", onAbort);
-  try {
-    Promise.all(shares.map(runShare)).then(() => resolve(), reject);
-    // Not all shares, as the batches under way may be long.
-    await promise;
-  } finally {
-    ended = true;
-    signal?.removeEventListener("abort", onAbort);
-  }
-  // As in `createEvaluator`.
-  if (samples.length === total) {
-    for (const share of shares) share.order = hardestFirst(share.losses);
-  }
-  samples.sort((a, b) => a.index - b.index);
-  return { samples, total };
 }
