@@ -16,6 +16,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "@std/cli/parse-args";
 import {
   createReferenceBackend,
+  multiplyInBlocks,
   type Tensor,
   WEIGHT_TYPES,
   weightBytes,
@@ -199,7 +200,10 @@ async function weightTypesTable(rounds: number): Promise<string> {
   const runners: Runner[] = [];
   for (const weightType of WEIGHT_TYPES) {
     const prepared = prepareOurs(ROW, weightType);
-    const reference = createReferenceBackend({ weightType });
+    const reference = createReferenceBackend({
+      weightType,
+      product: multiplyInBlocks,
+    });
     const expected = reference.linear(
       reference.upload(x, [M, I]),
       reference.uploadWeight(weight, [O, I]),

@@ -17,6 +17,7 @@
  */
 
 export * from "./backend.ts";
+export * from "./blocked_product.ts";
 export * from "./bytes.ts";
 export * from "./config.ts";
 export * from "./crop.ts";

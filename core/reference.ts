@@ -1,35 +1,41 @@
 /**
- * The reference backend: every operation as a plain loop, to be read, and the
- * oracle of every test. Values are stored as 32-bit floats; sums run in
- * JavaScript's 64-bit numbers and are rounded once, on the way out, so this is
- * more accurate than any 32-bit backend.
- *
- * Only `linear`, nine tenths of the work, is arranged for speed: by 4 × 2 outputs.
+ * The reference backend: every operation as a plain loop. It is the definition
+ * of each operation, to be read, and the oracle of every test. Values are stored
+ * as 32-bit floats; sums run in JavaScript's 64-bit numbers and are rounded
+ * once, at the end, so this is more accurate than any 32-bit backend.
  *
  * This module is browser compatible.
  */
 
 import type {
   Activation,
+  AttentionSpec,
   Backend,
   Indices,
   LinearOptions,
+  RowUpload,
+  ScoreSpec,
   Span,
   Tensor,
   Weight,
 } from "./backend.ts";
 import { erf } from "./erf.ts";
-import { type WeightOptions, weightSuffix } from "./quantize.ts";
-import { attention, attentionScores } from "./reference_attention.ts";
-import { aboveMean, add, multiply } from "./reference_elementwise.ts";
 import {
-  floats,
-  indices,
-  integers,
-  tensor,
-  weights,
-} from "./reference_tensor.ts";
-import { uploadOperations } from "./reference_upload.ts";
+  storedValues,
+  type WeightOptions,
+  weightSuffix,
+  type WeightType,
+} from "./quantize.ts";
+import { checkRows, checkSize, sizeOf } from "./sizes.ts";
+
+/** How to make a reference backend. */
+export interface ReferenceOptions extends WeightOptions {
+  /**
+   * How `linear` multiplies: default {@linkcode multiplyMatrices}, the
+   * definition. `multiplyInBlocks` gives the same bits in half the time.
+   */
+  readonly product?: MatrixProduct;
+}
 
 /**
  * Creates the reference backend.
@@ -44,7 +50,7 @@ import { uploadOperations } from "./reference_upload.ts";
  * ```
  */
 export function createReferenceBackend(
-  { weightType = "f32" }: WeightOptions = {},
+  { weightType = "f32", product = multiplyMatrices }: ReferenceOptions = {},
 ): Backend {
   return {
     name: `reference (plain TypeScript loops)${weightSuffix(weightType)}`,
@@ -52,7 +58,7 @@ export function createReferenceBackend(
     read,
     scope: (body) => body(), // the garbage collector frees host memory
     free: () => {},
-    linear,
+    linear: (x, weight, options) => linear(product, x, weight, options),
     layerNorm,
     rmsNorm,
     rope,
@@ -70,6 +76,107 @@ export function createReferenceBackend(
   };
 }
 
+/** A tensor of this backend: a shape over host memory. */
+interface HostTensor extends Tensor {
+  /** Row-major; its length is the product of `shape`. */
+  readonly data: Float32Array;
+}
+
+/** The same for integers. */
+interface HostIndices extends Indices {
+  /** Row-major; its length is the product of `shape`. */
+  readonly data: Int32Array;
+}
+
+/** The same for the weights of a linear layer, rounded to what is stored. */
+interface HostWeight extends Weight {
+  /** Row-major; its length is the product of `shape`. */
+  readonly data: Float32Array;
+}
+
+/** The values of a tensor that this backend made. */
+const floats = (x: Tensor): Float32Array => (x as HostTensor).data;
+
+/** The values of integers that this backend made. */
+const integers = (x: Indices): Int32Array => (x as HostIndices).data;
+
+/** The weights of a linear layer of this backend. */
+const weights = (x: Weight): Float32Array => (x as HostWeight).data;
+
+/** A tensor over `data`, which is not copied; zeros where it is left out. */
+function tensor(
+  shape: readonly number[],
+  data: Float32Array = new Float32Array(sizeOf(shape)),
+): HostTensor {
+  return { type: "float", shape, data };
+}
+
+/** Integers over `data`, which is not copied; zeros where it is left out. */
+function indices(
+  shape: readonly number[],
+  data: Int32Array = new Int32Array(sizeOf(shape)),
+): HostIndices {
+  return { type: "index", shape, data };
+}
+
+/** The uploads, for weights that are stored as the given type. */
+function uploadOperations(
+  weightType: WeightType,
+): Pick<
+  Backend,
+  "upload" | "uploadRows" | "uploadWeight" | "uploadWeightRows"
+> {
+  function uploadWeightRows(shape: readonly number[]): RowUpload<HostWeight> {
+    const x: HostWeight = { ...tensor(shape), type: "weight" };
+    const [, I] = shape;
+    return uploadInto(
+      x,
+      (rows, first) => storedValues(weightType, rows, I, first),
+    );
+  }
+  return {
+    upload,
+    uploadRows: (shape) => uploadInto(tensor(shape), (rows) => rows),
+    uploadWeight(data, shape) {
+      checkSize(data, shape);
+      const { tensor, write } = uploadWeightRows(shape);
+      write(data);
+      return tensor;
+    },
+    uploadWeightRows,
+  };
+}
+
+function upload(data: Float32Array, shape: readonly number[]): Tensor;
+function upload(data: Int32Array, shape: readonly number[]): Indices;
+function upload(
+  data: Float32Array | Int32Array,
+  shape: readonly number[],
+): Tensor | Indices {
+  checkSize(data, shape);
+  return data instanceof Float32Array
+    ? tensor(shape, data.slice())
+    : indices(shape, data.slice());
+}
+
+/** An upload row by row into host memory; `store` rounds rows to what is stored. */
+function uploadInto<T extends HostTensor | HostWeight>(
+  x: T,
+  store: (rows: Float32Array, first: number) => Float32Array,
+): RowUpload<T> {
+  let first = 0;
+  let at = 0;
+  return {
+    tensor: x,
+    write(rows) {
+      const count = checkRows(rows, x.shape, first);
+      x.data.set(store(rows, first), at);
+      first += count;
+      at += rows.length;
+    },
+  };
+}
+
 function read(x: Tensor): Promise<Float32Array>;
 function read(x: Indices): Promise<Int32Array>;
 function read(x: Tensor | Indices): Promise<Float32Array | Int32Array> {
@@ -79,15 +186,15 @@ function read(x: Tensor | Indices): Promise<Float32Array | Int32Array> {
 }
 
 function linear(
+  product: MatrixProduct,
   x: Tensor,
   weight: Weight,
   { bias, activation, gate, residual }: LinearOptions = {},
 ): Tensor {
   const [O, I] = weight.shape;
   const out = tensor([...x.shape.slice(0, -1), O]);
-  const M = out.data.length / O;
-  const products = new Float64Array(M * O);
-  multiplyMatrices(products, floats(x), weights(weight), M, O, I);
+  const sizes = { M: out.data.length / O, O, I };
+  const products = product(floats(x), weights(weight), sizes);
   for (let i = 0; i < products.length; i++) {
     let value = products[i];
     if (bias) value += floats(bias)[i % O];
@@ -99,51 +206,25 @@ function linear(
   return out;
 }
 
-/**
- * out [M, N] = x [M, I] · weightᵀ, weight [N, I]. Blocks of 4 × 2 outputs keep
- * their sums in registers; rows past an edge repeat the last one, and what they
- * give is not stored.
- */
-function multiplyMatrices(
-  out: Float64Array,
+/** How x [M, I] · weightᵀ, weight [O, I], is computed: shape [M, O]. */
+export type MatrixProduct = (
   x: Float32Array,
   weight: Float32Array,
-  M: number,
-  N: number,
-  I: number,
-): void {
-  for (let m = 0; m < M; m += 4) {
-    const [x0, x1, x2, x3] = [0, 1, 2, 3].map((r) =>
-      Math.min(m + r, M - 1) * I
-    );
-    for (let n = 0; n < N; n += 2) {
-      const w0 = n * I;
-      const w1 = Math.min(n + 1, N - 1) * I;
-      let s00 = 0;
-      let s01 = 0;
-      let s10 = 0;
-      let s11 = 0;
-      let s20 = 0;
-      let s21 = 0;
-      let s30 = 0;
-      let s31 = 0;
-      for (let i = 0; i < I; i++) {
-        const a = weight[w0 + i];
-        const b = weight[w1 + i];
-        s00 += x[x0 + i] * a, s01 += x[x0 + i] * b;
-        s10 += x[x1 + i] * a, s11 += x[x1 + i] * b;
-        s20 += x[x2 + i] * a, s21 += x[x2 + i] * b;
-        s30 += x[x3 + i] * a, s31 += x[x3 + i] * b;
-      }
-      const sums = [s00, s01, s10, s11, s20, s21, s30, s31];
-      for (let r = 0; r < 8; r++) {
-        const row = m + (r >> 1);
-        const column = n + (r & 1);
-        if (row < M && column < N) out[row * N + column] = sums[r];
-      }
+  sizes: { readonly M: number; readonly O: number; readonly I: number },
+) => Float64Array;
+
+/** The definition of {@linkcode MatrixProduct}: three loops. */
+export const multiplyMatrices: MatrixProduct = (x, weight, { M, O, I }) => {
+  const out = new Float64Array(M * O);
+  for (let m = 0; m < M; m++) {
+    for (let o = 0; o < O; o++) {
+      let sum = 0;
+      for (let i = 0; i < I; i++) sum += x[m * I + i] * weight[o * I + i];
+      out[m * O + o] = sum;
     }
   }
-}
+  return out;
+};
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const silu = (x: number): number => x * sigmoid(x);
@@ -211,6 +292,133 @@ function rope(x: Tensor, positions: Indices, frequencies: Tensor): Tensor {
     }
   }
   return out;
+}
+
+/**
+ * Calls `use` with the softmax row of every (sample, query head, query): the
+ * definition of attention that `attention` and `attentionScores` share.
+ */
+function forEachAttentionRow(
+  q: Tensor,
+  k: Tensor,
+  { headWidth: E, causal }: AttentionSpec,
+  rows: Span,
+  use: (row: Float64Array, b: number, h: number, query: number) => void,
+): void {
+  const [B, Sq, qWidth] = q.shape;
+  const [, Sk, kWidth] = k.shape;
+  const queries = causal ? integers(causal.queries) : null;
+  const keys = causal ? integers(causal.keys) : null;
+  const row = new Float64Array(Sk);
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < qWidth / E; h++) {
+      const qBh = headRows(q, b, h, E);
+      const kBh = headRows(k, b, Math.floor(h * kWidth / qWidth), E);
+      for (let i = rows.start; i < rows.start + rows.length; i++) {
+        const last = queries ? queries[b * Sq + i] : Infinity;
+        for (let j = 0; j < Sk; j++) {
+          const visible = keys === null || keys[b * Sk + j] <= last;
+          row[j] = visible
+            ? dot(qBh, i * E, kBh, j * E, E) / Math.sqrt(E)
+            : -Infinity;
+        }
+        softmax(row);
+        use(row, b, h, i);
+      }
+    }
+  }
+}
+
+/** One head of one sample of x [B, S, heads · E], in 64 bits, shape [S, E]. */
+function headRows(x: Tensor, b: number, head: number, E: number): Float64Array {
+  const [, S, width] = x.shape;
+  const out = new Float64Array(S * E);
+  for (let s = 0; s < S; s++) {
+    const at = (b * S + s) * width + head * E;
+    out.set(floats(x).subarray(at, at + E), s * E);
+  }
+  return out;
+}
+
+/** a[ai ..] · b[bi ..] over n elements; additions to one sum would wait in line. */
+function dot(
+  a: Float64Array,
+  ai: number,
+  b: Float64Array,
+  bi: number,
+  n: number,
+): number {
+  let [even, odd] = [0, 0];
+  let i = 0;
+  for (; i + 1 < n; i += 2) {
+    even += a[ai + i] * b[bi + i];
+    odd += a[ai + i + 1] * b[bi + i + 1];
+  }
+  return i < n ? even + odd + a[ai + i] * b[bi + i] : even + odd;
+}
+
+/** In place. Subtracting the largest value first keeps exp in range. */
+function softmax(row: Float64Array): void {
+  let max = -Infinity;
+  for (const value of row) if (value > max) max = value;
+  let sum = 0;
+  for (let j = 0; j < row.length; j++) sum += row[j] = Math.exp(row[j] - max);
+  for (let j = 0; j < row.length; j++) row[j] /= sum;
+}
+
+function attention(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  spec: AttentionSpec,
+): Tensor {
+  const out = tensor(q.shape);
+  const [, Sq, qWidth] = q.shape;
+  const [, Sk, vWidth] = v.shape;
+  const E = spec.headWidth;
+  const sums = new Float64Array(E);
+  const all = { start: 0, length: Sq };
+  let vBh: Float64Array = sums;
+  forEachAttentionRow(q, k, spec, all, (row, b, h, i) => {
+    if (i === 0) vBh = headRows(v, b, Math.floor(h * vWidth / qWidth), E);
+    sums.fill(0);
+    for (let j = 0; j < Sk; j++) {
+      const weight = row[j];
+      if (weight === 0) continue;
+      for (let e = 0; e < E; e++) sums[e] += weight * vBh[j * E + e];
+    }
+    out.data.set(sums, (b * Sq + i) * qWidth + h * E);
+  });
+  return out;
+}
+
+function attentionScores(q: Tensor, k: Tensor, spec: ScoreSpec): Tensor {
+  const [B, , qWidth] = q.shape;
+  const H = qWidth / spec.headWidth;
+  const { queryRows, keyColumns, heads = "mean", queryWeights } = spec;
+  const { start, length: N } = keyColumns;
+  const R = queryRows.length;
+
+  // what counts of each query's attention, shape [B, R, N]
+  const counted = new Float64Array(B * R * N);
+  forEachAttentionRow(q, k, spec, queryRows, (row, b, _, query) => {
+    const at = (b * R + query - queryRows.start) * N;
+    for (let n = 0; n < N; n++) {
+      const weight = row[start + n];
+      counted[at + n] = heads === "mean"
+        ? counted[at + n] + weight / H
+        : Math.max(counted[at + n], weight);
+    }
+  });
+
+  // sum over the queries
+  const sums = new Float64Array(B * N);
+  for (let query = 0; query < B * R; query++) {
+    const to = Math.floor(query / R) * N;
+    const factor = queryWeights ? floats(queryWeights)[query] : 1;
+    for (let n = 0; n < N; n++) sums[to + n] += factor * counted[query * N + n];
+  }
+  return tensor([B, N], Float32Array.from(sums));
 }
 
 function topK(scores: Tensor, k: number): Indices {
@@ -283,6 +491,40 @@ function concat(
       out.data.set(data.subarray(b * size, (b + 1) * size), to);
       to += size;
     }
+  }
+  return out;
+}
+
+function add(x: Tensor, y: Tensor): Tensor {
+  return combine(x, y, (a, b) => a + b);
+}
+
+function multiply(x: Tensor, y: Tensor): Tensor {
+  return combine(x, y, (a, b) => a * b);
+}
+
+/** Repeats y where it lacks x's leading dimensions. */
+function combine(
+  x: Tensor,
+  y: Tensor,
+  operation: (a: number, b: number) => number,
+): Tensor {
+  const out = tensor(x.shape);
+  const size = floats(y).length;
+  for (let i = 0; i < out.data.length; i++) {
+    out.data[i] = operation(floats(x)[i], floats(y)[i % size]);
+  }
+  return out;
+}
+
+function aboveMean(x: Tensor): Tensor {
+  const out = tensor(x.shape);
+  const N = x.shape.at(-1)!;
+  for (let row = 0; row < out.data.length; row += N) {
+    const values = floats(x).subarray(row, row + N);
+    const mean = values.reduce((sum, value) => sum + value, 0) / N;
+    const least = Math.min(mean, Math.max(...values));
+    for (let n = 0; n < N; n++) out.data[row + n] = values[n] >= least ? 1 : 0;
   }
   return out;
 }

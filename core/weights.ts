@@ -21,7 +21,7 @@ import {
   rowSpans,
   type WeightPlace,
 } from "./names.ts";
-import { sizeOf } from "./reference_tensor.ts";
+import { sizeOf } from "./sizes.ts";
 import type { TensorStore } from "./safetensors.ts";
 
 /** What to load. */

@@ -10,7 +10,7 @@
 
 import type { Backend, Indices, Tensor } from "../core/backend.ts";
 import { type WeightOptions, weightSuffix } from "../core/quantize.ts";
-import { sizeOf } from "../core/reference_tensor.ts";
+import { sizeOf } from "../core/sizes.ts";
 import { createDevice } from "./device.ts";
 import { attentionOperations } from "./operations/attention.ts";
 import { movementOperations } from "./operations/movement.ts";

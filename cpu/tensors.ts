@@ -6,7 +6,7 @@
  */
 
 import type { Indices, Tensor, Weight } from "../core/backend.ts";
-import { sizeOf } from "../core/reference_tensor.ts";
+import { sizeOf } from "../core/sizes.ts";
 import { Scopes } from "../core/scopes.ts";
 import type { Arena } from "./memory.ts";
 

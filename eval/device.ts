@@ -7,6 +7,7 @@
 import {
   type Backend,
   createReferenceBackend,
+  multiplyInBlocks,
   type WeightOptions,
 } from "../core/mod.ts";
 import { createCpuBackend } from "../cpu/mod.ts";
@@ -26,6 +27,6 @@ export function createBackend(
     case "cpu":
       return createCpuBackend(options);
     case "reference":
-      return createReferenceBackend(options);
+      return createReferenceBackend({ ...options, product: multiplyInBlocks });
   }
 }

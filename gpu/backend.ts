@@ -8,7 +8,7 @@
 
 import type { Backend, Indices, Tensor } from "../core/backend.ts";
 import { type WeightOptions, weightSuffix } from "../core/quantize.ts";
-import { sizeOf } from "../core/reference_tensor.ts";
+import { sizeOf } from "../core/sizes.ts";
 import { type Context, createContext } from "./context.ts";
 import { gpuName } from "./device.ts";
 import type { KernelTime } from "./kernel_timer.ts";

@@ -8,6 +8,7 @@ import {
   embedPrompts,
   fullSchedule,
   loadVisionLanguageModel,
+  multiplyInBlocks,
   nextTokenLogits,
   openSafetensors,
   runDecoder,
@@ -49,7 +50,7 @@ Deno.test("models/tiny gives the logits and answers it gives in transformers", a
   const file = await openSafetensors(await openFile(path), path);
   const expected = await file.read("logits");
 
-  const backend = createReferenceBackend();
+  const backend = createReferenceBackend({ product: multiplyInBlocks });
   const { config } = source;
   const model = await loadVisionLanguageModel(backend, source);
   const schedule = fullSchedule(config.decoder.layers, config.visionTokens);

@@ -6,7 +6,7 @@
  */
 
 import type { Backend, Indices, Span, Tensor } from "../../core/backend.ts";
-import { sizeOf } from "../../core/reference_tensor.ts";
+import { sizeOf } from "../../core/sizes.ts";
 import type { Device } from "../device.ts";
 import type { Kernel } from "../module.ts";
 import { addressOf } from "../tensors.ts";

@@ -12,7 +12,7 @@ import type {
   Tensor,
   Weight,
 } from "../../core/backend.ts";
-import { sizeOf } from "../../core/reference_tensor.ts";
+import { sizeOf } from "../../core/sizes.ts";
 import type { Device } from "../device.ts";
 import { activationCode, linearScratch } from "../kernels/linear.ts";
 import { RotaryTable } from "../rotary.ts";

@@ -12,7 +12,7 @@ import type {
   Weight,
 } from "../../core/backend.ts";
 import { checkWeights } from "../../core/quantize.ts";
-import { checkRows, checkSize } from "../../core/reference_tensor.ts";
+import { checkRows, checkSize } from "../../core/sizes.ts";
 import type { Device } from "../device.ts";
 import { packedBytes, packRows, rowPlace } from "../kernels/linear_pack.ts";
 import { rowBytes } from "../kernels/linear_quantize.ts";

@@ -11,7 +11,7 @@ import type {
   Span,
   Tensor,
 } from "../../core/backend.ts";
-import { sizeOf } from "../../core/reference_tensor.ts";
+import { sizeOf } from "../../core/sizes.ts";
 import type { Context } from "../context.ts";
 import { ATTENTION } from "../kernels/attention.ts";
 import {

@@ -10,7 +10,7 @@ import type {
   Tensor,
   Weight,
 } from "../../core/backend.ts";
-import { sizeOf } from "../../core/reference_tensor.ts";
+import { sizeOf } from "../../core/sizes.ts";
 import type { Context } from "../context.ts";
 import { ACTIVATIONS, MATRIX_LINEAR, ROW_LINEAR } from "../kernels/linear.ts";
 import { RESIZE_ROWS } from "../kernels/resize_rows.ts";

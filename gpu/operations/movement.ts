@@ -6,7 +6,7 @@
  */
 
 import type { Backend, Indices, Span, Tensor } from "../../core/backend.ts";
-import { sizeOf } from "../../core/reference_tensor.ts";
+import { sizeOf } from "../../core/sizes.ts";
 import type { Context } from "../context.ts";
 import { ABOVE_MEAN } from "../kernels/above_mean.ts";
 import { COPY_ROWS } from "../kernels/copy_rows.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Backend, Indices, Tensor } from "../../core/backend.ts";
-import { sizeOf } from "../../core/reference_tensor.ts";
+import { sizeOf } from "../../core/sizes.ts";
 import type { Context } from "../context.ts";
 import { lanesOf } from "../kernels/lanes.ts";
 import { LAYER_NORM, RMS_NORM } from "../kernels/norms.ts";

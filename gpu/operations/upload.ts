@@ -12,7 +12,7 @@ import type {
   Weight,
 } from "../../core/backend.ts";
 import { checkWeights } from "../../core/quantize.ts";
-import { checkRows, checkSize, sizeOf } from "../../core/reference_tensor.ts";
+import { checkRows, checkSize, sizeOf } from "../../core/sizes.ts";
 import type { Context } from "../context.ts";
 import { rowBytes, store, wholeVectors } from "../kernels/stored_weights.ts";
 import { bufferOf, type Content, partsOf } from "../tensors.ts";

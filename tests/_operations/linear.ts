@@ -7,6 +7,7 @@ import {
   type Backend,
   createRandom,
   createReferenceBackend,
+  multiplyInBlocks,
   storedValues,
   type Tensor,
   type WeightType,
@@ -91,7 +92,10 @@ export async function assertSameLinear(
   inputs: LinearInputs,
 ): Promise<void> {
   const { M, I, O } = inputs;
-  const reference = createReferenceBackend({ weightType });
+  const reference = createReferenceBackend({
+    weightType,
+    product: multiplyInBlocks,
+  });
   assertClose(
     await run(inputs),
     await linearOf(reference, weightType).run(inputs),
