@@ -67,7 +67,6 @@ best within a budget, beside other methods at the same budget.
                        it, 1)
   --rank RULE          what vision tokens are ranked by (default: instruction)
                        instruction      attention of all instruction tokens
-                       instruction_max  the same, of the largest head
                        last             of the last token (FastV)
                        raters           of those about the image (SparseVLM)
                        self_cross       of vision tokens times that of

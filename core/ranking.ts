@@ -12,9 +12,8 @@ import type { DecoderState } from "./reduce.ts";
 
 /**
  * How vision tokens are ranked. By attention in the layer before the one that
- * reduces, mean over heads but for `instruction_max`:
+ * reduces, mean over heads:
  * - `instruction`: from all tokens after the image, summed (the paper's rule);
- * - `instruction_max`: the same with the largest head for every two tokens;
  * - `last`: from the last of them alone (FastV's rule);
  * - `raters`: from the instruction tokens that are about the image, summed
  *   (SparseVLM's rule, see `selectRaters`);
@@ -32,7 +31,6 @@ import type { DecoderState } from "./reduce.ts";
  */
 export type Ranking =
   | "instruction"
-  | "instruction_max"
   | "last"
   | "raters"
   | "self_cross"
@@ -43,7 +41,6 @@ export type Ranking =
 /** All rankings, for whoever lets a user choose. */
 export const RANKINGS: readonly Ranking[] = [
   "instruction",
-  "instruction_max",
   "last",
   "raters",
   "self_cross",
@@ -110,7 +107,7 @@ export function scoreByAttention(
   const instruction = spanAfter(vision, S - forced);
   const receivedFrom = (
     { start, length }: Span,
-    options: Pick<ScoreSpec, "heads" | "queryWeights"> = {},
+    options: Pick<ScoreSpec, "queryWeights"> = {},
   ): Tensor =>
     backend.attentionScores(q, k, {
       headWidth,
@@ -122,8 +119,6 @@ export function scoreByAttention(
   switch (ranking) {
     case "instruction":
       return receivedFrom(instruction);
-    case "instruction_max":
-      return receivedFrom(instruction, { heads: "max" });
     case "last":
       return receivedFrom({ start: S - forced - 1, length: 1 });
     case "raters":

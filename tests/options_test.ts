@@ -245,7 +245,7 @@ Deno.test("parseOptions() names each impossible value and what it must be", () =
     ],
     [
       "--rank first",
-      `Cannot use --rank as it must be one of instruction, instruction_max, last, raters, self_cross, next, random, uniform: current value is "first"`,
+      `Cannot use --rank as it must be one of instruction, last, raters, self_cross, next, random, uniform: current value is "first"`,
     ],
     [
       "--scenario II",

@@ -72,14 +72,6 @@ Deno.test("scoreByAttention() sums instruction tokens and averages heads", async
   assertClose(await scores("instruction"), sum, CLOSE);
 });
 
-Deno.test("scoreByAttention() takes the largest head for each two tokens", async () => {
-  assertClose(
-    await scores("instruction_max"),
-    [2 / 5 + 2 / 6, 1 / 4 + 4 / 8],
-    CLOSE,
-  );
-});
-
 Deno.test("scoreByAttention() can ask the last token alone, or the raters", async () => {
   const mean = ([a, b]: number[][]) => [0, 1].map((n) => (a[n] + b[n]) / 2);
   assertClose(await scores("last"), mean(RECEIVED.last), CLOSE);
