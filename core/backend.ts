@@ -100,11 +100,6 @@ export interface ScoreSpec extends AttentionSpec {
   /** The keys that are scored. */
   readonly keyColumns: Span;
   /**
-   * What counts of a query's attention to a key: its mean over the query
-   * heads, or the largest of them. Default "mean".
-   */
-  readonly heads?: "mean" | "max";
-  /**
    * How much each query counts, shape [B, queryRows.length], not negative.
    * Default 1.
    */
@@ -195,8 +190,8 @@ export interface Backend {
 
   /**
    * How much attention chosen keys receive: the softmax of `attention`,
-   * averaged over query heads (or the largest of them) and summed over the
-   * chosen query rows, each times its weight. A light extra pass, so that
+   * averaged over query heads and summed over the chosen query rows, each times
+   * its weight. A light extra pass, so that
    * `attention` never has to keep its matrix.
    *
    * @returns shape [B, keyColumns.length]

@@ -395,28 +395,23 @@ function attention(
 function attentionScores(q: Tensor, k: Tensor, spec: ScoreSpec): Tensor {
   const [B, , qWidth] = q.shape;
   const H = qWidth / spec.headWidth;
-  const { queryRows, keyColumns, heads = "mean", queryWeights } = spec;
+  const { queryRows, keyColumns, queryWeights } = spec;
   const { start, length: N } = keyColumns;
   const R = queryRows.length;
 
-  // what counts of each query's attention, shape [B, R, N]
-  const counted = new Float64Array(B * R * N);
+  // Mean over heads of each query's attention, shape [B, R, N].
+  const means = new Float64Array(B * R * N);
   forEachAttentionRow(q, k, spec, queryRows, (row, b, _, query) => {
     const at = (b * R + query - queryRows.start) * N;
-    for (let n = 0; n < N; n++) {
-      const weight = row[start + n];
-      counted[at + n] = heads === "mean"
-        ? counted[at + n] + weight / H
-        : Math.max(counted[at + n], weight);
-    }
+    for (let n = 0; n < N; n++) means[at + n] += row[start + n] / H;
   });
 
-  // sum over the queries
+  // Sum over the queries.
   const sums = new Float64Array(B * N);
   for (let query = 0; query < B * R; query++) {
     const to = Math.floor(query / R) * N;
     const factor = queryWeights ? floats(queryWeights)[query] : 1;
-    for (let n = 0; n < N; n++) sums[to + n] += factor * counted[query * N + n];
+    for (let n = 0; n < N; n++) sums[to + n] += factor * means[query * N + n];
   }
   return tensor([B, N], Float32Array.from(sums));
 }

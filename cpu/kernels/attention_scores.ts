@@ -15,7 +15,6 @@ import {
   i32,
   type Local,
   type Module,
-  select,
   v128,
 } from "../assembler.ts";
 import type { SoftmaxBlock } from "./attention_block.ts";
@@ -30,11 +29,9 @@ import type { VectorMath } from "./math.ts";
 
 /**
  * Adds attentionScores(out, q, k, queryPositions, keyPositions, scratch,
- * weights, largest, firstRow, endRow, firstColumn, columns, Sk, H, K, E).
+ * weights, firstRow, endRow, firstColumn, columns, Sk, H, K, E).
  *
- * `weights` are the query rows' own, [rows], or 0. Where not the mean over the
- * heads counts but the largest of them, `largest` is memory for it, [rows,
- * columns]; else 0. It and `out` must be zero.
+ * `weights` are the query rows' own, [rows], or 0. `out` must be zero.
  */
 export function addAttentionScores(
   module: Module,
@@ -45,13 +42,13 @@ export function addAttentionScores(
   // deno-fmt-ignore
   const parameters = [
     "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32",
-    "i32", "i32", "i32", "i32", "i32",
+    "i32", "i32", "i32", "i32",
   ] as const;
   module.function(
     parameters,
     // deno-fmt-ignore
-    (body, out, q, k, queryPositions, keyPositions, scratch, weights, largest,
-      firstRow, endRow, firstColumn, columns, Sk, H, K, E) => {
+    (body, out, q, k, queryPositions, keyPositions, scratch, weights, firstRow,
+      endRow, firstColumn, columns, Sk, H, K, E) => {
       const turns = { from: firstRow, to: endRow };
       const inputs = {
         ...{ q, k, queryPositions, keyPositions, scratch, Sk, H, K, E },
@@ -62,16 +59,18 @@ export function addAttentionScores(
         );
         turn.forEachBlock(({ start, count }) =>
           addWeights(body, math, {
-            ...{ out, scratch, weights, largest, start, count },
-            ...{ firstColumn, columns, H },
+            out,
+            scratch,
+            weights,
+            start,
+            count,
+            firstColumn,
+            columns,
+            H,
             row: body.let(i32.sub(turn.first, firstRow)),
             rows: body.let(rowsLeft(turn.first, endRow)),
           })
         );
-      });
-      body.if(largest, () => {
-        const rows = body.let(i32.sub(endRow, firstRow));
-        sumRows(body, { out, largest, rows, columns });
       });
     },
     "attentionScores",
@@ -79,9 +78,8 @@ export function addAttentionScores(
 }
 
 /**
- * Takes the weights of `rows` queries, divided by their sums and times the
- * queries' own weights, for the columns of the block that are asked for: adds
- * them, divided by H, to `out`, or enters them in `largest`, from row `row` on.
+ * Adds the attention of `rows` queries, from row `row` on, to the scored columns
+ * in `out`: weight / (sum of weights · H), times the query's own weight.
  */
 function addWeights(
   body: FunctionBody,
@@ -90,7 +88,6 @@ function addWeights(
     out,
     scratch,
     weights,
-    largest,
     start,
     count,
     firstColumn,
@@ -102,7 +99,6 @@ function addWeights(
     | "out"
     | "scratch"
     | "weights"
-    | "largest"
     | "start"
     | "count"
     | "firstColumn"
@@ -113,16 +109,7 @@ function addWeights(
     Local<"i32">
   >,
 ): void {
-  const isMean = body.let(i32.eqz(largest));
-  const heads = body.let(
-    select(f32.convertI32U(H), f32.const(1), isMean),
-  );
-  const toBytes = body.let(
-    select(i32.const(0), i32.shl(columns, 2), isMean),
-  );
-  const to = body.let(
-    select(out, i32.add(largest, i32.mul(row, toBytes)), isMean),
-  );
+  const heads = body.let(f32.convertI32U(H));
   const scores = body.let(scratch);
   const state = body.let(scratch);
   const at = body.local("i32");
@@ -151,39 +138,13 @@ function addWeights(
             0,
           ),
         );
-        const place = body.let(i32.add(to, i32.shl(column, 2)));
-        const before = body.let(f32.load(place));
-        body.store(
-          place,
-          select(f32.add(before, weight), f32.max(before, weight), isMean),
-        );
+        const place = body.let(i32.add(out, i32.shl(column, 2)));
+        body.store(place, f32.add(f32.load(place), weight));
       });
     });
-    body.set(to, i32.add(to, toBytes));
     body.set(row, i32.add(row, 1));
     body.set(scores, i32.add(scores, i32.shl(count, 2)));
     body.set(state, i32.add(state, VECTOR_BYTES));
-    body.set(rows, i32.sub(rows, 1));
-  });
-}
-
-/** Adds the rows of `largest` to `out`. */
-function sumRows(
-  body: FunctionBody,
-  { out, largest, rows, columns }: Record<
-    "out" | "largest" | "rows" | "columns",
-    Local<"i32">
-  >,
-): void {
-  const rowBytes = body.let(i32.shl(columns, 2));
-  const offset = body.local("i32");
-  body.while(rows, () => {
-    body.for(offset, { from: 0, to: rowBytes, step: 4 }, () => {
-      const place = i32.add(out, offset);
-      const value = f32.load(i32.add(largest, offset));
-      body.store(place, f32.add(f32.load(place), value));
-    });
-    body.set(largest, i32.add(largest, rowBytes));
     body.set(rows, i32.sub(rows, 1));
   });
 }

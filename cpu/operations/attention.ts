@@ -62,11 +62,8 @@ export function attentionOperations(
     const out = pool.make("float", [B, N]);
     const scratchBytes = kernels.attentionScratch(Sk, E);
     const scratch = arena.allocate(scratchBytes);
-    const largestBytes = spec.heads === "max" ? 4 * queryRows.length * N : 0;
-    const largest = largestBytes ? arena.allocate(largestBytes) : 0;
-    fillZero(out.address, 4 * B * N);
+    arena.floats.fill(0, out.address / 4, out.address / 4 + B * N);
     for (let b = 0; b < B; b++) {
-      fillZero(largest, largestBytes);
       kernels.attentionScores(
         out.address + 4 * b * N,
         addressOf(q) + 4 * b * Sq * qWidth,
@@ -75,7 +72,6 @@ export function attentionOperations(
         causal ? addressOf(causal.keys) + 4 * b * Sk : 0,
         scratch,
         queryWeights ? addressOf(queryWeights) + 4 * b * queryRows.length : 0,
-        largest,
         queryRows.start,
         queryRows.start + queryRows.length,
         keyColumns.start,
@@ -87,12 +83,7 @@ export function attentionOperations(
       );
     }
     arena.free(scratch, scratchBytes);
-    if (largestBytes) arena.free(largest, largestBytes);
     return out;
-  }
-
-  function fillZero(address: number, bytes: number): void {
-    arena.floats.fill(0, address / 4, (address + bytes) / 4);
   }
 
   return { attention, attentionScores };

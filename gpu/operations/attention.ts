@@ -98,7 +98,7 @@ export function attentionOperations(
     const B = q.shape[0];
     const H = q.shape[2] / E;
     const N = keyColumns.length;
-    const TOGETHER = spec.heads === "max" ? H : 1;
+    const TOGETHER = 1;
     return withEvenHeads([q, k], E, ([q, k], evenE) => {
       const inputs = [q, k, causal?.queries, causal?.keys];
       const sizes = {

@@ -155,10 +155,9 @@ export function testAttention(
       fc.tuple(
         randomSizes(widths),
         fc.tuple(fc.nat(), fc.nat(), fc.nat(), fc.nat()),
-        fc.constantFrom("mean", "max"),
         fc.boolean(),
       ),
-      ([{ seed, ...sizes }, [a, b, c, d], heads, weighted]) =>
+      ([{ seed, ...sizes }, [a, b, c, d], weighted]) =>
         assertSame(backend, seed, (inputs) => {
           const { q, k, spec } = attentionInputs(inputs, sizes);
           const firstRow = a % sizes.Sq;
@@ -166,7 +165,6 @@ export function testAttention(
           const firstColumn = c % sizes.Sk;
           return inputs.backend.attentionScores(q, k, {
             ...spec,
-            heads,
             ...(weighted && { queryWeights: inputs.weights([sizes.B, rows]) }),
             queryRows: { start: firstRow, length: rows },
             keyColumns: {
