@@ -20,7 +20,7 @@ import {
   type PointOf,
   tellBayes,
 } from "../optim/mod.ts";
-import { createStatusLine } from "../cli/progress.ts";
+import { createStatusLine } from "./progress.ts";
 import { FUNCTIONS } from "./optim_functions.ts";
 
 /** A function to be minimised in a box; NaN where an evaluation fails. */
