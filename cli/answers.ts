@@ -37,7 +37,7 @@ export function layerToShow(
   }
   if (show >= keep.length) {
     throw new RangeError(
-      `Cannot use --show-layer as it must be below ${keep.length}, the model's decoder layers: current value is ${show}`,
+      `Cannot use --show as it must be below ${keep.length}, the model's decoder layers: current value is ${show}`,
     );
   }
   return show;

@@ -92,9 +92,8 @@ input is one.
                        vision tokens that the first one kept
   --special-tokens     special tokens written out in questions count as such, as
                        in InternVL's <ref>dog</ref> (default: they are text)
-  --show               draw the patches that stay in the last layer that drops
-                       some; all others are dots
-  --show-layer I       draw those of this layer; layers count from 0
+  --show[=LAYER]       draw the patches that stay in that layer, counted from 0
+                       (default: the last that drops some); all others are dots
   --device NAME        cpu, webgpu, reference, or auto: webgpu where the GPU is
                        hardware, else cpu (default: auto)
   --weights TYPE       how the weights of linear layers are stored: f32, f16,
@@ -132,7 +131,6 @@ const STRINGS = [
   "temperature",
   "top-p",
   "seed",
-  "show-layer",
 ] as const;
 const FLAGS = [
   "chat",
@@ -153,8 +151,9 @@ const NAMES = { strings: STRINGS, flags: FLAGS };
 export function parseAskOptions(
   args: readonly string[],
 ): AskOptions | Information {
-  refuseValues(args, NAMES);
-  const values = parseArgs([...args], {
+  const { show, rest } = takeShow(args);
+  refuseValues(rest, NAMES);
+  const values = parseArgs(rest, {
     string: [...STRINGS, "_"],
     boolean: FLAGS,
     alias: ALIASES,
@@ -199,11 +198,25 @@ export function parseAskOptions(
     temperature: number("temperature", values.temperature ?? "0"),
     topP: probability(values["top-p"] ?? "1"),
     seed: integer("seed", values.seed ?? "0", 0),
-    show: optional(
-      values["show-layer"],
-      (value) => integer("show-layer", value, 0),
-    ) ?? (values.show ? "last" : null),
+    show: optional(show, (layer) => integer("show", layer, 0)) ??
+      (values.show ? "last" : null),
     json: values.json,
+  };
+}
+
+/**
+ * Takes the layer of `--show=LAYER` out of the arguments. An option with a value
+ * would take the question that follows a bare `--show` for it.
+ */
+function takeShow(
+  args: readonly string[],
+): { readonly show: string | undefined; readonly rest: string[] } {
+  const end = args.indexOf("--");
+  const isShow = (arg: string, i: number): boolean =>
+    arg.startsWith("--show=") && (end === -1 || i < end);
+  return {
+    show: args.findLast(isShow)?.slice("--show=".length),
+    rest: args.filter((arg, i) => !isShow(arg, i)),
   };
 }
 

@@ -124,7 +124,6 @@ const STRINGS = [
   "weights",
   "data",
   "images",
-  "split",
   "calibration",
   "heldout",
   "metric",
@@ -180,7 +179,7 @@ export function parseOptions(
   }
   if (scenario === "2") refuse(values, ["criterion", "epsilon"], OF_SCENARIO_1);
   if (values.data.length === 0) {
-    refuse(values, ["images", "split"], "it is about the file of --data");
+    refuse(values, ["images"], "it is about the file of --data");
   }
   const counts = values.quick
     ? QUICK_COUNTS
@@ -197,7 +196,6 @@ export function parseOptions(
       images: values.images === undefined
         ? null
         : text("images", values.images),
-      split: values.split === undefined ? null : text("split", values.split),
     },
     calibration: questions(
       "calibration",

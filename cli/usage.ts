@@ -36,11 +36,11 @@ best within a budget, beside other methods at the same budget.
                        scale for 64 inputs); computed with in 32 bits in all
                        cases (default: f32)
   --data FILE          questions about images: VQAv2 (once for the questions and
-                       once for the annotations), TextVQA, GQA, POPE, ScienceQA,
-                       AI2D, MMBench, ChartQA, DocVQA, MME, or a .jsonl file of
-                       {"image", "question", "answer"}
+                       once for the annotations), TextVQA, GQA, POPE, ScienceQA
+                       (problems.json#test for its test split), AI2D, MMBench,
+                       ChartQA, DocVQA, MME, or a .jsonl file of {"image",
+                       "question", "answer"}
   --images DIR         where their images are (default: beside the file)
-  --split NAME         which part of ScienceQA (default: all)
   --calibration N|FILE questions to search with: so many of --data, at most
                        half of them and about other images than those held out,
                        or of the embedded task; or a file of their own (default:

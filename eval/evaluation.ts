@@ -76,12 +76,13 @@ export function evaluateShares(
         losses[batch] = meanLoss(results);
         samples.push(...results);
         onProgress?.(samples.length, total);
-        await share.pause?.();
-        if (ended) return;
+        // Before any other share has its turn: the caller's verdict is on these.
         if (stop?.({ samples, total })) {
           ended = stopped = true;
           resolve();
         }
+        if (ended) return;
+        await share.pause?.();
         if (ended) return;
       }
     }

@@ -60,7 +60,7 @@ export interface DatasetOptions {
 }
 
 /** How to find a dataset's files. */
-export interface ReadDatasetOptions extends DatasetOptions {
+export interface ReadDatasetOptions {
   /** The folder that image paths are relative to. Default: that of the file. */
   readonly images?: string;
 }
@@ -124,20 +124,29 @@ function findRows(
 /**
  * Reads the files of one dataset.
  *
- * @param paths The files.
- * @param options Where images are, and which part to read.
+ * @param paths The files; a split of ScienceQA's problems.json follows its name,
+ *   as in "problems.json#test".
+ * @param options Where images are.
  * @returns The questions, image paths made relative to where the program runs.
  * @throws {Error} If a file cannot be read.
  * @throws {SyntaxError} If files are not question files, or rows are wrong.
  */
 export async function readDataset(
   paths: readonly string[],
-  { images = directoryOf(paths[0]), ...options }: ReadDatasetOptions = {},
+  { images = directoryOf(paths[0]) }: ReadDatasetOptions = {},
 ): Promise<Dataset> {
+  let split: string | undefined;
   const files = await Promise.all(
-    paths.map(async (name) => ({ name, text: await readText(name) })),
+    paths.map(async (path) => {
+      const [, file, name] = /^(.+\.json)#([^/\\]+)$/.exec(path) ?? [];
+      split ??= name;
+      return { name: path, text: await readText(file ?? path) };
+    }),
   );
-  const { format, questions } = parseDataset(files, options);
+  const { format, questions } = parseDataset(
+    files,
+    split === undefined ? {} : { split },
+  );
   return {
     format,
     questions: questions.map((question) => ({

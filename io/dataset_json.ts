@@ -153,7 +153,7 @@ export function scienceQaRows(
     throw new SyntaxError(
       `one of its splits must be named, ${
         splits.join(", ")
-      }: current value is ${split ?? "missing"}`,
+      }, as in problems.json#test: current value is ${split ?? "missing"}`,
     );
   }
   const chosen = Object.entries(problems).filter(([, item]) => {

@@ -26,11 +26,12 @@ import {
   encodeTurn,
   type Message,
   type ModelDirectory,
+  type TextStream,
+  type Tokenizer,
   type UserTextOptions,
 } from "../io/mod.ts";
 import { decoderFlops, kvCacheBytes } from "../search/mod.ts";
 import { modelShape } from "./shape.ts";
-import { createTextStream } from "./text_stream.ts";
 
 /** The longest answer where neither the user nor the model's folder says it. */
 export const MAX_TOKENS = 256;
@@ -287,4 +288,22 @@ function bytesOf({ past }: Context): number {
   const numbers = past.flatMap(({ keys, values }) => [keys, values])
     .map(({ shape }) => shape.reduce((product, size) => product * size, 1));
   return 4 * numbers.reduce((sum, count) => sum + count, 0);
+}
+
+/**
+ * Decodes an answer token by token: special tokens and space at the beginning
+ * are left out. All that is given, joined, is the text of all tokens at once.
+ */
+export function createTextStream(tokenizer: Tokenizer): TextStream {
+  const { push, finish } = tokenizer.stream({ skipSpecial: true });
+  let begun = false;
+  const give = (text: string): string => {
+    const more = begun ? text : text.trimStart();
+    begun ||= more !== "";
+    return more;
+  };
+  return {
+    push: (id) => give(push(id)),
+    finish: () => give(finish()),
+  };
 }

@@ -53,8 +53,6 @@ export interface DataOptions {
   readonly files: readonly string[];
   /** The folder that image paths are relative to; null for the file's own. */
   readonly images?: string | null;
-  /** Which part of ScienceQA; null for all. */
-  readonly split?: string | null;
 }
 
 /** Questions to search with, and to judge the result. */
@@ -142,13 +140,8 @@ export async function loadQuestions(
   return await encodeDataset(loaded, dataset, source.file);
 }
 
-function readOptions(
-  { images = null, split = null }: DataOptions,
-): ReadDatasetOptions {
-  return {
-    ...images !== null && { images },
-    ...split !== null && { split },
-  };
+function readOptions({ images = null }: DataOptions): ReadDatasetOptions {
+  return images === null ? {} : { images };
 }
 
 function countOf(source: QuestionSource): number {

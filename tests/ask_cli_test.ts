@@ -140,7 +140,7 @@ testIn("ask.ts draws the patches that a layer keeps", async (place) => {
   assertEquals(drawing.replaceAll(/\s/g, ""), cells.join(""));
   assertEquals(drawing.split("\n").map((line) => line.length), [7, 7, 7, 7]);
 
-  const first = await succeed(place, [...args, "--show-layer=0"]);
+  const first = await succeed(place, [...args, "--show=0"]);
   assert(first.includes("Layer 0 sees 16 of 16 vision tokens:\n# # # #\n"));
   // Escape codes are for terminals.
   assertEquals(out.includes("\x1b"), false);
@@ -187,7 +187,7 @@ testIn(
     await writeSchedule(place, "s.json", [16, 12, 5, 2]);
     const kept = async (...args: string[]): Promise<string[]> => {
       const answers = await answersOf(place, [
-        ...[...SMALL, "--schedule=s.json", "--show-layer=3"],
+        ...[...SMALL, "--schedule=s.json", "--show=3"],
         ...args,
       ], { input: "word20 word21 word22 ?\nword1 word7 ?" });
       return answers.map(({ shown }) => String(shown!.kept));
@@ -577,8 +577,8 @@ testIn("ask.ts says in one sentence what it cannot do", async (place) => {
       "Cannot read first.json as keep must begin with all 32 vision tokens, as layer 0 has no attention before it to rank by: current value is [16,8,8,8]",
     ],
     [
-      [...SMALL, "--show-layer=4", "word1 ?"],
-      "Cannot use --show-layer as it must be below 4, the model's decoder layers: current value is 4",
+      [...SMALL, "--show=4", "word1 ?"],
+      "Cannot use --show as it must be below 4, the model's decoder layers: current value is 4",
     ],
     [
       [...SMALL, "--show", "--positions=reindexed", "word1 ?"],

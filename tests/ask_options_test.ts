@@ -54,7 +54,7 @@ Deno.test("parseAskOptions() takes every option", () => {
 
 Deno.test("parseAskOptions() takes a layer to show, a scene, and questions like options", () => {
   const parse = (...args: string[]) => parseAskOptions(args) as AskOptions;
-  const options = parse("--show-layer=2", "--scene", "4", "--save-scene=s.png");
+  const options = parse("--show=2", "--scene", "4", "--save-scene=s.png");
   assertEquals([options.show, options.picture], [2, { scene: 4 }]);
   assertEquals(options.saveScene, "s.png");
   assertEquals(parse("--", "--why?").question, "--why?");

@@ -1,7 +1,11 @@
 // Questions about an image: against the model's own steps, and turn after turn.
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { type Answer, openConversation } from "../study/conversation.ts";
+import {
+  type Answer,
+  createTextStream,
+  openConversation,
+} from "../study/conversation.ts";
 import { type LoadedModel, loadModel } from "../study/load.ts";
 import {
   createReferenceBackend,
@@ -22,7 +26,6 @@ import {
   type Message,
   parseTokenizer,
 } from "../io/mod.ts";
-import { createTextStream } from "../study/text_stream.ts";
 import { writeFamilyModel } from "./_family_directory.ts";
 import { trace } from "./_llava.ts";
 import { noise } from "./_random.ts";

@@ -248,12 +248,13 @@ row(
 file(
   "ScienceQA with several splits",
   { "1": PROBLEM, "2": { ...PROBLEM, split: "train" } },
-  "one of its splits must be named, test, train: current value is missing",
+  "one of its splits must be named, test, train, as in problems.json#test: current value is missing",
 );
 CASES.push({
   name: "ScienceQA without that split",
   text: JSON.stringify({ "1": PROBLEM }),
-  reason: "one of its splits must be named, test: current value is val",
+  reason:
+    "one of its splits must be named, test, as in problems.json#test: current value is val",
   options: { split: "val" },
 });
 file(

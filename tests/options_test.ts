@@ -19,7 +19,7 @@ const DEFAULTS: Counts = {
   model: null,
   device: "auto",
   weights: "f32",
-  data: { files: [], images: null, split: null },
+  data: { files: [], images: null },
   calibration: { count: 2000 },
   heldout: { count: 2000 },
   metric: "auto",
@@ -53,7 +53,6 @@ Deno.test("parseOptions() takes every option, in both spellings", () => {
     data: {
       files: ["q.json", "a.json"],
       images: "pictures",
-      split: "test",
     },
     calibration: { count: 64 },
     heldout: { file: "held.jsonl" },
@@ -71,7 +70,7 @@ Deno.test("parseOptions() takes every option, in both spellings", () => {
   };
   const line =
     "--scenario both --model some/model --device cpu --weights int4 --calibration 64 --heldout held.jsonl " +
-    "--data q.json --data a.json --images pictures --split test --metric vqa " +
+    "--data q.json --data a.json --images pictures --metric vqa " +
     "--criterion accuracy --epsilon 1.5 --first-layer 3 --rank last --positions reindexed " +
     "--budget 0.30,kv:0.5 --evaluations 8 --baselines vtw,gsearch --seed 7 --out results/a --json";
   assertEquals(parse(line), expected);
@@ -234,10 +233,6 @@ Deno.test("parseOptions() names each impossible value and what it must be", () =
     [
       "--scenario 2 --epsilon 1",
       "Cannot use --epsilon as it is of Scenario I: give --scenario 1 or both",
-    ],
-    [
-      "--split val",
-      "Cannot use --split as it is about the file of --data",
     ],
     [
       "--out ",

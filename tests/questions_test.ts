@@ -30,7 +30,6 @@ function testIn(
 const dataOf = (...files: string[]): DataOptions => ({
   files,
   images: null,
-  split: null,
 });
 
 /** Options of one data set. */
@@ -251,7 +250,7 @@ testIn(
     const loaded = await loadModel(`${place}/model`, { device: "reference" });
     const options = (split: string) => ({
       ...splitOf(file, 1, 1),
-      data: { files: [file], images: `${place}/pictures`, split },
+      data: { files: [`${file}#${split}`], images: `${place}/pictures` },
     });
     const { heldout } = await loadQuestionSets(loaded, options("test"));
     const [{ prompt, answer }] = heldout.samples;
@@ -265,7 +264,7 @@ testIn(
     await assertRejects(
       () => loadQuestionSets(loaded, options("train")),
       RangeError,
-      `Cannot use ${file} as all its questions must have an image: 2 have none, with ids 3, 5`,
+      `Cannot use ${file}#train as all its questions must have an image: 2 have none, with ids 3, 5`,
     );
   },
 );

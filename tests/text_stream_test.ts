@@ -1,7 +1,7 @@
 // Text as it grows by tokens.
 
 import { assert, assertEquals } from "@std/assert";
-import { createTextStream } from "../study/text_stream.ts";
+import { createTextStream } from "../study/conversation.ts";
 import { createRandom } from "../core/mod.ts";
 import { parseTokenizer } from "../io/tokenizer.ts";
 import { KINDS, smallTokenizer } from "./_text.ts";
