@@ -3,9 +3,9 @@
  * operations on them. The model is written once against this interface;
  * `reference.ts` defines in plain loops what every operation means.
  *
- * All operations are called synchronously and may run later (a GPU backend
- * only records them); `read` is the one place that waits. Keep counts are
- * known before a run, so every shape is, and pruning needs no readback.
+ * All operations are called synchronously and may run later (a GPU backend only
+ * records them); only `read` waits. Keep counts are known before a run, so all
+ * shapes are known too, and pruning needs no readback.
  *
  * Dimensions: B batch, S sequence, D width, H query heads, K key/value heads,
  * E head width, N vision tokens, V vocabulary.
@@ -15,7 +15,7 @@
 
 /** A dense array of 32-bit floats in row-major order, held by a backend. */
 export interface Tensor {
-  /** What it holds. */
+  /** Its type of content. */
   readonly type: "float";
   /** Sizes, outermost first. */
   readonly shape: readonly number[];
@@ -23,33 +23,33 @@ export interface Tensor {
 
 /** A dense array of 32-bit integers: token ids, position ids, row numbers. */
 export interface Indices {
-  /** What it holds. */
+  /** Its type of content. */
   readonly type: "index";
   /** Sizes, outermost first. */
   readonly shape: readonly number[];
 }
 
 /**
- * The weight matrix of a linear layer, laid out as the backend likes best:
- * packed for its inner loop, and in fewer bits where the backend was made for
- * that (see `quantize.ts`). It is made once, when a model is loaded, and only
- * `linear` reads it.
+ * The weight matrix of a linear layer in the backend's own layout: packed for its
+ * inner loop, and quantised if the backend was created with a weight type (see
+ * `quantize.ts`). It is made once, when a model is loaded, and only `linear`
+ * reads it.
  */
 export interface Weight {
-  /** What it holds. */
+  /** Its type of content. */
   readonly type: "weight";
   /** Output and input features, [O, I]. */
   readonly shape: readonly number[];
 }
 
-/** A tensor whose rows come bit by bit, from the first to the last. */
+/** A tensor that is uploaded in blocks of rows, from the first to the last. */
 export interface RowUpload<T extends Tensor | Weight> {
-  /** The tensor, not to be used before it has all its rows. */
+  /** The tensor; it must not be used before all rows are written. */
   readonly tensor: T;
   /**
-   * Copies the next rows, as many as there are in `rows`.
+   * Copies the next rows: all of `rows`.
    *
-   * @throws {TypeError} they are not whole rows, or more than are missing
+   * @throws {TypeError} `rows` are not whole rows, or are more than are missing
    * @throws {RangeError} as `uploadWeight`
    */
   write(rows: Float32Array): void;
@@ -69,13 +69,13 @@ export interface Span {
  */
 export type Activation = "gelu" | "gelu_tanh" | "quick_gelu";
 
-/** What `linear` does besides the product, in this order. */
+/** The epilogue of `linear`, in this order. */
 export interface LinearOptions {
   /** Shape [O]; added to every row. */
   readonly bias?: Tensor;
   /** Applied to each element after the bias. */
   readonly activation?: Activation;
-  /** Shape of the result; its SiLU, z · σ(z), is multiplied in (SwiGLU). */
+  /** Shape of the result, which is multiplied by silu(gate) = gate · σ(gate) (SwiGLU). */
   readonly gate?: Tensor;
   /** Shape of the result; added last. */
   readonly residual?: Tensor;
@@ -86,32 +86,32 @@ export interface AttentionSpec {
   /** E. There are H = q's width / E query heads and K = k's width / E key heads. */
   readonly headWidth: number;
   /**
-   * Position ids of queries [B, Sq] and keys [B, Sk]. A query attends to the
-   * keys whose position is not after its own, however far apart the ids are.
-   * Without it every query attends to every key.
+   * Position ids of queries [B, Sq] and keys [B, Sk]. A query attends to a key if
+   * the key's position is not greater than its own; ids may have gaps. Without
+   * `causal` every query attends to every key.
    */
   readonly causal?: { readonly queries: Indices; readonly keys: Indices };
 }
 
 /** Which part of the attention matrix `attentionScores` sums. */
 export interface ScoreSpec extends AttentionSpec {
-  /** The queries whose attention counts. */
+  /** The queries whose attention is summed. */
   readonly queryRows: Span;
   /** The keys that are scored. */
   readonly keyColumns: Span;
   /**
-   * How much each query counts, shape [B, queryRows.length], not negative.
+   * Weight of each query in the sum, shape [B, queryRows.length], not negative.
    * Default 1.
    */
   readonly queryWeights?: Tensor;
 }
 
 /**
- * A place to compute. Shapes are checked by the model, once, when weights are
- * loaded and inputs come in; operations trust what they are given.
+ * A device with operations on tensors. The model checks shapes once, when weights
+ * are loaded and inputs come in; operations do not check their arguments.
  */
 export interface Backend {
-  /** For people: "reference", "WebAssembly SIMD", the name of the GPU. */
+  /** Its name for people: "reference", "WebAssembly SIMD", the name of the GPU. */
   readonly name: string;
 
   /** Copies host data to the device. Its length is the product of `shape`. */
@@ -121,13 +121,12 @@ export interface Backend {
   /**
    * Copies the row-major weights of a linear layer, shape [O, I].
    *
-   * @throws {RangeError} a value cannot be stored in as few bits as the backend
-   *   was made for
+   * @throws {RangeError} a value cannot be stored in the backend's weight type
    */
   uploadWeight(data: Float32Array, shape: readonly number[]): Weight;
   /**
-   * Begins an upload row by row (a row being what one index of the first
-   * dimension names), so that the host never holds a large tensor whole.
+   * Begins an upload in blocks of rows (a row is one index of the first
+   * dimension), so that the host never holds a large tensor whole.
    */
   uploadRows(shape: readonly number[]): RowUpload<Tensor>;
   /** The same for the weights of a linear layer, of shape [O, I]. */
@@ -148,16 +147,16 @@ export interface Backend {
   read(x: Indices): Promise<Int32Array>;
 
   /**
-   * Runs `body` and frees all tensors made in it but those in its result (a
+   * Runs `body` and frees all tensors made in it, except those in its result (a
    * tensor, or an array or record of tensors at any depth).
    */
   scope<T>(body: () => T): T;
-  /** Gives back memory now; the tensors must not be used again. */
+  /** Frees memory now; the tensors must not be used again. */
   free(tensors: readonly (Tensor | Indices | Weight)[]): void;
 
   /**
-   * silu(gate) · activation(x · weightᵀ + bias) + residual, of which all but
-   * the product is optional: x [.., I], weight [O, I] → [.., O].
+   * silu(gate) · activation(x · weightᵀ + bias) + residual, where only the
+   * product is required: x [.., I], weight [O, I] → [.., O].
    */
   linear(x: Tensor, weight: Weight, options?: LinearOptions): Tensor;
 
@@ -168,8 +167,8 @@ export interface Backend {
   rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor;
 
   /**
-   * Rotary position embedding, half-split layout: within each head, element e
-   * and element e + E/2 turn by position · frequencies[e].
+   * Rotary position embedding, half-split layout: within each head, the pair of
+   * elements e and e + E/2 is rotated by position · frequencies[e].
    *
    * @param x shape [B, S, H·E]
    * @param positions shape [B, S], any position ids
@@ -191,16 +190,16 @@ export interface Backend {
   /**
    * How much attention chosen keys receive: the softmax of `attention`,
    * averaged over query heads and summed over the chosen query rows, each times
-   * its weight. A light extra pass, so that
-   * `attention` never has to keep its matrix.
+   * its weight. A separate pass is cheap, and `attention` never has to store its
+   * matrix.
    *
    * @returns shape [B, keyColumns.length]
    */
   attentionScores(q: Tensor, k: Tensor, spec: ScoreSpec): Tensor;
 
   /**
-   * The k best columns of every row, in ascending order of column. Of equal
-   * scores the lower column wins.
+   * The columns of the k largest scores of every row, in ascending order. Ties go
+   * to the lower column.
    *
    * @param scores shape [B, N]
    * @returns shape [B, k]
@@ -208,11 +207,11 @@ export interface Backend {
   topK(scores: Tensor, k: number): Indices;
 
   /**
-   * Keeps all rows outside the span and, inside it, those that `rows` names.
+   * Keeps all rows outside the span and, inside it, the rows that `rows` lists.
    *
-   * @param x shape [B, S, D], or [B, S] where a row is one number
-   * @param rows row numbers counted from `span.start`, in the order in which
-   *   they are to stand, shape [B, k]
+   * @param x shape [B, S, D], or [B, S] with one number per row
+   * @param rows row numbers counted from `span.start`, in the order of the
+   *   result, shape [B, k]
    * @returns shape [B, S − span.length + k, D] or [B, S − span.length + k]
    */
   gatherRows(x: Tensor, rows: Indices, span: Span): Tensor;
@@ -234,15 +233,15 @@ export interface Backend {
   /** The same for integers of shape [B, S]. */
   concat(parts: readonly Indices[], axis: 0 | 1): Indices;
 
-  /** x + y, where y may lack x's leading dimensions and is then repeated. */
+  /** x + y; y is broadcast over leading dimensions that it lacks. */
   add(x: Tensor, y: Tensor): Tensor;
 
-  /** x · y, element by element; y is repeated as by `add`. */
+  /** x · y, element by element; y is broadcast as by `add`. */
   multiply(x: Tensor, y: Tensor): Tensor;
 
   /**
-   * 1 where a value is at least the mean of its row, else 0. The largest of a
-   * row always is, however the mean is rounded.
+   * 1 where a value is at least the mean of its row, else 0. The largest value of
+   * a row gives 1 even if the mean is rounded above it.
    *
    * @param x shape [.., N]
    */

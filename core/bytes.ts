@@ -1,6 +1,6 @@
-// Where bytes come from: a file, a browser's File, an HTTP range, memory. Model
-// files are read through this one interface, range by range, so that a 14 GB
-// checkpoint is never held whole.
+// The one interface through which model files are read: from a file, a browser's
+// File, HTTP ranges or memory. Reading ranges means that a 14 GB checkpoint is
+// never held whole.
 // This module is browser compatible.
 
 /** A sequence of bytes of known length, readable range by range. */
@@ -8,8 +8,8 @@ export interface ByteSource {
   /** Length in bytes. */
   readonly length: number;
   /**
-   * Reads exactly `length` bytes from `offset` on; rejects where the source
-   * cannot give them. The caller owns the array.
+   * Reads exactly `length` bytes from `offset` on; rejects if the source has
+   * fewer. The caller owns the array.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
@@ -29,7 +29,7 @@ export function bytesInMemory(bytes: Uint8Array): ByteSource {
   };
 }
 
-/** Reads a range and makes sure that the source kept its promise. */
+/** Reads a range and checks its length. */
 export async function readExactly(
   source: ByteSource,
   offset: number,

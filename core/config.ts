@@ -1,7 +1,6 @@
 /**
- * The shape of a vision language model: all that the forward pass obeys,
- * whichever family the model is of and however its checkpoint says it.
- * `families.ts` reads it from a `config.json`.
+ * The configuration of a vision language model: all that the forward pass needs,
+ * in one form for all families. `families.ts` reads it from a `config.json`.
  *
  * This module is browser compatible.
  */
@@ -13,8 +12,8 @@ import type { RopeConfig } from "./rope.ts";
 export interface VisionConfig {
   /**
    * - `clip`: a LayerNorm before the first layer;
-   * - `intern`: InternViT, with a bias on the patches and a learned scale on
-   *   what each attention and MLP adds.
+   * - `intern`: InternViT, with a bias on the patches and a learned scale on the
+   *   output of each attention and MLP.
    */
   readonly type: "clip" | "intern";
   /** Width of the hidden states. */
@@ -29,7 +28,7 @@ export interface VisionConfig {
   readonly imageSize: number;
   /** Side of a square patch, in pixels. */
   readonly patchSize: number;
-  /** Of the MLP. */
+  /** Activation of the MLP. */
   readonly activation: Activation;
   /** Which normalisation the layers use. */
   readonly norm: NormType;
@@ -38,11 +37,10 @@ export interface VisionConfig {
   /** Whether queries, keys and values have a bias. */
   readonly qkvBias: boolean;
   /**
-   * ε of an RMSNorm over all heads of the queries, and one of the keys; null
-   * where there is none.
+   * ε of the RMSNorms over all heads of the queries and of the keys, or null.
    */
   readonly qkNormEpsilon: number | null;
-  /** How many encoder layers run before the features are taken. */
+  /** Number of encoder layers before the features are taken. */
   readonly featureLayers: number;
   /** Whether the class token is left out of the features. */
   readonly dropClassToken: boolean;
@@ -51,11 +49,11 @@ export interface VisionConfig {
 /** LayerNorm or RMSNorm. */
 export type NormType = "layer" | "rms";
 
-/** What makes vision tokens of features. */
+/** The projector: features → vision tokens. */
 export interface ProjectorConfig {
   /**
-   * m: m × m neighbouring patches become one vision token (pixel shuffle). 1
-   * where every feature is one.
+   * m: m × m neighbouring patches become one vision token (pixel shuffle). 1: every
+   * feature becomes one.
    */
   readonly merge: number;
   /** Whether a LayerNorm comes first. */
@@ -64,9 +62,9 @@ export interface ProjectorConfig {
   readonly activation: Activation;
 }
 
-/** A decoder: LLaMA, or one that differs from it only as said here. */
+/** A decoder: LLaMA with the variations of these fields. */
 export interface DecoderConfig {
-  /** Whose names its weights have in a checkpoint. */
+  /** The naming of its weights in a checkpoint. */
   readonly type: "llama" | "internlm2" | "phi3";
   /** D, width of the hidden states. */
   readonly width: number;
@@ -91,8 +89,8 @@ export interface DecoderConfig {
   /** The rotary frequencies. */
   readonly rope: RopeConfig;
   /**
-   * The longest sequence whose tokens all see each other; null where there is
-   * no limit. Longer ones are refused, as sliding windows are not implemented.
+   * Length of the sliding window, or null. Longer sequences are refused, as
+   * sliding windows are not implemented.
    */
   readonly window: number | null;
   /** Whether the output head may be the embedding table. */
@@ -104,7 +102,7 @@ export type Family = "llava" | "internvl2" | "internvl";
 
 /** A whole vision language model. */
 export interface ModelConfig {
-  /** Where in a checkpoint its weights are. */
+  /** The layout of its checkpoint. */
   readonly family: Family;
   /** The vision tower. */
   readonly vision: VisionConfig;
@@ -113,8 +111,8 @@ export interface ModelConfig {
   /** The language model. */
   readonly decoder: DecoderConfig;
   /**
-   * The token that stands for one vision token in a prompt: its id, or its text
-   * where config.json leaves the id to the tokenizer.
+   * The placeholder of one vision token in a prompt: its id, or its text if
+   * config.json leaves the id to the tokenizer.
    */
   readonly imageToken: number | string;
   /** N, vision tokens per tile; an image is one tile or several. */

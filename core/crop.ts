@@ -1,5 +1,5 @@
 /**
- * CLIP's way to a picture of the model's size: resize it and keep the middle.
+ * CLIP's preparation of a picture: resize it and crop the centre.
  *
  * This module is browser compatible.
  */
@@ -7,18 +7,18 @@
 import type { RgbImage } from "./image.ts";
 import { type ResampleFilter, resizeImage, type Size } from "./resize.ts";
 
-/** How a picture is resized, and what is kept. */
+/** How a picture is resized and cropped. */
 export interface CenterCrop {
-  /** The new size, or of the shorter side alone; null leaves the picture. */
+  /** The new size, or that of the shorter side; null does not resize. */
   readonly resize: Size | { readonly shortestEdge: number } | null;
-  /** What is kept, with black added where less is there; null keeps all. */
+  /** Size of the crop, padded with black if needed; null does not crop. */
   readonly crop: Size | null;
 }
 
 /**
- * Resizes a picture and keeps the middle (`resize` and `center_crop` of
- * transformers' CLIPImageProcessorPil). Computes no more than is kept, so that
- * a picture as thin as a thread takes no memory.
+ * Resizes a picture and crops the centre (`resize` and `center_crop` of
+ * transformers' CLIPImageProcessorPil). Only the crop is computed, so that a very
+ * thin picture does not need much memory.
  */
 export function cropCenter(
   image: RgbImage,
@@ -58,7 +58,7 @@ function resizedSize(
     : { width: long, height: shortestEdge };
 }
 
-/** The middle of a side: what is kept of it, and the border before that. */
+/** The crop of one side, and the border before it. */
 function keptSpan(
   side: number,
   crop: number,
@@ -71,7 +71,7 @@ function keptSpan(
   };
 }
 
-/** Puts a picture onto a black one. */
+/** Pads a picture with black. */
 function addBorder(
   image: RgbImage,
   { width, height }: Size,

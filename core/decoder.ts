@@ -1,7 +1,7 @@
 /**
  * The decoder, with Sort & Reduce in front of each layer. The forward pass is a
- * chain of states, so that it can be entered at any layer: G-Search fixes
- * shallow layers first and re-runs only the deeper ones.
+ * chain of states and can start at any layer: G-Search fixes shallow layers
+ * first and re-runs only the deeper ones.
  *
  * Every sample of a batch has its own kept set and its own position ids.
  * Source: transformers' LlamaModel; Sort & Reduce from the paper, section 1.
@@ -33,36 +33,37 @@ export interface ReductionOptions {
   readonly positions?: PositionRule;
 }
 
-/** How one layer reduces, and what it leaves. */
+/** How one layer reduces, and whether it scores vision tokens. */
 export interface LayerOptions extends ReductionOptions {
   /**
-   * Whether the next layer may reduce, and so needs scores where they come from
-   * this one's attention. Default true.
+   * Whether to compute scores from this layer's attention. Only needed if the
+   * next layer may reduce. Default true.
    */
   readonly scored?: boolean;
 }
 
-/** What comes of a layer. */
+/** The result of a layer. */
 export interface LayerResult<T> {
-  /** What leaves it. */
+  /** Its output. */
   readonly leaving: T;
-  /** What all tokens that it kept left there, for later tokens to see. */
+  /** Keys and values of all tokens that it kept. */
   readonly past: KeyValues;
 }
 
-/** What a layer leaves in `chainLayers`; without `past` where none is kept. */
+/** The result of a step of `chainLayers`; `past` is optional. */
 export type LayerStep<T> =
   & Pick<LayerResult<T>, "leaving">
   & Partial<Pick<LayerResult<T>, "past">>;
 
 /**
- * The loop over the layers: each takes what the layer before it left. All other
- * tensors that a layer makes are freed.
+ * The loop over the layers: the output of each is the input of the next. All
+ * other tensors that a layer makes are freed.
  *
- * @param range the first layer, and the one before which to stop
- * @param entering what enters the first layer
+ * @param range the first layer, and the layer before which to stop
+ * @param entering the input of the first layer
  * @param step runs one layer
- * @returns what leaves the last, and the keys and values that steps returned
+ * @returns the output of the last layer, and the keys and values that the steps
+ *   returned
  */
 export function chainLayers<T>(
   backend: Backend,
@@ -83,9 +84,10 @@ export function chainLayers<T>(
 /**
  * One decoder layer.
  *
- * @param state what enters it
- * @param keep vision tokens that this layer computes with, at most those there
- * @returns what enters the next layer, with scores from this one
+ * @param state its input
+ * @param keep vision tokens that this layer computes with, at most the number in
+ *   `state`
+ * @returns the input of the next layer, with scores from this one
  */
 export function decoderLayer(
   backend: Backend,
@@ -99,7 +101,7 @@ export function decoderLayer(
   const reduced = reduce(backend, decoder, index, state, keep, reduction);
   const { hidden, q, past } = transform(backend, decoder, index, reduced);
 
-  // scores for the next layer's Sort & Reduce
+  // Scores for the next layer's Sort & Reduce.
   let { scores } = reduced;
   if (isByAttention(ranking)) {
     scores = scored
@@ -116,11 +118,11 @@ export function decoderLayer(
 }
 
 /**
- * One decoder layer as far as the model's answer needs it after the last layer.
- * Every token gives its key and value; only the last instruction token asks,
- * and those of a forced answer after it, and pass through the MLP.
+ * The last decoder layer, for the rows that predict the answer. All tokens give
+ * keys and values. Only the last instruction token and the tokens of a forced
+ * answer give queries and pass through the MLP.
  *
- * @returns what leaves the layer there, shape [B, 1 + forced, D]
+ * @returns hidden states of these rows, shape [B, 1 + forced, D]
  */
 export function decoderLayerAnswer(
   backend: Backend,
@@ -138,7 +140,7 @@ export function decoderLayerAnswer(
   return { leaving, past };
 }
 
-/** The last instruction token, and those of a forced answer: an answer's rows. */
+/** The rows that predict the answer: last instruction token and forced answer. */
 export function answerRows(
   { hidden, forced = 0 }: Pick<DecoderState, "hidden" | "forced">,
 ): Span {
@@ -146,7 +148,7 @@ export function answerRows(
   return { start: hidden.shape[1] - length, length };
 }
 
-/** Sort & Reduce in front of a layer, by whatever ranks the vision tokens. */
+/** Sort & Reduce in front of a layer, for any ranking. */
 function reduce(
   backend: Backend,
   decoder: Decoder,
@@ -165,10 +167,10 @@ function reduce(
 }
 
 /**
- * Attention that vision tokens receive in a layer from some of the tokens that
- * enter it, head mean, summed; without computing the rest of the layer.
+ * Attention that vision tokens receive in a layer from chosen query rows: mean
+ * over heads, summed over rows. The rest of the layer is not computed.
  *
- * @param rows those that ask
+ * @param rows the query rows
  * @returns shape [B, n]
  */
 export function attentionReceived(
@@ -202,7 +204,7 @@ function tokensFrom(
   };
 }
 
-/** Tokens that enter a layer. */
+/** Tokens at the input of a layer. */
 export interface Tokens {
   /** Shape [B, S, D]. */
   readonly hidden: Tensor;
@@ -210,7 +212,7 @@ export interface Tokens {
   readonly positions: Indices;
 }
 
-/** What tokens that went through a layer left there for later ones to see. */
+/** The keys and values of a layer: one layer of the KV cache. */
 export interface KeyValues {
   /** Rotated keys, shape [B, S, K·E]. */
   readonly keys: Tensor;
@@ -220,25 +222,25 @@ export interface KeyValues {
   readonly positions: Indices;
 }
 
-/** Whom tokens see in a layer, besides those that went through it before. */
+/** Which keys and values a layer's queries attend to. */
 export interface TransformOptions {
-  /** Tokens that give keys and values. Default: those that ask. */
+  /** Tokens that give keys and values. Default: the tokens that give queries. */
   readonly seen?: Tokens;
-  /** What stands in front of them. Default: nothing. */
+  /** Keys and values of earlier tokens. Default: none. */
   readonly past?: KeyValues;
 }
 
-/** What a layer makes of tokens. */
+/** The result of `transform`. */
 export interface Transformed {
-  /** Of the tokens that ask, shape [B, S, D]. */
+  /** Hidden states of the query tokens, shape [B, S, D]. */
   readonly hidden: Tensor;
   /** Their rotated queries, shape [B, S, H·E]. */
   readonly q: Tensor;
-  /** All that they see. */
+  /** All keys and values, earlier ones first. */
   readonly past: KeyValues;
 }
 
-/** What tokens ask in a layer, and how those they see answer. */
+/** Rotated queries and keys of a layer, and the normed input of the values. */
 function queriesAndKeys(
   backend: Backend,
   decoder: Decoder,
@@ -265,7 +267,7 @@ function queriesAndKeys(
   };
 }
 
-/** A decoder layer's attention and MLP: tokens that ask, and those they see. */
+/** The attention and the MLP of a decoder layer, for the `asking` tokens. */
 export function transform(
   backend: Backend,
   decoder: Decoder,
@@ -278,7 +280,7 @@ export function transform(
   const linear = (x: Tensor, layer: Linear, options?: LinearOptions): Tensor =>
     applyLinear(backend, x, layer, options);
 
-  // attention; whoever was removed is seen by nobody any more
+  // Attention. Removed tokens are not among the keys.
   const { q, k, normedSeen } = queriesAndKeys(
     backend,
     decoder,
@@ -300,7 +302,7 @@ export function transform(
     residual: asking.hidden,
   });
 
-  // MLP (SwiGLU)
+  // MLP (SwiGLU).
   const mlpIn = backend.rmsNorm(middle, layer.mlpNorm, normEpsilon);
   const gate = linear(mlpIn, layer.gate);
   const mlp = linear(mlpIn, layer.up, { gate });
@@ -308,7 +310,7 @@ export function transform(
   return { hidden, q, past: all };
 }
 
-/** One after the other. */
+/** Concatenates along the sequence. */
 function joinKeyValues(
   backend: Backend,
   a: KeyValues,

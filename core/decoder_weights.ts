@@ -1,6 +1,6 @@
 /**
- * The weights of a decoder: LLaMA's. Qwen2, InternLM2 and Phi-3 differ in
- * biases, in rotary frequencies, and in how a checkpoint stores them.
+ * The weights of a decoder, in LLaMA's structure. Qwen2, InternLM2 and Phi-3
+ * differ in biases, in rotary frequencies and in the layout of checkpoints.
  *
  * This module is browser compatible.
  */
@@ -25,7 +25,7 @@ export interface DecoderLayer {
   readonly out: Linear;
   /** Shape [D]. */
   readonly mlpNorm: Tensor;
-  /** Weight [M, D]; without a bias, as are the next two. */
+  /** Weight [M, D], no bias; the next two have none either. */
   readonly gate: Linear;
   /** Weight [M, D]. */
   readonly up: Linear;
@@ -40,15 +40,15 @@ export interface Decoder {
   /** Shape [V, D]. */
   readonly embedding: Tensor;
   /**
-   * Rotary frequencies in radians per position, shape [E/2]: those of a short
-   * sequence, where they depend on its length; see `decoderForLength`.
+   * Rotary frequencies in radians per position, shape [E/2]. If they depend on
+   * the length, these are the ones of short sequences; see `decoderForLength`.
    */
   readonly frequencies: Tensor;
-  /** From shallow to deep. */
+  /** Layers 0 … L − 1. */
   readonly layers: readonly DecoderLayer[];
   /** Shape [D]. */
   readonly finalNorm: Tensor;
-  /** Shape [V, D]; the values of the embedding where the head is tied. */
+  /** Shape [V, D]; a tied head has the values of the embedding. */
   readonly head: Weight;
 }
 
@@ -70,7 +70,7 @@ export async function loadDecoder(
     frequencies: backend.upload(ropeFrequencies(config.rope, E, 1), [E / 2]),
     layers,
     finalNorm: await loader.tensor("decoder", "finalNorm.weight", [D]),
-    // Some checkpoints hold a head of their own although they need none.
+    // Some checkpoints with a tied head store a separate head all the same.
     head: config.tiedHead && !loader.has("head", "linear.weight")
       ? await loader.weight(...embedding)
       : await loader.weight("head", "linear.weight", [V, D]),
@@ -85,8 +85,8 @@ async function loadLayer(
   const { width: D, mlpWidth: M, qkvBias, outBias } = config;
   const queryWidth = config.heads * config.headWidth;
   const keyWidth = config.kvHeads * config.headWidth;
-  // Turned queries and keys both are to carry the factor, but only their
-  // product counts: the queries carry it twice.
+  // The factor belongs to rotated queries and to rotated keys. Only their
+  // product matters, so the queries take it twice.
   const factor = attentionFactor(config.rope) ** 2;
   const norm = (name: string): Promise<Tensor> =>
     loader.tensor("decoder", `${layer}.${name}.weight`, [D]);
@@ -113,11 +113,11 @@ async function loadLayer(
 }
 
 /**
- * The decoder as it treats a sequence of the given length: the same one, but
- * for decoders whose rotary frequencies depend on it.
+ * The decoder for a sequence of the given length. It differs from the given one
+ * only if rotary frequencies depend on the length.
  *
- * @param length tokens in the whole sequence, before any are removed, and with
- *   those to be generated
+ * @param length tokens in the whole sequence, including removed tokens and those
+ *   to be generated
  * @throws {RangeError} the sequence is longer than the decoder's window
  */
 export function decoderForLength(

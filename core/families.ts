@@ -1,7 +1,7 @@
 /**
- * The families of models that can be read, one file each in `families/`: how a
- * `config.json` describes one, and how its checkpoint names the weights. After
- * this file nothing asks which family a model is of.
+ * The families of models, one file each in `families/`: how a `config.json`
+ * describes a model, and how its checkpoint names the weights. All other code is
+ * the same for all families.
  *
  * This module is browser compatible.
  */
@@ -41,11 +41,11 @@ const NAMES: Readonly<
 };
 
 /**
- * Reads the configuration of a model of any family. Fields that the file leaves
- * out have the defaults of the classes that usually read it.
+ * Reads the configuration of a model of any family. Missing fields have the
+ * defaults of the classes that usually read the file.
  *
  * @param json the parsed content of config.json
- * @param label what error messages call it, such as its path
+ * @param label its name in error messages, such as its path
  * @throws {TypeError} the file, or a nested part of it, is not a JSON object
  * @throws {RangeError} a field has a value that is wrong, or asks for something
  *   that this implementation lacks

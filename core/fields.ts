@@ -9,8 +9,8 @@
 const MAX_INTEGER = 2 ** 31;
 
 /**
- * The fields of one JSON object. A missing or null field takes its default, or
- * is wrong where it has none.
+ * The fields of one JSON object. A missing or null field takes its default. If it
+ * has none, that is an error.
  */
 export class Fields {
   readonly #values: Readonly<Record<string, unknown>>;
@@ -38,7 +38,7 @@ export class Fields {
     this.#path = path;
   }
 
-  /** The error for a field that is not as it must be. */
+  /** The error for a wrong field. */
   error(field: string, requirement: string, value: unknown): RangeError {
     return new RangeError(
       `Cannot read ${this.#label} as ${this.#path}${field} ${requirement}: current value is ${
@@ -131,7 +131,7 @@ export class Fields {
     return value;
   }
 
-  /** What a word stands for, the words being the keys of `meanings`. */
+  /** The meaning of a word; the words are the keys of `meanings`. */
   oneOf<T>(
     field: string,
     meanings: Readonly<Record<string, T>>,
@@ -160,7 +160,7 @@ export class Fields {
   }
 }
 
-/** A value as it stands in the file, cut where it is long. */
+/** A value as in the file, shortened if it is long. */
 function show(value: unknown): string {
   // JSON can say 1e999, but not Infinity.
   if (typeof value === "number") return String(value);

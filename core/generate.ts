@@ -1,18 +1,18 @@
 /**
- * Generation: prefill under a schedule, then one token after the other. Each
- * layer's cache holds the keys and values of the tokens that it kept in the
- * prefill, frozen there (paper section 1): layers see different sets of vision
- * tokens, and decoding is cheaper by all that were removed.
+ * Generation: prefill under a schedule, then one token at a time. The KV cache
+ * of a layer holds the tokens that the layer kept in the prefill, and that set
+ * is fixed (paper section 1). Layers therefore attend to different sets of vision
+ * tokens, and decoding saves the removed tokens too.
  *
- * A conversation goes on from the same caches: later turns see the vision
- * tokens that the first question kept, and no others.
+ * A conversation continues from the same caches: later turns attend to the
+ * vision tokens that the first question kept, and to no others.
  *
- * Where rotary frequencies depend on the length of the text, a token has those
- * of the length there was when it came, and its cached keys keep them: a text
- * that outgrows `positions` on the way goes on with other frequencies than it
- * began with. So do transformers' InternVL and the original InternVL2; Phi-3 on
- * its own in transformers runs the text again there, which caches of a pruned
- * prefill could not repeat.
+ * Rotary frequencies may depend on the length of the text. A token is rotated
+ * with the frequencies of the length at its own time, and its cached key keeps
+ * them. A text that grows beyond `positions` continues with other frequencies
+ * than it began with. transformers' InternVL and the original InternVL2 do the
+ * same. Phi-3 alone in transformers runs the text again at that point, which is
+ * impossible with the cache of a pruned prefill.
  *
  * This module is browser compatible.
  */
@@ -31,23 +31,23 @@ import { headLogits, runToNextToken } from "./run.ts";
 import { sampleToken, type SamplingOptions } from "./sampling.ts";
 import type { Schedule } from "./schedule.ts";
 
-/** Where a text stands: what the next token depends on. */
+/** The state of a text: all that the next token depends on. */
 export interface Context {
   /** Logits of the next token, shape [B, 1, V]. */
   readonly logits: Tensor;
-  /** What each layer has seen. */
+  /** The KV cache of each layer. */
   readonly past: readonly KeyValues[];
   /**
    * Position id of the next token in each layer. With original ids it is the
-   * same in all; with those numbered anew it follows the layer's own tokens.
+   * same in all layers. With re-indexed ids it is the layer's own token count.
    */
   readonly next: readonly number[];
-  /** Tokens so far, those that were removed included. */
+  /** Tokens so far, including removed ones. */
   readonly length: number;
 }
 
 /**
- * Runs a prompt under a schedule, and keeps what decoding needs.
+ * Runs a prompt under a schedule and fills the KV caches.
  *
  * @param state a batch as it enters layer 0, without a forced answer
  * @throws {RangeError} the schedule does not fit the model, as for `runDecoder`
@@ -62,7 +62,7 @@ export function prefill(
   return backend.scope(() => {
     const options = { ...reduction, keepsPast: true };
     const { logits, past } = runToNextToken(model, state, schedule, options);
-    // A context owns what it holds; unreduced layers hand on the state's ids.
+    // A context owns its tensors, but unreduced layers return the state's ids.
     const ids = backend.concat([state.positions], 1);
     const own = past.map((layer) =>
       layer.positions === state.positions ? { ...layer, positions: ids } : layer
@@ -78,19 +78,19 @@ export function prefill(
   });
 }
 
-/** A context further on, and what was likely on the way there. */
+/** A longer context, and the logits of the tokens that extend it. */
 export interface Extension {
-  /** After the last of the tokens. */
+  /** The context after the last token. */
   readonly context: Context;
-  /** Logits of what follows each of the tokens, shape [B, T, V]. */
+  /** Logits of the tokens that follow each token, shape [B, T, V]. */
   readonly logits: Tensor;
 }
 
 /**
  * Adds tokens to texts. The given context is not consumed.
  *
- * @param ids for each of the B texts T token ids, at least one: a generated
- *   token, or the words of the next turn
+ * @param ids T token ids for each of the B texts, T ≥ 1: a generated token, or
+ *   the words of the next turn
  * @throws {RangeError} a token is not in the vocabulary
  */
 export function extend(
@@ -133,8 +133,8 @@ export function extend(
 }
 
 /**
- * What a context holds, each once, to be freed when it is not needed any more:
- * layers that keep the same tokens share their position ids.
+ * All tensors of a context, each once; the caller frees them when it drops the
+ * context. Layers that keep the same tokens share their position ids.
  */
 export function contextTensors(
   { logits, past }: Context,
@@ -160,9 +160,9 @@ export interface GenerateOptions extends SamplingOptions {
 /**
  * Generates a text, token by token.
  *
- * @param context of one text, where to begin; freed on the way
- * @returns a generator of token ids, which returns the context after the last
- *   of them, for a next turn
+ * @param context the context of one text; this function frees it
+ * @returns a generator of token ids. Its return value is the context after the
+ *   last token, for the next turn
  */
 export async function* generate(
   model: VisionLanguageModel,
@@ -184,7 +184,7 @@ export async function* generate(
     complete = true;
     return context;
   } finally {
-    // Aborted, or left by who called it: nobody else has it then.
+    // After an abort or an early return, the caller never gets the context.
     if (!complete) backend.free(contextTensors(context));
   }
 }

@@ -1,5 +1,5 @@
-// 16-bit floating-point numbers widened to 32 bits, and back. Every value of
-// either format is a value of float32, so widening is exact.
+// Conversion between 16-bit floating-point formats and float32. Every value of
+// either format is a float32, so widening is exact.
 // This module is browser compatible.
 
 /**

@@ -22,7 +22,7 @@ export interface Normalization {
   readonly scale: number;
   /** Per channel, R, G, B. */
   readonly mean: readonly number[];
-  /** Per channel, R, G, B. */
+  /** Standard deviation per channel, R, G, B. */
   readonly deviation: readonly number[];
 }
 
@@ -34,7 +34,7 @@ const CLIP_DEVIATION = [0.26862954, 0.26130258, 0.27577711];
  * Reads the normalisation from a `preprocessor_config.json`.
  *
  * @param json its parsed content
- * @param label what error messages call it
+ * @param label its name in error messages
  * @throws {TypeError} or {RangeError} naming the field that is wrong
  */
 export function parseNormalization(
@@ -104,7 +104,7 @@ function checkSize(image: RgbImage, imageSize: number): void {
 }
 
 /**
- * Checks that an image has as many bytes as its size says.
+ * Checks that the number of bytes of an image matches its size.
  *
  * @throws {RangeError} it has more or fewer
  */

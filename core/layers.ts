@@ -1,5 +1,5 @@
 /**
- * The two kinds of layers that all parts of a model are made of.
+ * Linear layers and norms: all parts of a model consist of them.
  *
  * This module is browser compatible.
  */
@@ -10,7 +10,7 @@ import type { Backend, LinearOptions, Tensor, Weight } from "./backend.ts";
 export interface Linear {
   /** Shape [O, I]. */
   readonly weight: Weight;
-  /** Shape [O]; null where there is none. */
+  /** Shape [O], or null. */
   readonly bias: Tensor | null;
 }
 
@@ -22,7 +22,7 @@ export interface Norm {
   readonly bias: Tensor | null;
 }
 
-/** A linear layer of x [.., I], and what `Backend.linear` does besides. */
+/** Applies a linear layer to x [.., I], with the options of `Backend.linear`. */
 export function applyLinear(
   backend: Backend,
   x: Tensor,

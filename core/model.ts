@@ -1,9 +1,8 @@
 /**
- * A vision language model, put together: vision tower → projector → vision
- * tokens between the words, ready for the decoder (`run.ts`), as in
- * transformers' LlavaForConditionalGeneration and
- * InternVLForConditionalGeneration. Each step is a function of its own, so that
- * an evaluator can keep what does not change.
+ * A vision language model: vision tower → projector → vision tokens between the
+ * words → decoder (`run.ts`), as in transformers' LlavaForConditionalGeneration
+ * and InternVLForConditionalGeneration. Each step is a function of its own, so
+ * that an evaluator can keep the results that do not change.
  *
  * This module is browser compatible.
  */
@@ -22,11 +21,11 @@ import { WeightLoader } from "./weights.ts";
 
 /** A vision language model on a backend. */
 export interface VisionLanguageModel {
-  /** Where its weights are. */
+  /** The backend that holds its weights. */
   readonly backend: Backend;
   /** Its sizes. */
   readonly config: ModelConfig;
-  /** How it wants its pixels. */
+  /** How pixels are normalised. */
   readonly normalization: Normalization;
   /** Image patches → features. */
   readonly tower: VisionTower;
@@ -36,7 +35,7 @@ export interface VisionLanguageModel {
   readonly decoder: Decoder;
 }
 
-/** What a model is loaded from. */
+/** The source of a model: a checkpoint and its configuration. */
 export interface ModelSource {
   /** From `parseModelConfig`. */
   readonly config: ModelConfig;
@@ -44,7 +43,7 @@ export interface ModelSource {
   readonly normalization: Normalization;
   /** The checkpoint. */
   readonly tensors: TensorStore;
-  /** What error messages call it, such as its directory. */
+  /** Its name in error messages, such as its directory. */
   readonly label: string;
 }
 
@@ -73,22 +72,21 @@ export async function loadVisionLanguageModel(
 
 /** A prompt with one image: token ids before it and after it. */
 export interface Prompt {
-  /** System tokens: what stands before the image. */
+  /** System tokens, before the image. */
   readonly before: readonly number[];
-  /** Instruction tokens: what stands after it. At least one. */
+  /** Instruction tokens, after the image. At least one. */
   readonly after: readonly number[];
   /**
-   * Tokens of an answer that the model is made to give (teacher forcing). They
-   * follow the instruction and rank no vision tokens: what comes before them is
-   * as without them, but for frequencies where these depend on the length.
-   * Default none.
+   * Tokens of an answer that the model is given (teacher forcing). They follow
+   * the instruction and do not rank vision tokens. So they change nothing before
+   * them, unless rotary frequencies depend on the length. Default none.
    */
   readonly forced?: readonly number[];
 }
 
 /**
- * Splits token ids at the image placeholder, which may stand once or once for
- * every vision token.
+ * Splits token ids at the image placeholder. It may occur once, or once per
+ * vision token without a gap.
  *
  * @throws {RangeError} there is not exactly one image, or nothing after it
  */
@@ -109,12 +107,12 @@ export function splitPrompt(
 }
 
 /**
- * Puts vision tokens between words: what enters decoder layer 0.
+ * Puts vision tokens between the words: the input of decoder layer 0.
  *
  * @param visionTokens shape [B, N, D]
- * @param prompts B prompts with equally many tokens before the image, after it,
- *   and of a forced answer
- * @param randomRanking with the random ranking, a number for each sample
+ * @param prompts B prompts whose parts (before the image, after it, forced
+ *   answer) have equal lengths
+ * @param randomRanking a number for each sample, for the random ranking
  */
 export function embedPrompts(
   model: VisionLanguageModel,
@@ -143,7 +141,7 @@ export function embedPrompts(
   }));
 }
 
-/** Instruction and forced tokens. */
+/** Instruction tokens, then forced tokens. */
 export function wordsAfterImage(
   { after, forced = [] }: Prompt,
 ): readonly number[] {
@@ -206,8 +204,9 @@ export function checkIds(
 }
 
 /**
- * How many tokens a prompt has before the image, after it and, where there are
- * any, of a forced answer, such as "3 + 5": prompts of the same can be batched.
+ * The lengths of a prompt's parts: before the image, after it and, if there is
+ * one, the forced answer, such as "3 + 5". Prompts of equal lengths can be
+ * batched.
  */
 export function promptLengths(
   { before, after, forced = [] }: Prompt,

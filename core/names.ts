@@ -1,7 +1,7 @@
 /**
- * How checkpoints name the weights of a model. A table per part says, for each
- * of our names, where a checkpoint has that weight; `families/` holds the
- * tables, `weights.ts` reads by them.
+ * How checkpoints name the weights of a model. A table per part maps our names
+ * to places in a checkpoint. `families/` holds the tables; `weights.ts` uses
+ * them.
  *
  * This module is browser compatible.
  */
@@ -9,28 +9,28 @@
 /** Parts of a model. */
 export type Part = "vision" | "projector" | "decoder" | "head";
 
-/** Some rows of a tensor that holds several of our weights, one above another. */
+/** Rows of one weight in a tensor that stacks several of our weights. */
 export interface FusedRows {
-  /** The tensor or module that holds them all. */
+  /** The tensor or module that holds all of them. */
   readonly in: string;
-  /** How often the weights take turns: once, or once per group of heads. */
+  /** How often the weights alternate: once, or once per group of heads. */
   readonly groups: number;
-  /** How many rows each weight has in a turn, in proportion to one another. */
+  /** The ratio of rows of the weights in each turn. */
   readonly shares: readonly number[];
-  /** Which of them this one is. */
+  /** Index of this weight among them. */
   readonly index: number;
 }
 
 /** The names of one part. */
 export interface PartNames {
   /**
-   * What stands before all names; several where the same part was named
-   * differently by other versions of the code that wrote it.
+   * Prefix of all names. There are several if versions of the code that wrote
+   * checkpoints named this part differently.
    */
   readonly prefixes: readonly string[];
   /**
-   * The checkpoint's names by ours: of tensors, or of modules whose weight and
-   * bias have the same endings there as here. `*` is the number of a layer.
+   * Maps our names to the checkpoint's: names of tensors, or of modules whose
+   * weight and bias have the same endings. `*` is the number of a layer.
    */
   readonly names: Readonly<Record<string, string | FusedRows>>;
 }
@@ -39,11 +39,11 @@ export interface PartNames {
 export type CheckpointNames =
   & Readonly<Record<Part, PartNames>>
   & {
-    /** Tensors that some checkpoints hold and no forward pass needs. */
+    /** Tensors that some checkpoints hold but that no forward pass needs. */
     readonly ignored: readonly RegExp[];
   };
 
-/** The names of weights that one tensor holds, as rows of a table of names. */
+/** Table entries for weights that are stacked in one tensor. */
 export function fused<Name extends string>(
   tensor: string,
   names: readonly Name[],
@@ -62,12 +62,12 @@ export function fused<Name extends string>(
 export interface WeightPlace {
   /** The tensor's name. */
   readonly tensor: string;
-  /** Which of its rows; null for all. */
+  /** The weight's rows in it; null for all rows. */
   readonly rows: FusedRows | null;
 }
 
 /**
- * Where a weight may be: one place for every prefix, the most usual first.
+ * The places where a weight may be: one per prefix, the most common first.
  *
  * @param name our name, such as "layers.3.query.bias"
  */
@@ -87,7 +87,7 @@ export function locate(
   return prefixes.map((prefix) => ({ tensor: prefix + tensor, rows }));
 }
 
-/** The rows that a weight has in a tensor of `count` rows; see `FusedRows`. */
+/** The rows of a weight in a tensor of `count` rows; see `FusedRows`. */
 export function* rowSpans(
   { groups, shares, index }: FusedRows,
   count: number,

@@ -1,9 +1,8 @@
 /**
- * What questions about the same image share. A token sees only what stands
- * before it, so, as long as no layer has reduced, system and vision tokens go
- * through the decoder in the same way whatever is asked after them: once per
- * image is enough. What a layer does with the words is the same computation as
- * in `runDecoder`.
+ * The prefix that questions about one image share: its system and vision tokens.
+ * A token attends only to tokens before it. So until a layer reduces, the prefix
+ * does not depend on the question, and running it once per image is enough. The
+ * words then run as in `runDecoder`.
  *
  * This module is browser compatible.
  */
@@ -27,7 +26,7 @@ import {
 } from "./ranking.ts";
 import { countUp, type DecoderState } from "./reduce.ts";
 
-/** System and vision tokens of one image, as they enter a layer. */
+/** System and vision tokens of one image at the input of a layer. */
 export interface Prefix {
   /** Token ids before the image. */
   readonly before: readonly number[];
@@ -35,21 +34,21 @@ export interface Prefix {
   readonly hidden: Tensor;
   /** 0 … P − 1, shape [1, P]. */
   readonly positions: Indices;
-  /** Where the N vision tokens are. */
+  /** The place of the N vision tokens. */
   readonly vision: Span;
-  /** Tokens of the sequences that it may begin, on which frequencies may depend. */
+  /** Length of the sequences that it begins; rotary frequencies may depend on it. */
   readonly length: number;
-  /** What they left in each layer before this one. */
+  /** Keys and values of each layer before this one. */
   readonly past: readonly KeyValues[];
 }
 
-/** What a prefix is for. */
+/** How a prefix is run. */
 export interface PrefixOptions {
   /** Token ids before the image. */
   readonly before: readonly number[];
   /** Tokens of the whole sequence, question included. */
   readonly length: number;
-  /** The layer that it is to enter. */
+  /** The layer before which it stops. */
   readonly depth: number;
 }
 
@@ -84,7 +83,7 @@ export function runPrefix(
   });
 }
 
-/** What a prefix holds, to be freed when it is not needed any more. */
+/** All tensors of a prefix; the caller frees them when it drops the prefix. */
 export function prefixTensors(
   { hidden, positions, past }: Prefix,
 ): (Tensor | Indices)[] {
@@ -93,19 +92,19 @@ export function prefixTensors(
 }
 
 /**
- * Whether a ranking can do without what passes layers before it only in a whole
- * sequence: raters are chosen by what enters layer 0, and `self_cross` asks
- * vision tokens.
+ * Whether a ranking works when only the words run after a prefix. `raters` needs
+ * the whole sequence at layer 0, and `self_cross` needs queries of the vision
+ * tokens.
  */
 export function sharesPrefixes(ranking: Ranking): boolean {
   return ranking !== "raters" && ranking !== "self_cross";
 }
 
-/** How questions are asked. */
+/** How the words run. */
 export interface ContinuationOptions {
   /**
-   * How vision tokens are ranked; beyond layer 0 one of those that
-   * `sharesPrefixes` allows. Default "instruction".
+   * How vision tokens are ranked. Beyond layer 0, `sharesPrefixes` must allow
+   * the rule. Default "instruction".
    */
   readonly ranking?: Ranking;
   /** With the random ranking, a number for each sample. */
@@ -113,12 +112,12 @@ export interface ContinuationOptions {
 }
 
 /**
- * Asks a question after each prefix: the batch as it enters the layer that the
- * prefixes are at, as `runDecoder` leaves it there when nothing was removed.
+ * Runs a question after each prefix, up to the layer that the prefixes are at.
+ * The state equals that of `runDecoder` on whole sequences without reduction.
  *
- * @param prefixes B of them, of equal length, at the same layer
- * @param prompts B prompts that begin with them, with equally many tokens after
- *   the image and of a forced answer
+ * @param prefixes B prefixes of equal length, at the same layer
+ * @param prompts B prompts that begin with these prefixes. Their instructions
+ *   must have equal lengths, and so must their forced answers
  * @throws {TypeError} the prompts differ in length
  * @throws {RangeError} a token is not in the vocabulary
  */
@@ -185,7 +184,7 @@ export function continuePrefixes(
       length: P + T,
       scores,
     };
-    // Before layer 0 whoever runs it starts the ranking.
+    // At depth 0, `runDecoder` starts the ranking.
     return depth > 0 && ranking === "uniform"
       ? startRanking(backend, state, ranking)
       : state;

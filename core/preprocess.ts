@@ -1,6 +1,6 @@
 /**
- * From a picture of any size to the pictures of the model's size that
- * `extractPatches` takes, as the model's `preprocessor_config.json` says.
+ * From a picture of any size to pictures of the model's size, for
+ * `extractPatches`, by the model's `preprocessor_config.json`.
  *
  * This module is browser compatible.
  */
@@ -15,13 +15,13 @@ import {
 import type { ResampleFilter, Size } from "./resize.ts";
 import { tileImage, type Tiling } from "./tiles.ts";
 
-/** What is done to a picture before the model sees it. */
+/** How a picture is prepared for the model. */
 export interface ImageProcessor {
-  /** How it comes to the model's size. */
+  /** How it is brought to the model's size. */
   readonly framing: Framing;
-  /** How it is resampled there. */
+  /** The resampling filter. */
   readonly filter: ResampleFilter;
-  /** What `extractPatches` does then. */
+  /** How `extractPatches` normalises pixels. */
   readonly normalization: Normalization;
 }
 
@@ -30,7 +30,7 @@ export type Framing =
   | { readonly kind: "crop" } & CenterCrop
   | { readonly kind: "tiles" } & Tiling;
 
-/** A file that asks for more is mistaken. */
+/** A file with a larger number is wrong. */
 const MAX_SIDE = 8192;
 const MAX_TILES = 1024;
 
@@ -44,7 +44,7 @@ const IMAGENET_DEVIATION = [0.229, 0.224, 0.225];
  * not read, as an {@linkcode RgbImage} has been converted.
  *
  * @param json its parsed content
- * @param label what error messages call it
+ * @param label its name in error messages
  * @throws {TypeError} or {RangeError} naming the field that is wrong
  */
 export function parseImageProcessor(
@@ -66,8 +66,9 @@ export function parseImageProcessor(
 }
 
 /**
- * What each type of processor does. "Fast" ones, which resample by torchvision,
- * are taken for their namesakes, which resample as the original models do.
+ * How each type of processor prepares pictures. "Fast" types, which resample with
+ * torchvision, are treated as their namesakes, which resample as the original
+ * models do.
  */
 const FRAMINGS: Readonly<Record<string, (fields: Fields) => Framing>> = {
   CLIPFeatureExtractor: parseClip,
@@ -87,7 +88,7 @@ function parseClip(fields: Fields): Framing {
   };
 }
 
-/** A number is the shorter side's. */
+/** A number is the length of the shorter side. */
 function parseClipSize(fields: Fields): Size | { shortestEdge: number } {
   const size = fields.get("size") ?? 224;
   if (typeof size === "number") {
@@ -129,7 +130,7 @@ function parseGotOcr2(fields: Fields): Framing {
  * of tiles. Bicubic resampling and ImageNet's normalisation are fixed there.
  *
  * @param json parsed content of `config.json`
- * @param label what error messages call it
+ * @param label its name in error messages
  * @throws {TypeError} or {RangeError} naming the field that is wrong
  */
 export function parseInternVlProcessor(
@@ -160,7 +161,7 @@ export function parseInternVlProcessor(
   };
 }
 
-/** A number stands for a square. */
+/** A number is the side of a square. */
 function parseSize(fields: Fields, field: string, fallback: number): Size {
   const value = fields.get(field) ?? fallback;
   if (typeof value === "number") {
@@ -181,8 +182,8 @@ function parseFilter(fields: Fields): ResampleFilter {
 }
 
 /**
- * Makes the pictures that the model sees of one: one, or its tiles row by row
- * and the thumbnail.
+ * Converts a picture to the model's input: one picture, or its tiles row by row
+ * and then the thumbnail.
  *
  * @returns bytes, not normalised yet
  * @throws {RangeError} the image's bytes do not match its size

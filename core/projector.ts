@@ -1,8 +1,8 @@
 /**
- * From features of the vision tower to vision tokens, of the decoder's width:
- * two linear layers with a GELU between them (transformers'
- * LlavaMultiModalProjector). InternVL first puts the features of neighbouring
- * patches into one and normalises them (InternVLMultiModalProjector).
+ * The projector: from features of the vision tower to vision tokens of the
+ * decoder's width. It is two linear layers with a GELU between them
+ * (transformers' LlavaMultiModalProjector). InternVL first joins the features of
+ * neighbouring patches and normalises them (InternVLMultiModalProjector).
  *
  * This module is browser compatible.
  */
@@ -17,9 +17,9 @@ const NORM_EPSILON = 1e-5;
 
 /** A projector on a backend, from width C to width D. */
 export interface Projector {
-  /** What it does. */
+  /** Its configuration. */
   readonly config: ProjectorConfig;
-  /** Over m²·C values; null where there is none. */
+  /** A norm over m²·C values, or null. */
   readonly norm: Norm | null;
   /** Weight [D, m²·C]. */
   readonly linear1: Linear;
@@ -58,8 +58,8 @@ export function project(
 }
 
 /**
- * Puts the features of m × m neighbouring patches one after another, row by row
- * (InternVL's pixel shuffle, version 2).
+ * Concatenates the features of m × m neighbouring patches, row by row (InternVL's
+ * pixel shuffle, version 2).
  *
  * @param features of a square of patches, row by row, shape [B, P, C]
  * @returns shape [B, P / m², m²·C]

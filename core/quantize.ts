@@ -1,16 +1,16 @@
 /**
- * Weights of linear layers in fewer bits: what each format means. All backends
- * hold the same values, to the last bit, and compute with them in 32 bits.
+ * Quantised weights of linear layers: the definition of each format. All backends
+ * hold the same values, bit for bit, and compute with them in 32 bits.
  *
- * Rows of a weight [O, I] are quantised on their own, so that any of them may be
- * stored apart from the others. A float becomes an integer times a scale:
+ * Each row of a weight [O, I] is quantised independently, so that rows can be
+ * uploaded in blocks. A float becomes an integer times a scale:
  *
  * - "int8": −127 to 127, one scale for each row;
  * - "int4": −8 to 7, one scale for each group of 64 inputs (the last may have
  *   fewer), which may be negative, so that the −8 serves either side.
  *
- * Scales are 32-bit floats. In 16 bits those of "int4" would save a sixteenth of
- * the memory, and would not reach all weights.
+ * Scales are 32-bit floats. With 16-bit scales, "int4" would save a sixteenth of
+ * its memory, but could not represent the scales of all weights.
  *
  * This module is browser compatible.
  */
@@ -23,11 +23,11 @@ export const WEIGHT_TYPES = ["f32", "f16", "int8", "int4"] as const;
 /** As floats of 32 or 16 bits, or as integers of 8 or 4 bits with scales. */
 export type WeightType = typeof WEIGHT_TYPES[number];
 
-/** What a backend is told of weights when it is made. */
+/** The weight type of a backend. */
 export interface WeightOptions {
   /**
-   * How the weights of linear layers are stored; products and sums have 32 bits
-   * with all of them. Default "f32".
+   * How the weights of linear layers are stored. Products and sums have 32 bits in
+   * all cases. Default "f32".
    */
   readonly weightType?: WeightType;
 }
@@ -49,7 +49,7 @@ const GROUP_SIZES: Readonly<Record<IntegerType, number>> = {
   int4: 64,
 };
 
-/** Rows in integers: value (o, i) times the scale of its group is the weight. */
+/** Quantised rows: weight (o, i) is value (o, i) times the scale of its group. */
 export interface QuantizedRows {
   /** Shape [O, I]. */
   readonly values: Int8Array;
@@ -57,11 +57,11 @@ export interface QuantizedRows {
   readonly scales: Float32Array;
 }
 
-/** Which rows are quantised, and to what. */
+/** The format of quantised rows. */
 export interface RowFormat {
   /** I, the length of a row. */
   readonly width: number;
-  /** What the integers are. */
+  /** Type of the integers. */
   readonly type: IntegerType;
 }
 
@@ -73,7 +73,7 @@ export function groupsOf(
   return { groups: Math.ceil(width / size), size };
 }
 
-/** What the name of a backend says of its weights, unless they are as given. */
+/** The suffix of a backend's name for its weight type; empty for "f32". */
 export function weightSuffix(type: WeightType): string {
   return type === "f32" ? "" : `, ${type} weights`;
 }
@@ -90,8 +90,8 @@ export function weightBytes(
 }
 
 /**
- * Magnitudes that cannot be stored, for what is stored must be finite: those
- * that round to infinity in 16 bits, and some that may when they are scaled.
+ * The smallest magnitudes that cannot be stored, since stored values must be
+ * finite: those that round to infinity in 16 bits, or that may do so when scaled.
  */
 const LIMITS: Readonly<Record<Exclude<WeightType, "f32">, number>> = {
   f16: 65520,
@@ -100,7 +100,7 @@ const LIMITS: Readonly<Record<Exclude<WeightType, "f32">, number>> = {
 };
 
 /**
- * Checks that a weight can be stored; all weights can be as "f32".
+ * Checks that a weight can be stored. "f32" stores every weight.
  *
  * @param data row-major
  * @param width I, the length of a row
@@ -127,7 +127,7 @@ export function checkWeights(
 }
 
 /**
- * The values that are stored for a weight: its definition, in plain loops.
+ * The values that are stored for a weight: the definition, in plain loops.
  *
  * @param data row-major
  * @param width I, the length of a row
@@ -157,10 +157,11 @@ export function storedValues(
 }
 
 /**
- * Quantises rows that `checkWeights` lets pass. For each weight w and the s of
- * its group, |w − value · s| is at most |s| / 2, and 1e-6 of that for the
- * rounding of s to a float. Of a row with largest magnitude m, |s| is m / 127 in
- * "int8"; in "int4", of a group, at most m / 7. No |s| is below 2⁻¹²⁶.
+ * Quantises rows that pass `checkWeights`. For each weight w with the scale s of
+ * its group, |w − value · s| ≤ |s| / 2 · (1 + 1e-6), where 1e-6 allows for the
+ * rounding of s to a float. Let m be the largest magnitude of a row ("int8") or
+ * group ("int4"): |s| is m / 127 in "int8" and at most m / 7 in "int4". No |s| is
+ * below 2⁻¹²⁶.
  *
  * @param data shape [O, I]
  */
@@ -186,7 +187,7 @@ export function quantizeRows(
   return { values, scales };
 }
 
-/** Integers times scales, rounded to floats: the inverse, but for the error. */
+/** Integers times scales, rounded to floats. */
 export function dequantizeRows(
   { values, scales }: QuantizedRows,
   format: RowFormat,
@@ -218,12 +219,14 @@ function quantizeInt8(group: Float32Array, values: Int8Array): number {
 }
 
 /**
- * Rounds a group to −8 to 7 times the scale that it returns. Of four scales that
- * lead no weight further than half a step astray it takes that of the least
- * squared error: −8 on the one side or the other; and the outermost weight half
- * a step beyond the integers, which makes all steps smaller, or at their end,
- * which keeps what is on a grid already. On normal weights the error is 15 %
- * less than with −7 to 7 and m / 7, and 2 % more than with the best scale of 90.
+ * Rounds a group to integers from −8 to 7 times the scale that it returns.
+ *
+ * There are four candidates. All keep every weight within half a step, and the
+ * one with the least squared error wins. They combine two choices: the −8 is on
+ * the positive or on the negative side; the outermost weight is half a step beyond
+ * the last integer (smaller steps), or on it (exact for weights that are on a grid
+ * already). On normal weights the error is 15 % less than with −7 to 7 and m / 7,
+ * and 2 % more than with the best of 90 scales.
  */
 function quantizeInt4(group: Float32Array, values: Int8Array): number {
   let high = 0;
@@ -253,8 +256,8 @@ function quantizeInt4(group: Float32Array, values: Int8Array): number {
 }
 
 /**
- * What a group in 4 bits with this scale differs from what it is: of weights in
- * even places and of those in odd places, as vectors of two sum it up.
+ * The squared error of a group in 4 bits with this scale. Even and odd places are
+ * summed separately, as vectors of two lanes do it.
  */
 function squaredError(group: Float32Array, scale: number): number {
   const inverse = 1 / scale;
@@ -275,7 +278,7 @@ function toInt4(x: number): number {
   return value > 7 ? 7 : value < -8 ? -8 : value;
 }
 
-/** The nearest integer to an x above −128: Math.round takes V8 several times as long. */
+/** The nearest integer to an x > −128; several times as fast as Math.round in V8. */
 function nearest(x: number): number {
   return (x + 128.5 | 0) - 128;
 }

@@ -1,7 +1,8 @@
 /**
- * How vision tokens are ranked: the paper's rule (section 1), the rules of the
- * methods that it is compared with (section 6), and two controls. Whatever a
- * rule needs is computed by the backend, and nothing is read back.
+ * Rules that rank vision tokens: the paper's (section 1), those of the methods
+ * that it is compared with (section 6), and two controls. The backend computes
+ * all scores, and nothing is read back. (Kendall's τ, which compares two
+ * rankings, is in search/rank_correlation.ts.)
  *
  * This module is browser compatible.
  */
@@ -11,23 +12,24 @@ import { createRandom } from "./random.ts";
 import type { DecoderState } from "./reduce.ts";
 
 /**
- * How vision tokens are ranked. By attention in the layer before the one that
- * reduces, mean over heads:
- * - `instruction`: from all tokens after the image, summed (the paper's rule);
- * - `last`: from the last of them alone (FastV's rule);
+ * How vision tokens are ranked.
+ *
+ * By the attention that they receive in the layer before the one that reduces,
+ * mean over heads:
+ * - `instruction`: from all instruction tokens, summed (the paper's rule);
+ * - `last`: from the last instruction token (FastV's rule);
  * - `raters`: from the instruction tokens that are about the image, summed
  *   (SparseVLM's rule, see `selectRaters`);
- * - `self_cross`: from all vision tokens, times that from all instruction
- *   tokens (FitPrune's rule).
+ * - `self_cross`: from all vision tokens, times the attention from all
+ *   instruction tokens (FitPrune's rule).
  *
- * By attention in the layer that reduces, with all tokens that enter it:
+ * By the attention in the layer that reduces, before it reduces:
  * - `next`: from the last instruction token (PyramidDrop's rule).
  *
- * In one order for all layers:
- * - `random`: another one for every sample; the control that shows what ranking
- *   is worth;
- * - `uniform`: so that survivors are spread evenly over the image, the same for
- *   every sample (see `evenOrder`).
+ * By an order that is the same in all layers:
+ * - `random`: a random order per sample; the control for the value of ranking;
+ * - `uniform`: an order that spreads kept tokens evenly over the image, the same
+ *   for every sample (see `evenOrder`).
  */
 export type Ranking =
   | "instruction"
@@ -38,7 +40,7 @@ export type Ranking =
   | "random"
   | "uniform";
 
-/** All rankings, for whoever lets a user choose. */
+/** All rankings, for example for an option of a program. */
 export const RANKINGS: readonly Ranking[] = [
   "instruction",
   "last",
@@ -49,22 +51,22 @@ export const RANKINGS: readonly Ranking[] = [
   "uniform",
 ];
 
-/** Rankings that every layer makes anew, from its attention. */
+/** Rankings by attention in the layer before the one that reduces. */
 export type AttentionRanking = Exclude<
   Ranking,
   "next" | "random" | "uniform"
 >;
 
-/** Whether scores come from each layer's attention, for the one after it. */
+/** Whether each layer scores vision tokens for the layer after it. */
 export function isByAttention(ranking: Ranking): ranking is AttentionRanking {
   return ranking !== "next" && ranking !== "random" && ranking !== "uniform";
 }
 
 /**
- * Adds what a ranking must know before layer 0: the scores of `uniform`, the
+ * Prepares a ranking before layer 0: computes the scores of `uniform` and the
  * raters of `raters`.
  *
- * @param state what enters layer 0
+ * @param state the input of layer 0
  */
 export function startRanking(
   backend: Backend,
@@ -81,7 +83,7 @@ export function startRanking(
   return state;
 }
 
-/** The tokens of a layer and how they attend to each other. */
+/** Queries and keys of a layer. */
 export interface LayerAttention
   extends Pick<DecoderState, "vision" | "forced" | "raters"> {
   /** E. */
@@ -89,15 +91,15 @@ export interface LayerAttention
   /** Keys of all tokens, shape [B, S, K·E]. */
   readonly k: Tensor;
   /**
-   * Queries of the last Sq tokens, shape [B, Sq, H·E]: the instruction at
-   * least, and for `self_cross` all of them.
+   * Queries of the last Sq tokens, shape [B, Sq, H·E]. They must include the
+   * instruction, and for `self_cross` all tokens.
    */
   readonly q: Tensor;
-  /** Position ids of these and of all, shapes [B, Sq] and [B, S]. */
+  /** Position ids of the queries and of all tokens, shapes [B, Sq] and [B, S]. */
   readonly causal: { readonly queries: Indices; readonly keys: Indices };
 }
 
-/** What a ranking gives each vision token of a layer, shape [B, n]. */
+/** The scores of a layer's vision tokens under a ranking, shape [B, n]. */
 export function scoreByAttention(
   backend: Backend,
   ranking: AttentionRanking,
@@ -128,19 +130,20 @@ export function scoreByAttention(
   }
 }
 
-/** The rest of S tokens. */
+/** The tokens after a span, of S in all. */
 function spanAfter({ start, length }: Span, S: number): Span {
   return { start: start + length, length: S - start - length };
 }
 
 /**
- * The instruction tokens that are about the image (SparseVLM, ICML 2025): those
- * to which vision tokens are similar, softmax(H_v H_qᵀ) of what enters layer 0,
- * mean over vision tokens, at least as much as to a mean instruction token.
- * SparseVLM says more, not at least; so an instruction of one token has a rater
- * too (our decision).
+ * The instruction tokens that are about the image (SparseVLM, ICML 2025). The
+ * similarity of an instruction token is softmax(H_v H_qᵀ), mean over vision
+ * tokens, of the hidden states at the input of layer 0. A token is a rater if
+ * its similarity is at least the mean over the instruction. SparseVLM asks for
+ * more than the mean; with ours an instruction of one token has a rater too (our
+ * decision).
  *
- * @param state what enters layer 0
+ * @param state the input of layer 0
  * @returns 1 for a rater, else 0; shape [B, T], T instruction tokens
  */
 export function selectRaters(
@@ -152,7 +155,7 @@ export function selectRaters(
 ): Tensor {
   const [, S, D] = hidden.shape;
   const instruction = backend.sliceRows(hidden, spanAfter(vision, S - forced));
-  // Makes up for the 1 / √D of attention, with D for its head width.
+  // Cancels the factor 1 / √D of attention with head width D.
   const scale = backend.upload(new Float32Array(D).fill(Math.sqrt(D)), [D]);
   const seen = backend.multiply(backend.sliceRows(hidden, vision), scale);
   const similarity = backend.attentionScores(seen, instruction, {
@@ -164,8 +167,8 @@ export function selectRaters(
 }
 
 /**
- * Scores for the random ranking, shape [B, N]: a sample's own stream, so its
- * order depends neither on its batch nor on the schedule.
+ * Scores for the random ranking, shape [B, N]. Each sample has its own random
+ * stream, so its order depends neither on the batch nor on the schedule.
  *
  * @param samples a number for each sample of the batch
  */
@@ -199,14 +202,14 @@ const GOLDEN_RATIO = 1.618033988749895;
 const PLASTIC_RATIO = 1.324717957244746;
 
 /**
- * All numbers below N in an order whose every beginning is spread evenly: over
- * a grid of √N × √N, numbered row by row, or over a line where N is no square.
+ * The numbers 0 … N − 1 in an order each of whose prefixes is spread evenly: over
+ * a √N × √N grid numbered row by row, or over a line if N is not a square.
  *
- * They are the cells in which the points of a low-discrepancy sequence fall: ½
- * plus multiples of 1 / φ, modulo 1; in the plane, of (1 / ρ, 1 / ρ²), as
- * proposed by Roberts (2018). Our decision: an order in which each point is the
- * one farthest from all before is even for few counts only, and between them
- * fills up the grid row by row.
+ * The order is that in which a low-discrepancy sequence visits the cells:
+ * ½ + i / φ modulo 1 on a line, ½ + i (1 / ρ, 1 / ρ²) modulo 1 in the plane
+ * (Roberts 2018). The alternative, always the point farthest from all before, is
+ * even for a few counts only and fills the grid row by row between them (our
+ * decision).
  */
 export function evenOrder(N: number): number[] {
   const side = Math.sqrt(N);
@@ -219,7 +222,7 @@ export function evenOrder(N: number): number[] {
   return [...order];
 }
 
-/** Which of so many cells of [0, 1) holds ½ + x modulo 1. */
+/** The index of the cell that holds ½ + x modulo 1; `cells` of them divide [0, 1). */
 function cell(x: number, cells: number): number {
   return Math.floor(((0.5 + x) % 1) * cells);
 }

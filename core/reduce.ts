@@ -1,11 +1,10 @@
 /**
- * Sort & Reduce (paper section 1): which vision tokens stay.
+ * Sort & Reduce (paper section 1): choosing the vision tokens that stay.
  *
  * At layer i the vision tokens are sorted by their scores (`ranking.ts`: the
- * attention they received in layer i − 1), and the best keep[i] stay; a removed
- * token is gone for all later layers. This file decides; moving the survivors
- * is an operation of the backend. Keep counts come from the schedule, so
- * nothing is read back.
+ * attention they received in layer i − 1), and the best keep[i] stay. A removed
+ * token is gone for all later layers. This file chooses the tokens; the backend
+ * moves them. Keep counts come from the schedule, so nothing is read back.
  *
  * This module is browser compatible.
  */
@@ -13,43 +12,44 @@
 import type { Backend, Indices, Span, Tensor } from "./backend.ts";
 
 /**
- * Position ids of the survivors: as they were (`original`, FastV's rule and
- * our default) or numbered anew without gaps (`reindexed`).
+ * Position ids of the kept tokens: unchanged (`original`, FastV's rule and our
+ * default), or re-indexed without gaps (`reindexed`).
  */
 export type PositionRule = "original" | "reindexed";
 
-/** A batch on its way through the decoder: what enters a layer. */
+/** A batch at the input of a decoder layer. */
 export interface DecoderState {
   /** Hidden states, shape [B, S, D]. */
   readonly hidden: Tensor;
   /** Position ids, shape [B, S]. */
   readonly positions: Indices;
-  /** Where in the sequence the n vision tokens are, in every sample. */
+  /** The place of the n vision tokens in the sequence, the same in all samples. */
   readonly vision: Span;
   /**
-   * Tokens of a forced answer at the end of the sequence, which rank no vision
+   * Tokens of a forced answer at the end of the sequence. They do not rank vision
    * tokens. Default 0.
    */
   readonly forced?: number;
-  /** Tokens that the sequence had before any were removed. */
+  /** Tokens of the sequence before any were removed. */
   readonly length: number;
   /**
-   * Score of every vision token still there, shape [B, n]: the highest stay
-   * longest. Null where no layer before has made them and none reduces here.
+   * Scores of the remaining vision tokens, shape [B, n]; tokens with the highest
+   * scores stay. Null if the layer before made none; then this one must not
+   * reduce.
    */
   readonly scores: Tensor | null;
   /**
-   * Which instruction tokens ask, shape [B, T], as `selectRaters` gives them;
-   * where the ranking is `raters`, from layer 1 on.
+   * Mask of the instruction tokens that rate, shape [B, T], from `selectRaters`.
+   * Set for the ranking `raters`, from layer 1 on.
    */
   readonly raters?: Tensor;
 }
 
 /**
- * Sorts the vision tokens by score and keeps the best, in their old order.
+ * Sorts the vision tokens by score and keeps the best, in sequence order.
  * System and instruction tokens always stay.
  *
- * @param keep how many vision tokens stay, at most those there
+ * @param keep number of vision tokens that stay, at most the current number
  */
 export function sortAndReduce(
   backend: Backend,

@@ -82,13 +82,13 @@ interface HostTensor extends Tensor {
   readonly data: Float32Array;
 }
 
-/** The same for integers. */
+/** Integers of this backend. */
 interface HostIndices extends Indices {
   /** Row-major; its length is the product of `shape`. */
   readonly data: Int32Array;
 }
 
-/** The same for the weights of a linear layer, rounded to what is stored. */
+/** Weights of a linear layer of this backend, rounded as its weight type stores them. */
 interface HostWeight extends Weight {
   /** Row-major; its length is the product of `shape`. */
   readonly data: Float32Array;
@@ -103,7 +103,7 @@ const integers = (x: Indices): Int32Array => (x as HostIndices).data;
 /** The weights of a linear layer of this backend. */
 const weights = (x: Weight): Float32Array => (x as HostWeight).data;
 
-/** A tensor over `data`, which is not copied; zeros where it is left out. */
+/** A tensor over `data`, which is not copied; default zeros. */
 function tensor(
   shape: readonly number[],
   data: Float32Array = new Float32Array(sizeOf(shape)),
@@ -111,7 +111,7 @@ function tensor(
   return { type: "float", shape, data };
 }
 
-/** Integers over `data`, which is not copied; zeros where it is left out. */
+/** Integers over `data`, which is not copied; default zeros. */
 function indices(
   shape: readonly number[],
   data: Int32Array = new Int32Array(sizeOf(shape)),
@@ -119,7 +119,7 @@ function indices(
   return { type: "index", shape, data };
 }
 
-/** The uploads, for weights that are stored as the given type. */
+/** The upload operations, for a weight type. */
 function uploadOperations(
   weightType: WeightType,
 ): Pick<
@@ -159,7 +159,7 @@ function upload(
     : indices(shape, data.slice());
 }
 
-/** An upload row by row into host memory; `store` rounds rows to what is stored. */
+/** An upload in blocks of rows into host memory; `store` rounds the values. */
 function uploadInto<T extends HostTensor | HostWeight>(
   x: T,
   store: (rows: Float32Array, first: number) => Float32Array,
@@ -206,7 +206,7 @@ function linear(
   return out;
 }
 
-/** How x [M, I] · weightᵀ, weight [O, I], is computed: shape [M, O]. */
+/** Computes x [M, I] · weightᵀ, with weight [O, I]: shape [M, O]. */
 export type MatrixProduct = (
   x: Float32Array,
   weight: Float32Array,
@@ -283,7 +283,7 @@ function rope(x: Tensor, positions: Indices, frequencies: Tensor): Tensor {
       const angle = integers(positions)[row] * floats(frequencies)[e];
       const cos = Math.cos(angle);
       const sin = Math.sin(angle);
-      // The pair (e, e + E/2) of every head turns by the same angle.
+      // The pair (e, e + E/2) is rotated by the same angle in every head.
       for (let at = row * D + e; at < (row + 1) * D; at += 2 * half) {
         const [a, b] = [floats(x)[at], floats(x)[at + half]];
         out.data[at] = a * cos - b * sin;
@@ -340,7 +340,7 @@ function headRows(x: Tensor, b: number, head: number, E: number): Float64Array {
   return out;
 }
 
-/** a[ai ..] · b[bi ..] over n elements; additions to one sum would wait in line. */
+/** a[ai ..] · b[bi ..] over n elements, in two sums, since one sum would be slow. */
 function dot(
   a: Float64Array,
   ai: number,
@@ -498,7 +498,7 @@ function multiply(x: Tensor, y: Tensor): Tensor {
   return combine(x, y, (a, b) => a * b);
 }
 
-/** Repeats y where it lacks x's leading dimensions. */
+/** Combines x and y element by element; y is broadcast over leading dimensions. */
 function combine(
   x: Tensor,
   y: Tensor,

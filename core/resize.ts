@@ -1,6 +1,6 @@
 /**
- * Resampling of images as Pillow's `Image.resize` does it, byte for byte:
- * models were trained on its pixels.
+ * Resampling of images, equal byte for byte to Pillow's `Image.resize`, on whose
+ * pixels the models were trained.
  *
  * This module is browser compatible.
  */
@@ -10,7 +10,7 @@ import { checkImage, type RgbImage } from "./image.ts";
 /** How neighbouring pixels are weighted; both widen when an image shrinks. */
 export type ResampleFilter = "bilinear" | "bicubic";
 
-/** Of a picture, in pixels. */
+/** The size of a picture, in pixels. */
 export interface Size {
   /** In pixels. */
   readonly width: number;
@@ -26,7 +26,7 @@ export interface Region extends Size {
   readonly top: number;
 }
 
-/** What `resizeImage` makes. */
+/** The result that `resizeImage` makes. */
 export interface ResizeOptions extends Size {
   /** Default "bicubic". */
   readonly filter?: ResampleFilter;
@@ -40,7 +40,7 @@ export interface ResizeOptions extends Size {
 /** Weights are integers of this many binary places, as in Pillow. */
 const PRECISION_BITS = 32 - 8 - 2;
 
-/** One half of such an integer: sums start with it, and so are rounded. */
+/** One half in this format: sums start with it, so that they are rounded. */
 const HALF = 1 << (PRECISION_BITS - 1);
 
 const FILTERS = {
@@ -49,10 +49,11 @@ const FILTERS = {
 };
 
 /**
- * Resizes an image with antialiasing, one direction after the other, each
- * rounded to bytes. Equal to `Image.resize((width, height), filter)` of Pillow
- * 13 (libImaging/Resample.c), and for a region to a crop of that. Pillow before
- * 13 always goes across first; where the order differs, so do some bytes.
+ * Resizes an image with antialiasing in two passes, each rounded to bytes. Equal
+ * to `Image.resize((width, height), filter)` of Pillow 13
+ * (libImaging/Resample.c); a region equals a crop of that. Before version 13,
+ * Pillow always started with the horizontal pass, and some bytes differ where
+ * this order does.
  *
  * @throws {RangeError} the image's bytes do not match its size, or the region
  *   is not one of whole pixels inside the new size
@@ -89,13 +90,13 @@ export function resizeImage(
   return { width: part.width, height: part.height, data };
 }
 
-/** When Pillow goes down first, to have less to do across. */
+/** Whether Pillow starts with the vertical pass, because that is less work. */
 function shrinksMostlyDown(from: Size, to: Size): boolean {
   const less = from.height - to.height;
   return less > 0 && less > 2 * (from.width - to.width);
 }
 
-/** What one pass does along its axis. */
+/** The weights of one pass along its axis. */
 interface Pass {
   /** The first source pixel that any result pixel reads. */
   readonly start: number;
@@ -137,7 +138,7 @@ function planPass(
     const high = Math.min(Math.trunc(center + reach + 0.5), from);
     let sum = 0;
     for (let t = 0; t < high - low; t++) {
-      // Times the inverse, as a quotient would round otherwise than Pillow.
+      // Pillow multiplies by the inverse; a quotient would round differently.
       exact[t] = weight((t + low - center + 0.5) * (1 / stretch));
       sum += exact[t];
     }

@@ -1,11 +1,11 @@
 /**
- * Rotary frequencies, and the ways to stretch them over sequences longer than
- * a decoder was trained on (transformers' modeling_rope_utils).
+ * Rotary frequencies, and the scalings for sequences longer than those of
+ * training (transformers' modeling_rope_utils).
  *
  * This module is browser compatible.
  */
 
-/** How frequencies are stretched. */
+/** How frequencies are scaled. */
 export type RopeScaling =
   /** All are divided by a factor. */
   | { readonly type: "linear"; readonly factor: number }
@@ -16,8 +16,8 @@ export type RopeScaling =
     readonly positions: number;
   }
   /**
-   * Each is divided by a factor of its own, of one list in sequences up to
-   * `positions` and of another in longer ones (LongRoPE, Phi-3's "su").
+   * Each frequency has its own factor. There is one list of factors for sequences
+   * up to `positions` and another for longer ones (LongRoPE, Phi-3's "su").
    */
   | {
     readonly type: "longrope";
@@ -29,7 +29,7 @@ export type RopeScaling =
     /** Multiplies cosines and sines. */
     readonly attentionFactor: number;
   }
-  /** Low ones are divided by a factor, those in between less (Llama 3.1). */
+  /** Low frequencies are divided by a factor, middle ones by less (Llama 3.1). */
   | {
     readonly type: "llama3";
     readonly factor: number;
@@ -101,7 +101,7 @@ export function unscaledLength({ scaling }: RopeConfig): number {
     : Infinity;
 }
 
-/** What cosines and sines are multiplied by. */
+/** The factor of cosines and sines. */
 export function attentionFactor({ scaling }: RopeConfig): number {
   return scaling?.type === "longrope" ? scaling.attentionFactor : 1;
 }

@@ -1,5 +1,6 @@
 /**
- * Running the decoder of a model under a schedule, and what it says comes next.
+ * Runs the decoder of a model under a schedule, up to the logits of the next
+ * token.
  *
  * This module is browser compatible.
  */
@@ -28,10 +29,10 @@ export interface RunOptions extends ReductionOptions {
 }
 
 /**
- * Runs decoder layers under a schedule. The given state is not consumed: it
- * may be entered again with another schedule. Where scores come from attention,
- * only layers that need them compute them: those before a reduction, and the
- * last one that runs, as a reduction may follow it.
+ * Runs decoder layers under a schedule. The given state is not consumed: it may
+ * be run again under another schedule. Scores from attention are computed only
+ * in layers before a reduction, and in the last layer that runs, because a
+ * reduction may follow it.
  *
  * @throws {RangeError} the schedule does not fit the model, or removes tokens
  *   before there are scores to rank them by; or the sequence is longer than the
@@ -47,11 +48,11 @@ export function runDecoder(
   return runSchedule(model, state, schedule, run).leaving;
 }
 
-/** Which layers run, and what they leave. */
+/** Which layers run, and which results they keep. */
 interface LayerRun extends RunOptions {
-  /** Whether there are scores at the end that the schedule has no need of. */
+  /** Whether the last layer computes scores that this schedule does not use. */
   readonly scoredAtEnd: boolean;
-  /** Whether keys and values of each layer are wanted. */
+  /** Whether to return the keys and values of each layer. */
   readonly keepsPast: boolean;
 }
 
@@ -86,7 +87,7 @@ function runSchedule(
   });
 }
 
-/** Whether a schedule fits the model, and the state has what layers rank by. */
+/** Checks that a schedule fits the model and that the layers can rank. */
 function checkSchedule(
   state: DecoderState,
   { keep }: Schedule,
@@ -124,10 +125,10 @@ function checkSchedule(
 }
 
 /**
- * Runs the decoder to the logits of the next token, shape [B, 1, V]; after
- * prompts with a forced answer of so many tokens, to those of each of them and
- * of the one after, shape [B, forced + 1, V]. It is what `nextTokenLogits` gives
- * after `runDecoder`, without computing in the last layer what nothing reads.
+ * Runs the decoder to the logits of the next token, shape [B, 1, V]. If prompts
+ * have a forced answer, the logits are those of each of its tokens and of the
+ * token after it, shape [B, forced + 1, V]. The result equals `nextTokenLogits`
+ * after `runDecoder`, but the last layer computes only the rows that are read.
  *
  * @throws {RangeError} as `runDecoder`, or `from` is not a layer
  */
@@ -141,16 +142,17 @@ export function predictNextToken(
   return runToNextToken(model, state, schedule, run).logits;
 }
 
-/** What `runToNextToken` gives. */
+/** The result of `runToNextToken`. */
 export interface NextToken {
   /** Shape [B, 1, V], or [B, forced + 1, V]. */
   readonly logits: Tensor;
-  /** Of every layer that ran, where that is wanted. */
+  /** Keys and values of every layer that ran; empty unless `keepsPast`. */
   readonly past: readonly KeyValues[];
 }
 
 /**
- * As `predictNextToken`, with the keys and values of each layer if wanted.
+ * As `predictNextToken`, and returns the keys and values of each layer on
+ * request.
  *
  * @throws {RangeError} as `predictNextToken`
  */
@@ -193,10 +195,11 @@ export function runToNextToken(
 }
 
 /**
- * What follows the instruction, and each token of a forced answer: logits of
- * shape [B, 1, V] or [B, forced + 1, V].
+ * Logits of the token that follows the instruction, shape [B, 1, V]. If there
+ * is a forced answer, also of the tokens that follow each of its tokens, shape
+ * [B, forced + 1, V].
  *
- * @param state what left the last layer
+ * @param state the output of the last layer
  */
 export function nextTokenLogits(
   model: VisionLanguageModel,

@@ -1,7 +1,7 @@
 // The safetensors file format: 8 bytes with the header's length, a JSON header
 // that names every tensor with its type, shape and place, then the numbers.
-// Reads what model weights are stored in (F32, F16, BF16), one tensor at a time,
-// and widens it to float32. Does not write, and does not keep what it has read.
+// Reads the number types of model weights (F32, F16, BF16), one tensor at a time,
+// and widens them to float32. Does not write, and does not cache.
 // Source: the format's description, github.com/huggingface/safetensors; the
 // checks of the header are in safetensors_header.ts.
 // This module is browser compatible.
@@ -13,15 +13,15 @@ import { parseHeader, type TensorInfo } from "./safetensors_header.ts";
 
 export type { TensorInfo } from "./safetensors_header.ts";
 
-/** Tensors by name, read when they are asked for. */
+/** Tensors by name, read on request. */
 export interface TensorStore {
-  /** What there is to read, by the name the checkpoint gives it. */
+  /** All tensors, by their names in the checkpoint. */
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;
   /**
-   * Reads one tensor, in row-major order, or some rows of it: a row is what one
-   * index of the first dimension names. The caller owns the array.
+   * Reads one tensor, in row-major order, or some of its rows (a row is one index
+   * of the first dimension). The caller owns the array.
    *
-   * @throws {RangeError} If there is no such tensor, or what was read of it holds
+   * @throws {RangeError} If there is no such tensor, or a number that was read is
    *   NaN or ±Infinity.
    * @throws {TypeError} If its numbers are not F32, F16 or BF16.
    */
@@ -30,19 +30,19 @@ export interface TensorStore {
 
 /** An open safetensors file. */
 export interface SafetensorsFile extends TensorStore {
-  /** With type and place of each. */
+  /** All tensors, with type and place. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** The header's `__metadata__`, empty where there is none. */
+  /** The header's `__metadata__`; empty if it is missing. */
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-/** As the official reader has it: a longer header is an attack or not a header. */
+/** The limit of the official reader: a longer header is an attack, or no header. */
 const MAX_HEADER_BYTES = 100_000_000;
 
 /** How many numbers are read and widened at once (16 MiB of F32). */
 const CHUNK = 1 << 22;
 
-/** How the numbers of a type become float32: `bytes` aligned to the type's size. */
+/** Converts the numbers of a type to float32; `bytes` are aligned to their size. */
 const WIDEN: Readonly<
   Record<string, (bytes: Uint8Array, out: Float32Array) => void>
 > = {
@@ -74,7 +74,7 @@ const WIDEN: Readonly<
  * ```
  *
  * @param source The file's bytes.
- * @param label What errors call the file, usually its path.
+ * @param label The file's name in errors, usually its path.
  * @returns The file, ready to read tensors from.
  * @throws {SyntaxError} If the bytes are not a well-formed safetensors file.
  */
@@ -119,7 +119,7 @@ export async function openSafetensors(
   };
 }
 
-/** Reads a tensor chunk by chunk, so that only its widened form is held whole. */
+/** Reads a tensor in chunks, so that only its float32 form is held whole. */
 async function readTensor(
   source: ByteSource,
   dataOffset: number,

@@ -1,7 +1,7 @@
 // The header of a safetensors file, checked as strictly as the format asks:
 // no duplicate names, every byte of the data in exactly one tensor.
-// A checkpoint comes from strangers, so nothing in it is trusted; names go into
-// a Map, where "__proto__" is a name like any other.
+// Checkpoints are not trusted: names go into a Map, where "__proto__" is a name
+// like any other.
 // This module is browser compatible.
 
 /** Type, shape and place of one tensor. */
@@ -16,7 +16,7 @@ export interface TensorInfo {
   readonly end: number;
 }
 
-/** What a header says. */
+/** The content of a header. */
 export interface SafetensorsHeader {
   /** Tensors by name. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
@@ -37,7 +37,7 @@ const DTYPE_BYTES: ReadonlyMap<string, number> = new Map([
  *
  * @param bytes The header, without the length before it.
  * @param dataLength Number of bytes after the header.
- * @param label What errors call the file.
+ * @param label The file's name in errors.
  * @throws {SyntaxError} If the header breaks a rule of the format.
  */
 export function parseHeader(
@@ -142,7 +142,7 @@ function parseTensorInfo(
   return { dtype: dtype as string, shape, begin, end };
 }
 
-/** Every byte of the data belongs to exactly one tensor. */
+/** Checks that every byte of the data belongs to exactly one tensor. */
 function checkLayout(
   tensors: ReadonlyMap<string, TensorInfo>,
   dataLength: number,
@@ -173,8 +173,8 @@ function checkLayout(
 }
 
 /**
- * The first key that an object of a JSON text has twice. `JSON.parse` would keep
- * the last one in silence, and two readers could see two different models.
+ * The first key that occurs twice in an object of a JSON text. `JSON.parse` keeps
+ * the last one silently, so two readers could read two different models.
  *
  * @param text Valid JSON.
  */

@@ -1,5 +1,5 @@
 /**
- * From the logits of a token to the token.
+ * Chooses a token from its logits.
  *
  * This module is browser compatible.
  */
@@ -7,13 +7,13 @@
 /** How a token is chosen. */
 export interface SamplingOptions {
   /**
-   * Divides the logits before they become probabilities; 0 takes the likeliest
-   * token always. Default 0.
+   * Divides the logits before the softmax; 0 always takes the likeliest token.
+   * Default 0.
    */
   readonly temperature?: number;
   /**
-   * Only the likeliest tokens count whose probabilities together reach this
-   * (nucleus sampling). In (0, 1]; default 1: all do.
+   * Nucleus sampling: draws from the fewest likeliest tokens whose probabilities
+   * sum to this. In (0, 1]; default 1, which means all tokens.
    */
   readonly topP?: number;
   /** Uniform random numbers in [0, 1). Needed unless the temperature is 0. */
@@ -24,7 +24,7 @@ export interface SamplingOptions {
  * Chooses the next token.
  *
  * @param logits shape [V]
- * @returns its id; of equally likely ones, at temperature 0, the lowest
+ * @returns its id; at temperature 0, ties go to the lowest id
  * @throws {RangeError} an option is out of range, a logit is not a number, or
  *   the largest is not finite
  */
@@ -65,7 +65,7 @@ export function sampleToken(
     );
   }
 
-  // relative to the largest, so that no exponential overflows
+  // Relative to the largest logit, so that no exponential overflows.
   const weights = Array.from(
     logits,
     (logit) => Math.exp((logit - logits[best]) / temperature),
@@ -84,5 +84,5 @@ export function sampleToken(
     rest -= weights[id];
     if (rest < 0) return id;
   }
-  return byWeight[size - 1]; // what rounding left over
+  return byWeight[size - 1]; // reached only by rounding
 }

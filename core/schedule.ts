@@ -1,9 +1,9 @@
 /**
  * Schedules: how many vision tokens each decoder layer keeps.
  *
- * Every way to state a strategy becomes one explicit list of keep counts at
- * the door; nothing after that branches on its form. This file says how many
- * tokens stay, never which: that is decided per sample (`reduce.ts`).
+ * Every form of a strategy is converted to one explicit list of keep counts, and
+ * later code knows no other form. A schedule says how many tokens stay.
+ * `reduce.ts` chooses the tokens, per sample.
  *
  * L = decoder layers, N = vision tokens entering the decoder.
  */
@@ -11,8 +11,8 @@
 // This module is browser compatible.
 
 /**
- * Keep count of vision tokens per decoder layer: what the decoder obeys and
- * the searches look for. Made by the functions of this module, which check it.
+ * Keep count of vision tokens per decoder layer. Searches look for one, and the
+ * decoder runs under it. The functions of this module make and check it.
  */
 export interface Schedule {
   /** N, the vision tokens before any reduction. */
@@ -124,8 +124,8 @@ export interface FastvOptions {
  * FastV's schedule (ECCV 2024, paper section 6): all tokens before layer K,
  * `round(keepRate · N)` from layer K on.
  *
- * The counts only: FastV also ranks by the last token's row of attention,
- * which is the decoder's choice of score.
+ * This function gives the counts only. FastV also ranks by the attention of the
+ * last token, which is the ranking `last`.
  *
  * @returns The schedule.
  * @throws {RangeError} If an option is out of range.
@@ -150,9 +150,10 @@ export function fastvSchedule(
 }
 
 /**
- * The schedule of the same keeping rates for another number of vision tokens:
- * an image of fewer or more tiles. `keep = round(keep / N · visionTokens)`
- * (our decision), which may be none where a layer of the original kept few.
+ * The schedule of the same keeping rates for another number of vision tokens,
+ * that is, for an image of fewer or more tiles:
+ * `keep = round(keep / N · visionTokens)` (our decision). A count may become 0
+ * where the original kept few tokens.
  *
  * @param schedule The schedule; where its N is 0 its rates are 1.
  * @param visionTokens The other N, an integer ≥ 0.
@@ -166,17 +167,16 @@ export function scaleSchedule(
   const { visionTokens: N, keep } = schedule;
   if (N === visionTokens) return schedule;
   if (N === 0) return fullSchedule(keep.length, visionTokens);
-  // The product is an integer, so that only one rounding can err.
+  // The product is an exact integer, so only the quotient is rounded.
   const counts = keep.map((count) => Math.round(count * visionTokens / N));
   return fromKeepCounts(counts, visionTokens);
 }
 
 /**
- * Mean over the layers of `keep / N`: what the paper calls memory cost
- * (section 5), 1 for the unreduced model.
+ * Mean of `keep / N` over the layers: the paper's memory cost (section 5), 1 for
+ * the unreduced model.
  *
- * @param schedule The schedule; where N is 0 nothing can be dropped and the
- * rate is 1.
+ * @param schedule The schedule; if N is 0, the rate is 1.
  * @returns The mean keeping rate, in [0, 1].
  */
 export function meanKeepingRate({ visionTokens, keep }: Schedule): number {

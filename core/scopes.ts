@@ -1,11 +1,11 @@
 /**
- * Scopes that free what was made in them, for backends whose memory no garbage
- * collector frees; see `Backend.scope`.
+ * Scopes that free the tensors made in them, for backends without a garbage
+ * collector; see `Backend.scope`.
  *
  * This module is browser compatible.
  */
 
-/** What was made in each open scope, of class T. */
+/** The open scopes, and the objects of class T made in each. */
 export class Scopes<T extends object> {
   readonly #isMine: (value: object) => value is T;
   readonly #free: (x: T) => void;
@@ -13,24 +13,24 @@ export class Scopes<T extends object> {
   readonly #open: T[][] = [];
 
   /**
-   * Starts outside of all scopes.
+   * Starts without an open scope.
    *
    * @param isMine tells T from other objects in the result of a scope
-   * @param free gives back one of them
+   * @param free frees a T
    */
   constructor(isMine: (value: object) => value is T, free: (x: T) => void) {
     this.#isMine = isMine;
     this.#free = free;
   }
 
-  /** Notes what was made, for the innermost scope to free. */
+  /** Adds a new object to the innermost scope, which will free it. */
   add(x: T): void {
     this.#open.at(-1)?.push(x);
   }
 
   /**
-   * Runs `body` and frees all that was made in it but what its result holds;
-   * that goes to the scope around.
+   * Runs `body` and frees all objects made in it, except those in its result.
+   * These move to the enclosing scope.
    */
   run<R>(body: () => R): R {
     const mine: T[] = [];
@@ -50,7 +50,7 @@ export class Scopes<T extends object> {
     }
   }
 
-  /** All T in a value: itself, or what its arrays and records hold. */
+  /** Collects all T in a value: the value itself, or parts of arrays and records. */
   #collect(value: unknown, found: Set<T>): void {
     if (typeof value !== "object" || value === null) return;
     if (this.#isMine(value)) found.add(value);

@@ -4,14 +4,14 @@
  * This module is browser compatible.
  */
 
-/** How many values a shape holds. */
+/** The number of values of a shape. */
 export const sizeOf = (shape: readonly number[]): number =>
   shape.reduce((product, size) => product * size, 1);
 
 /**
- * Checks what a backend is given to upload.
+ * Checks data for an upload.
  *
- * @throws {TypeError} the data does not have as many values as its shape
+ * @throws {TypeError} the number of values is not the product of the shape
  */
 export function checkSize(
   data: Float32Array | Int32Array,
@@ -27,9 +27,9 @@ export function checkSize(
 }
 
 /**
- * Checks rows that a backend is given to upload after `start` others.
+ * Checks a block of rows for an upload, after `start` earlier rows.
  *
- * @returns how many there are
+ * @returns the number of rows
  * @throws {TypeError} they are not whole rows, or more than are missing
  */
 export function checkRows(

@@ -1,6 +1,6 @@
 /**
- * InternVL's dynamic tiling: a picture becomes a grid of tiles of the model's
- * size, and one small view of the whole.
+ * InternVL's dynamic tiling: a picture is cut into a grid of tiles of the model's
+ * size, followed by a thumbnail.
  *
  * This module is browser compatible.
  */
@@ -10,13 +10,13 @@ import { type ResampleFilter, resizeImage, type Size } from "./resize.ts";
 
 /** How a picture is cut into tiles. */
 export interface Tiling {
-  /** Of each tile. */
+  /** Size of each tile. */
   readonly tile: Size;
   /** Fewest tiles, without the thumbnail. */
   readonly minTiles: number;
   /** Most tiles, without the thumbnail. */
   readonly maxTiles: number;
-  /** Whether the whole picture follows as one more, where there are several. */
+  /** Whether a thumbnail follows if there are several tiles. */
   readonly thumbnail: boolean;
 }
 
@@ -29,14 +29,15 @@ export interface TileGrid {
 }
 
 /**
- * The grid whose shape is nearest to the picture's (`find_closest_aspect_ratio`
- * of InternVL, `get_optimal_tiled_canvas` of transformers). Grids are tried by
- * number of tiles, so of equally near ones the smallest is taken, and a larger
- * one where the picture has more than half of its pixels.
+ * The grid whose aspect ratio is nearest to the picture's
+ * (`find_closest_aspect_ratio` of InternVL, `get_optimal_tiled_canvas` of
+ * transformers). Grids are tried in order of tile count. Among equally near
+ * grids the smallest wins, unless the picture has more than half of the pixels
+ * of a larger one.
  *
- * Grids of equally many tiles are tried from the narrowest, as transformers
- * does. InternVL's own order of them would show only where `minTiles` is above
- * 1: else a grid of fewer tiles lies between any two of them, and is nearer.
+ * Grids of equal tile count are tried from the narrowest, as in transformers.
+ * InternVL's own order would differ only if `minTiles` is above 1: otherwise a
+ * grid of fewer tiles lies between any two of them, and is nearer.
  */
 export function chooseGrid(
   { width, height }: Size,
@@ -60,7 +61,7 @@ export function chooseGrid(
   return nearest;
 }
 
-/** All grids of so many tiles, the smallest first, then the narrowest. */
+/** All grids within the limits, by tile count, then from the narrowest. */
 function gridsOf(minTiles: number, maxTiles: number): TileGrid[] {
   const grids: TileGrid[] = [];
   for (let tiles = minTiles; tiles <= maxTiles; tiles++) {

@@ -1,8 +1,9 @@
 /**
- * The vision towers: CLIP as LLaVA uses it, and InternViT. Patches and a class
- * token, learned positions, pre-norm Transformer layers, and the hidden states
- * of a chosen layer as features, without a norm after it (transformers'
- * CLIPVisionModel and InternVLVisionModel, the original InternVisionModel).
+ * The vision towers: CLIP as LLaVA uses it, and InternViT. They embed patches and
+ * a class token, add learned positions and run pre-norm Transformer layers. The
+ * features are the hidden states of a chosen layer, without a final norm
+ * (transformers' CLIPVisionModel and InternVLVisionModel, the original
+ * InternVisionModel).
  *
  * This module is browser compatible.
  */
@@ -22,7 +23,7 @@ export interface VisionLayer {
   readonly key: Linear;
   /** Weight [D, D]. */
   readonly value: Linear;
-  /** Over all heads of the queries; null where there is none. */
+  /** A norm over all heads of the queries, or null. */
   readonly queryNorm: Norm | null;
   /** The same for the keys. */
   readonly keyNorm: Norm | null;
@@ -46,7 +47,7 @@ export interface VisionTower {
   readonly patchEmbedding: Linear;
   /** Shape [1 + patches, D]. */
   readonly positions: Tensor;
-  /** Before the first layer; null where there is none. */
+  /** A norm before the first layer, or null. */
   readonly preNorm: Norm | null;
   /** Only the layers that the features need. */
   readonly layers: readonly VisionLayer[];
@@ -96,9 +97,9 @@ export async function loadVisionTower(
 }
 
 /**
- * Loads one layer. InternViT multiplies what attention and MLP give by learned
- * numbers; s · (W x + b) = (s W) x + s b, so here the last layers of both have
- * them in their weights.
+ * Loads one layer. InternViT multiplies the outputs of attention and MLP by
+ * learned scales s. As s · (W x + b) = (s W) x + s b, the scales are folded into
+ * the last linear layers of both.
  */
 async function loadLayer(
   loader: WeightLoader,
@@ -137,8 +138,8 @@ async function loadLayer(
  * Runs the vision tower.
  *
  * @param patches normalised patches, shape [B, patches, 3·P·P]
- * @param onLayer called with the hidden states [B, 1 + patches, D] that enter
- *   each layer, and last with those that leave the last one
+ * @param onLayer called with the input of each layer, [B, 1 + patches, D], and
+ *   finally with the output of the last layer
  * @returns features, shape [B, patches (+ 1 with the class token), D]
  */
 export function encodeImage(
@@ -150,7 +151,7 @@ export function encodeImage(
   const { normEpsilon, dropClassToken } = tower.config;
   const [B, N] = patches.shape;
 
-  // embeddings: the class token in front of the patches, and where each stands
+  // Embeddings: class token, then patches; plus positions.
   const classTokens = Array.from({ length: B }, () => tower.classToken);
   const embedded = backend.concat([
     backend.concat(classTokens, 0),
@@ -181,7 +182,7 @@ function encoderLayer(
   const qkNorm = (x: Tensor, norm: Norm | null): Tensor =>
     norm ? applyNorm(backend, x, norm, qkNormEpsilon!) : x;
 
-  // attention, every token to every token
+  // Attention, not causal.
   const n1 = applyNorm(backend, x, layer.norm1, normEpsilon);
   const attended = backend.attention(
     qkNorm(linear(n1, layer.query), layer.queryNorm),
@@ -191,7 +192,7 @@ function encoderLayer(
   );
   const middle = applyLinear(backend, attended, layer.out, { residual: x });
 
-  // MLP
+  // MLP.
   const n2 = applyNorm(backend, middle, layer.norm2, normEpsilon);
   const hidden = applyLinear(backend, n2, layer.up, { activation });
   return applyLinear(backend, hidden, layer.down, { residual: middle });

@@ -1,5 +1,5 @@
 /**
- * From images to vision tokens: the part of a model in front of the decoder.
+ * From images to vision tokens: vision tower and projector.
  *
  * This module is browser compatible.
  */
@@ -33,11 +33,11 @@ export function embedImages(
 }
 
 /**
- * Images of several tiles → vision tokens, shape [B, tiles · N, D], those of an
- * image's tiles one after another.
+ * Images of several tiles → vision tokens, shape [B, tiles · N, D], in the order
+ * of the tiles.
  *
- * @param samples the tiles of each image; equally many for all
- * @throws {TypeError} they are not
+ * @param samples the tiles of each image, the same number for all
+ * @throws {TypeError} the numbers differ
  * @throws {RangeError} a tile does not have the model's size
  */
 export function embedTiles(
@@ -52,7 +52,7 @@ export function embedTiles(
       );
     }
   }
-  // One tile of each image at a time bounds the memory that this takes.
+  // Encoding one tile of each image at a time bounds the memory.
   return model.backend.scope(() =>
     model.backend.concat(
       first.map((_, tile) =>

@@ -1,11 +1,11 @@
 /**
- * From the names and shapes of a checkpoint to tensors on a backend. Which
- * weights a part needs stands in that part's file; here they are looked up,
- * checked, uploaded, and all that is wrong is said at once.
+ * From the tensors of a checkpoint to tensors on a backend. The file of each part
+ * of the model lists the weights that it needs. This file looks them up, checks
+ * them, uploads them, and reports all problems in one error.
  *
- * Weights come row by row, a few megabytes at a time, and the next rows are
- * read while those at hand are stored: however large a tensor is, little of it
- * is held.
+ * Weights are read in blocks of a few megabytes, and the next block is read while
+ * the current one is uploaded. So little memory is needed for a tensor of any
+ * size.
  *
  * This module is browser compatible.
  */
@@ -24,13 +24,13 @@ import {
 import { sizeOf } from "./sizes.ts";
 import type { TensorStore } from "./safetensors.ts";
 
-/** What to load. */
+/** The source of weights. */
 export interface WeightSource {
   /** The checkpoint. */
   readonly store: TensorStore;
   /** Its names. */
   readonly names: CheckpointNames;
-  /** What error messages call it, such as its directory. */
+  /** Its name in error messages, such as its directory. */
   readonly label: string;
 }
 
@@ -38,21 +38,21 @@ export interface WeightSource {
 export interface LinearLoad {
   /** Whether it has a bias. Default true. */
   readonly bias?: boolean;
-  /** The weight's shape in the checkpoint, where it is not [O, I]. */
+  /** The weight's shape in the checkpoint. Default [O, I]. */
   readonly stored?: readonly number[];
-  /** Multiplies the outputs, shape [O]: folded into weight and bias. */
+  /** A factor for each output, shape [O], folded into weight and bias. */
   readonly scale?: Float32Array | null;
 }
 
-/** Loads named weights onto a backend and keeps account of them. */
+/** Loads named weights onto a backend, and records which names were used. */
 export class WeightLoader {
   readonly #backend: Backend;
   readonly #source: WeightSource;
   readonly #problems: string[] = [];
-  /** Tensors that were looked up, or need not be. */
+  /** Tensors that were looked up or skipped. */
   readonly #known = new Set<string>();
 
-  /** Starts an account with nothing loaded. */
+  /** Starts with nothing loaded. */
   constructor(backend: Backend, source: WeightSource) {
     this.#backend = backend;
     this.#source = source;
@@ -64,8 +64,8 @@ export class WeightLoader {
   }
 
   /**
-   * Values of the given shape. Where there is a problem it is noted for
-   * `finish`, and null stands in for them.
+   * Values of the given shape. If there is a problem, it is noted for `finish`,
+   * and the result is null.
    */
   async values(
     part: Part,
@@ -85,8 +85,8 @@ export class WeightLoader {
 
   /**
    * A tensor of the given shape, uploaded as shape `as` (the same values in the
-   * same order). A zero stands in for one with a problem, so that all problems
-   * come to light.
+   * same order). If there is a problem, a zero takes its place, so that loading
+   * continues and finds all problems.
    */
   async tensor(
     part: Part,
@@ -166,7 +166,7 @@ export class WeightLoader {
     };
   }
 
-  /** Notes that the model does without a layer that the checkpoint has. */
+  /** Notes that the model does not use a layer of the checkpoint. */
   skipLayer(part: Part, layer: number): void {
     const names = this.#source.names[part];
     for (const name of Object.keys(names.names)) {
@@ -182,10 +182,10 @@ export class WeightLoader {
   }
 
   /**
-   * To be called once everything is loaded.
+   * Reports all problems. To be called after everything was loaded.
    *
-   * @throws {TypeError} weights were missing or misshapen, or there are some
-   *   that no part of the model wants; listed by name
+   * @throws {TypeError} weights were missing or had another shape, or the
+   *   checkpoint has tensors that the model does not use; listed by name
    */
   finish(): void {
     const { store, names, label } = this.#source;
@@ -202,7 +202,7 @@ export class WeightLoader {
     }
   }
 
-  /** Where a weight is; where it would be, if it is missing. */
+  /** The place of a weight; if it is missing, its most common place. */
   #find(part: Part, name: string): WeightPlace & { found: boolean } {
     const { store, names } = this.#source;
     const places = locate(names[part], name);
@@ -210,13 +210,13 @@ export class WeightLoader {
     return { ...(place ?? places[0]), found: place !== undefined };
   }
 
-  /** Notes a problem, of each tensor the first. */
+  /** Notes a problem; only the first problem of each tensor counts. */
   #note(tensor: string, problem: string): void {
     if (!this.#known.has(tensor)) this.#problems.push(problem);
     this.#known.add(tensor);
   }
 
-  /** Where a weight is; null where there is a problem, which is noted. */
+  /** The place of a weight. If there is a problem, notes it and returns null. */
   #check(
     part: Part,
     name: string,
@@ -258,7 +258,7 @@ export class WeightLoader {
       const rows = await next;
       if (i + 1 < pieces.length) {
         next = store.read(tensor, pieces[i + 1]);
-        // Whoever waits for it is told; nobody does where these are refused.
+        // If this generator ends early, nobody awaits `next`.
         next.catch(() => {});
       }
       yield rows;
@@ -282,7 +282,7 @@ export class WeightLoader {
   }
 }
 
-/** Numbers that are read at once: 2 MiB where they have 16 bits. */
+/** Numbers that are read at once: 2 MiB in 16 bits. */
 const PIECE = 1 << 20;
 
 /** Problems that an error lists. */
@@ -297,7 +297,7 @@ function split({ start, length }: Span, count: number): Span[] {
   return spans;
 }
 
-/** The shape of the tensor that holds a weight of shape [O, ..] among others. */
+/** The shape of the tensor that stacks a weight of shape [O, ..] with others. */
 function fusedShape(
   [O, ...rest]: readonly number[],
   { shares, index }: FusedRows,

@@ -1,6 +1,6 @@
 /**
- * The decoders of all families: their configurations, and what checkpoints call
- * their weights. Defaults are those of the classes that read the configuration
+ * The decoders of all families: their configurations, and the names of their
+ * weights in checkpoints. Defaults are those of the classes that read the configuration
  * (transformers' LlamaConfig, Qwen2Config and Phi3Config, the original
  * InternLM2Config), because published checkpoints rely on them.
  *
@@ -16,12 +16,12 @@ import { parseRope } from "./rope.ts";
 /** Decoder classes that are known. */
 export type DecoderClass = "llama" | "qwen2" | "internlm2" | "phi3";
 
-/** What differs between classes: defaults, and where there are biases. */
+/** The differences between classes: defaults and biases. */
 interface ClassTraits {
   readonly type: DecoderConfig["type"];
   readonly width: number;
   readonly mlpWidth: number;
-  /** Null: as many as query heads. */
+  /** Default number of key/value heads; null for the number of query heads. */
   readonly kvHeads: number | null;
   readonly vocabulary: number;
   readonly normEpsilon: number;
@@ -112,7 +112,7 @@ export function parseDecoder(
       kvHeads,
     );
   }
-  // A checkpoint with one would load, and be wrong: it is not looked for.
+  // A checkpoint with one would load and compute wrong results.
   if (fields.boolean("mlp_bias", false)) {
     throw fields.error("mlp_bias", "must be false", true);
   }
@@ -172,7 +172,7 @@ const QUERY_KEY_VALUE = [
   "layers.*.value",
 ] as const;
 
-/** What checkpoints call the weights of a decoder, after the prefix of the part. */
+/** Names of a decoder's weights in checkpoints, after the prefix of the part. */
 export function decoderNames(
   { type, heads: H, kvHeads: K }: DecoderConfig,
 ): PartNames["names"] {
@@ -209,5 +209,5 @@ export function decoderNames(
   }
 }
 
-/** Left by old versions of the decoders; it follows from the configuration. */
+/** Stored by old versions of the decoders; the configuration determines it. */
 export const ROTARY_FREQUENCIES: RegExp = /\.rotary_emb\.inv_freq$/;

@@ -19,7 +19,7 @@ import {
   PREFIXES,
 } from "./shared.ts";
 
-/** Of the norms of queries and keys, whatever the configuration says. */
+/** ε of the norms of queries and keys, regardless of the configuration. */
 const QK_NORM_EPSILON = 1e-6;
 
 /** Reads the configuration of an InternVL model in transformers' layout. */
@@ -52,7 +52,7 @@ function parseVision(top: Fields): VisionConfig {
   const fields = top.record("vision_config");
   fields.oneOf("model_type", { "internvl_vision": true }, "internvl_vision");
   for (const name of ["use_mean_pooling", "use_absolute_position_embeddings"]) {
-    // Without the first there is a norm after the last layer.
+    // With use_mean_pooling false, a norm would follow the last layer.
     if (!fields.boolean(name, true)) {
       throw fields.error(name, "must be true", false);
     }

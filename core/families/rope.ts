@@ -7,13 +7,13 @@
 import type { Fields } from "../fields.ts";
 import type { RopeConfig, RopeScaling } from "../rope.ts";
 
-/** What a decoder's configuration says besides its rotary settings. */
+/** Settings of a decoder on which its rotary settings depend. */
 export interface RopeContext {
   /** E, width of a head. */
   readonly headWidth: number;
-  /** Positions that the decoder is meant for. */
+  /** The largest number of positions (`max_position_embeddings`). */
   readonly maxPositions: number;
-  /** Positions that it was trained on first, where its class has a default. */
+  /** Positions of the first training; the default of its class, if it has one. */
   readonly originalPositions?: number;
 }
 

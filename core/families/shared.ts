@@ -1,5 +1,5 @@
 /**
- * What several families have in common.
+ * Parts of the parsers that several families share.
  *
  * This module is browser compatible.
  */
@@ -16,15 +16,15 @@ export const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   "quick_gelu": "quick_gelu",
 };
 
-/** No model has more layers: a larger number is a mistake, and takes forever. */
+/** No model has more layers; a larger number is an error in the file. */
 export const MAX_LAYERS = 1024;
 
 /** Norms by their names in config.json. */
 export const NORMS = { "layer_norm": "layer", "rms_norm": "rms" } as const;
 
 /**
- * How many layers run before the features are taken. They are counted like
- * hidden states: 0 is the embedding, −1 the last layer's output.
+ * The number of layers that run before the features are taken. The setting counts
+ * hidden states: 0 is the embedding, −1 the output of the last layer.
  */
 export function featureLayers(
   fields: Fields,
@@ -59,9 +59,9 @@ export function mergedTokens(
 }
 
 /**
- * Prefixes of the parts in checkpoints of different transformers versions: as
- * saved by version 5, as saved before 4.52, and as the class itself has called
- * its parts since then.
+ * Prefixes of the parts in checkpoints of different transformers versions: of
+ * version 5, of versions before 4.52, and the names of the parts in the class
+ * since then.
  */
 export const PREFIXES = {
   vision: ["vision_tower.", "model.vision_tower."],
