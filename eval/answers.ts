@@ -1,6 +1,6 @@
 /**
- * Metrics of answers in words, each as its benchmark's own evaluation has it.
- * VQA accuracy is in vqa.ts, letters of choices in choices.ts.
+ * Metrics of answers in words, each as in its benchmark's own evaluation. VQA
+ * accuracy is in vqa.ts, letters of choices in choices.ts.
  *
  * This module is browser compatible.
  */
@@ -8,15 +8,15 @@
 import { lengthOf, pythonFloat, split, strip } from "./python_text.ts";
 
 /**
- * GQA: the same word or phrase, whatever its case and without a full stop, as
- * LLaVA prepares answers for GQA's eval.py.
+ * GQA: equal words, ignoring case and a final full stop, as LLaVA prepares
+ * answers for GQA's eval.py.
  */
 export function gqaCorrect(answer: string, reference: string): boolean {
   const clean = (text: string) => strip(text).replace(/\.+$/, "").toLowerCase();
   return clean(answer) === clean(reference);
 }
 
-/** An answer to a question about whether something is so, and the right one. */
+/** An answer to a yes/no question, and the right one. */
 export interface YesNoResult {
   /** The model's words. */
   readonly answer: string;
@@ -24,13 +24,13 @@ export interface YesNoResult {
   readonly label: "yes" | "no";
 }
 
-/** POPE's scores, each in [0, 1]; 0 where there is nothing to divide by. */
+/** POPE's scores, each in [0, 1]; 0 if the denominator is 0. */
 export interface PopeScores {
   /** Share of right answers. */
   readonly accuracy: number;
-  /** Of those answered "yes", the share that are. */
+  /** Precision of the answer "yes": the share of these answers that are right. */
   readonly precision: number;
-  /** Of those that are "yes", the share answered so. */
+  /** Recall of "yes": the share of "yes" questions that are answered "yes". */
   readonly recall: number;
   /** Harmonic mean of precision and recall. */
   readonly f1: number;
@@ -39,7 +39,7 @@ export interface PopeScores {
 }
 
 /**
- * What an answer says, as POPE's evaluate.py reads it: "no" if its first
+ * An answer as yes or no, by the rule of POPE's evaluate.py: "no" if its first
  * sentence has the word no or not, else "yes".
  */
 export function popeYesNo(answer: string): "yes" | "no" {
@@ -89,8 +89,8 @@ export interface MmeScores {
 }
 
 /**
- * MME's scores, as its eval_tool computes them: an answer counts by the "yes" or
- * "no" among its first four letters.
+ * MME's scores, as in its eval_tool: an answer is read as the "yes" or "no" in its
+ * first four characters.
  *
  * @throws {RangeError} an image does not have two answers
  */
@@ -117,11 +117,11 @@ export function mmeScores(results: readonly MmeResult[]): MmeScores {
 }
 
 /**
- * ChartQA's relaxed correctness (as pix2struct's metrics.py): numbers may be 5 %
- * off, anything else must be the same but for its case. "12%" and "12 %" are
- * 0.12; "1e3", "1_000" and "inf" are numbers, as for Python, and "1,000" is not.
- * Nothing is near 0, NaN or an infinity. White space around the answer does not
- * count (as in Qwen-VL's evaluate_vqa.py).
+ * ChartQA's relaxed accuracy (as in pix2struct's metrics.py): a number may be off
+ * by 5 %; other answers must be equal, ignoring case. "12%" and "12 %" are 0.12.
+ * Numbers are parsed as in Python: "1e3", "1_000" and "inf" are numbers, "1,000"
+ * is not. A reference of 0, NaN or infinity has no tolerance. White space around
+ * the answer is ignored (as in Qwen-VL's evaluate_vqa.py).
  */
 export function relaxedCorrect(answer: string, reference: string): boolean {
   const text = strip(answer);
@@ -141,12 +141,11 @@ function parseNumber(text: string): number | null {
 }
 
 /**
- * DocVQA's score of one answer, the average of which is ANLS: 1 − the edit
- * distance to the nearest reference, relative to the longer of the two; 0 where
- * that falls below one half (the evaluation of the Robust Reading Competition).
- * Case and runs of spaces do not count. Texts are compared in lower case; how
- * long they are is taken of them in upper case, spaces included, where "ß" and
- * "ﬁ" have two letters.
+ * DocVQA's score of one answer; ANLS is its mean. The score is 1 − edit distance /
+ * length of the longer text, for the nearest reference, and 0 if that is below
+ * one half (the evaluation of the Robust Reading Competition). Case and runs of
+ * spaces are ignored. Texts are compared in lower case, but lengths are those of
+ * the texts in upper case, spaces included, in which "ß" and "ﬁ" have two letters.
  *
  * @param references at least one
  * @returns in [0, 1]
@@ -169,7 +168,7 @@ function toComparable(text: string): string[] {
   return [...split(text.toLowerCase()).join(" ")];
 }
 
-/** Levenshtein's distance: insertions, deletions and substitutions. */
+/** Levenshtein distance: the fewest insertions, deletions and substitutions. */
 function editDistance(a: readonly string[], b: readonly string[]): number {
   // row[j]: distance between a's first i characters and b's first j.
   let row = [...Array(b.length + 1).keys()];

@@ -17,7 +17,7 @@ import { forEachSample } from "./samples.ts";
 
 /** Options of `attentionByLayer`. */
 export interface AttentionOptions {
-  /** Whose attention counts. Default "instruction". */
+  /** The ranking whose scores are returned. Default "instruction". */
   readonly ranking?: AttentionRanking;
   /** When aborted, the function rejects with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -26,7 +26,7 @@ export interface AttentionOptions {
 /**
  * Scores of the vision tokens in every layer of the unreduced model.
  *
- * @returns shape [samples][L][N], N being those of the sample's image
+ * @returns shape [samples][L][N], where N is that of the sample's image
  */
 export async function attentionByLayer(
   model: VisionLanguageModel,

@@ -1,9 +1,9 @@
 /**
- * What it takes to run one batch of samples under a schedule. What a schedule
- * cannot change is computed once: the layers before the first that reduces,
- * per image; and, for G-Search, the hidden states that enter the layer under
- * search (all layers before it are decided), so that a trial runs only the
- * layers from there on.
+ * Runs one batch of samples under a schedule. Results that do not depend on the
+ * schedule are computed once: per image, the layers before the first reduction;
+ * for G-Search, the hidden states at the input of the layer under search, since
+ * all layers before it are decided. A trial then runs only the layers from there
+ * on.
  *
  * This module is browser compatible.
  */
@@ -33,13 +33,13 @@ import { generateAnswers, type GenerationLimits } from "./generated.ts";
 /** How batches are run. */
 export interface BatchOptions extends ReductionOptions {
   /**
-   * Whether to cache the hidden states entering the first layer that may
-   * change. Costs B·S·D floats per sample; worth it in a search. Default true.
+   * Whether to cache the hidden states at the input of the first layer that may
+   * change. It takes B·S·D floats per batch and speeds up a search. Default true.
    */
   readonly cache?: boolean;
   /**
-   * Has the model generate an answer to each sample as well, which costs
-   * another run from layer 0 on, and where these end. Default: it does not.
+   * If set, the model also generates an answer to each sample, within these
+   * limits. This takes another run from layer 0 on. Default: no generation.
    */
   readonly generate?: GenerationLimits;
 }
@@ -49,8 +49,8 @@ export interface BatchRun extends BatchOptions {
   /** Keep counts, to be scaled to the images of the batch. */
   readonly schedule: Schedule;
   /**
-   * As in `EvaluateOptions`, but never relied on: what was cached for another
-   * schedule is not used. Default 0.
+   * As in `EvaluateOptions`, but only a hint: a cache of another schedule is
+   * never used. Default 0.
    */
   readonly fixedLayers?: number;
 }
@@ -69,22 +69,21 @@ export type RunBatch = (
 export interface BatchRunner {
   /** Runs one of them. */
   readonly run: RunBatch;
-  /** Frees what is kept for later runs. */
+  /** Frees all cached tensors. */
   readonly free: () => void;
 }
 
-/** A batch as it enters some layer. */
+/** A batch at the input of some layer. */
 interface EnteringState {
   readonly state: DecoderState;
-  /** Keep counts of the layers before that one. */
+  /** Keep counts of the layers before. */
   readonly keep: readonly number[];
-  /** How it was reduced there. */
+  /** The rules by which they reduced. */
   readonly reduction: ReductionOptions;
 }
 
 /**
- * Prepares batches to be run on a model, in any order and under any number of
- * schedules.
+ * Prepares batches. They can then be run in any order under any schedules.
  */
 export function createBatchRunner(
   model: VisionLanguageModel,
@@ -92,11 +91,11 @@ export function createBatchRunner(
 ): BatchRunner {
   const { backend } = model;
   const store = createImageStore(model, images);
-  /** How far each batch was run last, where that is kept. */
+  /** The cached state of each batch. */
   const cached = new Map<Batch, EnteringState>();
   const last = model.decoder.layers.length - 1;
 
-  /** The batch as it enters layer `to`. */
+  /** The batch at the input of layer `to`, computed from the image on. */
   function enter(
     batch: Batch,
     schedule: Schedule,
@@ -123,7 +122,7 @@ export function createBatchRunner(
     return { state, keep: schedule.keep.slice(0, to), reduction };
   }
 
-  /** Has the batch enter layer `to`, from where it was run to if possible. */
+  /** Moves the cached state of a batch to layer `to`, or computes it anew. */
   function advanceCache(
     batch: Batch,
     schedule: Schedule,
@@ -154,8 +153,8 @@ export function createBatchRunner(
   }
 
   function replaceCache(batch: Batch, entering: EnteringState): void {
-    // Layers hand on as they are: position ids, scores that are not from
-    // attention, raters.
+    // Layers may return tensors of their input: position ids, raters, scores that
+    // are not from attention.
     const kept = tensorsOf(entering.state);
     const old = cached.get(batch);
     if (old) {
@@ -176,7 +175,7 @@ export function createBatchRunner(
       readonly reduction: ReductionOptions;
     },
   ): Tensor {
-    // The last layer computes less than a state holds: it is always run.
+    // The last layer computes only some rows, so its output is never cached.
     const fixed = Math.min(fixedLayers, last);
     const cacheable = cache && fixed > 0;
     if (cacheable) advanceCache(batch, schedule, fixed, reduction);
@@ -192,7 +191,7 @@ export function createBatchRunner(
     }
   }
 
-  /** Where the model begins to answer the batch's questions. */
+  /** The contexts from which the model generates answers. */
   function startAnswers(
     batch: Batch,
     schedule: Schedule,

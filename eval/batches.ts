@@ -13,36 +13,36 @@ import {
 
 /** A question about an image, in tokens. */
 export interface Sample {
-  /** Which image of the set. */
+  /** Index of its image in the set. */
   readonly image: number;
-  /** What is asked. */
+  /** The question. */
   readonly prompt: Prompt;
   /**
-   * The tokens that answer it, at least one; with the one that ends an answer,
-   * where the model was taught to say it.
+   * The tokens of the right answer, at least one. They include the end token if
+   * the model was trained to generate it.
    */
   readonly answer: readonly number[];
   /**
-   * What results call it, and the seed of its random ranking; no two samples of
-   * a set may share one. Default: its place in the set.
+   * Its number in results, and the seed of its random ranking. Numbers must be
+   * unique in a set. Default: its index in the set.
    */
   readonly number?: number;
 }
 
 /**
- * Questions about images. These may have different numbers of tiles and so of
- * vision tokens: evaluations take a schedule for the largest of these numbers
- * (`visionTokensOf`) and run each sample with the same keeping rates of its own
+ * Questions about images. Images may have different numbers of tiles and so of
+ * vision tokens. An evaluation takes a schedule for the largest number
+ * (`visionTokensOf`) and scales it to each sample by keeping rates
  * (`scaleSchedule`).
  */
 export interface SampleSet {
-  /** The tiles of each, of the model's size; at least one. */
+  /** The tiles of each image, of the model's size; at least one. */
   readonly images: readonly (readonly RgbImage[])[];
   /** Several may share an image. */
   readonly samples: readonly Sample[];
 }
 
-/** A sample that has its number. */
+/** A sample with its number. */
 export type NumberedSample = Sample & { readonly number: number };
 
 /** Samples of one shape that run together. At least one. */
@@ -50,9 +50,9 @@ export type Batch = readonly NumberedSample[];
 
 /** Images and batches of questions about them. */
 export interface BatchSet {
-  /** As of a sample set. */
+  /** As in a sample set. */
   readonly images: SampleSet["images"];
-  /** Each run as a whole. */
+  /** Each batch runs as a whole. */
   readonly batches: readonly Batch[];
 }
 
@@ -65,20 +65,21 @@ export function visionTokensOf(
   return tiles * visionTokens;
 }
 
-/** A sample's prompt, with all of the answer forced but its last token. */
+/** A sample's prompt; all tokens of the answer but the last are forced. */
 export function forcedPrompt({ prompt, answer }: Sample): Prompt {
   return { ...prompt, forced: answer.slice(0, -1) };
 }
 
 /**
- * Batches in the order of their first samples, of one number of tiles each, and
- * one length of what stands before the image, of the instruction and of the
- * answer.
+ * Groups samples of equal shape into batches, in the order of their first
+ * samples. Shape means the number of tiles and the lengths of the system prompt,
+ * the instruction and the answer.
  *
  * @param size samples per batch, at most
- * @param vocabulary V, which answers are of
- * @throws {RangeError} a sample has no such image, an empty answer, a token
- * outside the vocabulary or the number of another; or `size` is below 1
+ * @param vocabulary V
+ * @throws {RangeError} a sample has an image index out of range, an empty answer,
+ * a token outside the vocabulary or the number of another sample; or `size` is
+ * below 1
  */
 export function makeBatches(
   { images, samples }: SampleSet,

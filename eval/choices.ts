@@ -1,6 +1,6 @@
 /**
- * Which choice an answer in words names, as the benchmarks' own evaluations
- * read it.
+ * Finds the choice that an answer in words names, as in the benchmarks' own
+ * evaluations.
  *
  * This module is browser compatible.
  */
@@ -9,18 +9,18 @@ import { lengthOf, SPACE, split } from "./python_text.ts";
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/** The letters of those choices that there are. */
+/** The letters of the choices that are not empty. */
 function lettersOf(choices: readonly string[]): string[] {
   return [...LETTERS].filter((_, i) => choices[i]);
 }
 
-/** Read as spaces around a letter. */
+/** Marks that are replaced by spaces. */
 const MARKS = /[.()[\],:;!*#{}]/g;
 
-/** A letter that stands further from the end is not taken for the answer. */
+/** A letter counts as the answer only among so many last words. */
 const LAST_WORDS = 4;
 
-/** "The correct answer is **B**": whatever the case, of the letter too. */
+/** "The correct answer is **B**", in any case. */
 const STATED = new RegExp(`answer${SPACE}+is${SPACE}+\\**([A-D])`, "iu");
 
 /**
@@ -28,19 +28,19 @@ const STATED = new RegExp(`answer${SPACE}+is${SPACE}+\\**([A-D])`, "iu");
  * without a judge model (`can_infer` of vlmeval/utils/matching_util.py). We ask
  * questions with choices of our own layout by the same rule.
  *
- * 1. Marks are taken for spaces. If one letter of a choice alone stands as a
- *    word, in upper case, and among the last four words, it is the answer.
- * 2. If there is no such word but the word Z, none is named.
- * 3. "answer is B" names a choice from A to D, in either case of the letter.
- * 4. If the words of one choice alone are found in the answer, and the answer is
- *    at most twice as long as all choices together, it is that one.
+ * 1. Marks become spaces. If exactly one choice's letter occurs as a word, in upper
+ *    case, and it is among the last four words, it is the answer.
+ * 2. If there is no such letter but the word Z, no choice is named.
+ * 3. "answer is B" names a choice from A to D; the letter may have either case.
+ * 4. If the text of exactly one choice occurs in the answer, and the answer is at
+ *    most twice as long as all choices together, it is that choice.
  *
- * So "a fish" is not A but "The answer is a fish" is, as there. VLMEvalKit knows
- * some sentences besides by which served models refuse to answer; they are not
- * known here.
+ * So "a fish" does not name A, but "The answer is a fish" does, as in VLMEvalKit.
+ * VLMEvalKit also recognises sentences with which served models refuse to answer;
+ * this function does not.
  *
  * @param choices Their texts, A first; an empty one is no choice.
- * @returns The letter in upper case, or null where none is named.
+ * @returns The letter in upper case, or null if no choice is named.
  */
 export function choiceLetter(
   answer: string,
@@ -77,14 +77,14 @@ function choiceInWords(
 
 /**
  * The choice that an answer to ScienceQA names: the rule of LLaVA's script
- * (llava/eval/eval_science_qa.py). The answer is a letter alone ("B") or begins
- * with one, a full stop and a space ("B. the cat"), else it says "The answer
- * is B." exactly once, with any character for the last full stop. Letters are
- * those from A to E.
+ * (llava/eval/eval_science_qa.py). The answer is a letter alone ("B"), or begins
+ * with a letter, a full stop and a space ("B. the cat"), or contains "The answer is
+ * B." exactly once, where any character may replace the last full stop. Letters
+ * are A to E.
  *
  * @param answer Without white space around it.
  * @param choices Their texts, A first.
- * @returns The letter, or null where no choice is named.
+ * @returns The letter, or null if no choice is named.
  */
 export function scienceQaLetter(
   answer: string,

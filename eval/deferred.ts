@@ -5,7 +5,7 @@
  * This module is browser compatible.
  */
 
-/** A promise, and what settles it. */
+/** A promise and its resolving functions. */
 export interface Deferred<T> {
   /** The promise. */
   readonly promise: Promise<T>;
@@ -15,7 +15,7 @@ export interface Deferred<T> {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Makes a promise that is open. */
+/** Makes a pending promise. */
 export function defer<T>(): Deferred<T> {
   let settle!: Omit<Deferred<T>, "promise">;
   const promise = new Promise<T>((resolve, reject) => {

@@ -1,5 +1,5 @@
 /**
- * Backends by name, so that a message can tell a worker which to make.
+ * Backends by name, so that a message can name the backend of a worker.
  *
  * This module is browser compatible.
  */

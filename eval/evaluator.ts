@@ -1,6 +1,6 @@
 /**
- * model × data × schedule → per-sample results, on one thread. `pool.ts` does
- * the same on several.
+ * model × data × schedule → per-sample results, on one thread. `pool.ts` uses
+ * several.
  *
  * This module is browser compatible.
  */
@@ -18,24 +18,22 @@ import { evaluateShares, type Share } from "./evaluation.ts";
 /** How an evaluator runs the model. */
 export interface EvaluatorOptions extends BatchOptions {
   /**
-   * Samples that run together, at most. Default 8. A backend that computes one
-   * sample as fast as its share of eight does best with few: a trial can stop
-   * earlier.
+   * The most samples that run together. Default 8. Small batches let a trial stop
+   * earlier, which is best for a backend that gains little from large ones.
    */
   readonly batchSize?: number;
   /** Called after each batch with the number of samples done in this call. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Samples per batch where the caller does not say. */
+/** Default number of samples per batch. */
 export const DEFAULT_BATCH_SIZE = 8;
 
 /**
  * Prepares a sample set for evaluation under any number of schedules. Vision
- * tokens are computed when first needed. Answers are not generated: the model
- * is given each and tells in one pass how likely every token of it was, and
- * whether it was the likeliest (teacher forcing); where all were, it would have
- * said this answer.
+ * tokens are computed when first needed. Answers are scored with teacher forcing:
+ * one pass over the right answer gives the probability of each token, and whether
+ * each is the likeliest. If all are, greedy generation gives this answer.
  *
  * @throws {RangeError} a sample or the batch size is impossible
  *
@@ -56,11 +54,11 @@ export function createEvaluator(
 /** Makes evaluators of one model. */
 export interface Evaluators extends Disposable {
   /**
-   * As the function of this name. Evaluators of the same set and batch size
-   * share what they compute of its images, whatever their other options.
+   * As the function of this name. Evaluators of the same set and batch size share
+   * the vision tokens and prefixes of its images.
    */
   createEvaluator(set: SampleSet, options?: EvaluatorOptions): Evaluate;
-  /** Ends what they run on. Evaluations that are going on reject. */
+  /** Frees all tensors or ends all workers; running evaluations reject. */
   [Symbol.dispose](): void;
 }
 
@@ -81,7 +79,7 @@ export function createEvaluators(model: VisionLanguageModel): Evaluators {
   }
   function checkLife(): void {
     if (!disposed) return;
-    free(); // what a run that was going on has left
+    free(); // tensors of a run that was under way
     throw new Error("Cannot evaluate as the evaluators were disposed");
   }
   function prepare(set: SampleSet, batchSize: number): PreparedSet {
@@ -127,11 +125,11 @@ export function createEvaluators(model: VisionLanguageModel): Evaluators {
   };
 }
 
-/** What evaluators of the same set and batch size share. */
+/** Values that evaluators of the same set and batch size share. */
 export class PerSet<T> {
   readonly #shared = new Map<SampleSet, Map<number, T>>();
 
-  /** What was made for this set, or else is made now. */
+  /** The value of this set; made on first use. */
   get(set: SampleSet, batchSize: number, make: () => T): T {
     const ofSet = this.#shared.get(set) ?? new Map<number, T>();
     this.#shared.set(set, ofSet);
@@ -140,19 +138,19 @@ export class PerSet<T> {
     return shared;
   }
 
-  /** All that was made. */
+  /** All values. */
   all(): T[] {
     return [...this.#shared.values()].flatMap((ofSet) => [...ofSet.values()]);
   }
 }
 
-/** How long timers and signals may have to wait, in milliseconds. */
+/** The longest that timers and signals wait, in milliseconds. */
 const MOST_WAIT = 20;
 let lastTurn = 0;
 
 /**
- * Lets timers and signals (Ctrl-C) have their turn between computations. As
- * this costs more than a millisecond, it happens only every now and then.
+ * Lets timers and signals (Ctrl-C) have their turn between computations. A turn
+ * costs more than a millisecond, so most calls return at once.
  */
 export async function eventLoopTurn(): Promise<void> {
   if (performance.now() - lastTurn < MOST_WAIT) return;

@@ -1,5 +1,5 @@
 /**
- * Answers that a model generates by itself, for metrics that compare words.
+ * Generates answers of a batch, for metrics that compare words.
  *
  * This module is browser compatible.
  */
@@ -12,18 +12,18 @@ import {
   type VisionLanguageModel,
 } from "../core/mod.ts";
 
-/** Where an answer ends. */
+/** Where a generated answer ends. */
 export interface GenerationLimits {
-  /** Tokens that end it, and are not part of it. */
+  /** Tokens that end an answer and do not belong to it. */
   readonly stopTokens: readonly number[];
-  /** The most tokens that it has. */
+  /** The most tokens of an answer. */
   readonly maxTokens: number;
 }
 
 /**
- * Generates the answers of a batch side by side, the likeliest token each time.
+ * Generates the answers of a batch together, with the likeliest token each time.
  *
- * @param context where to begin; freed on the way
+ * @param context the batch after prefill; this function frees it
  * @returns token ids of each answer
  */
 export async function generateAnswers(
@@ -46,7 +46,7 @@ export async function generateAnswers(
         if (!ended[b]) answers[b].push(id);
       }
       if (ended.every(Boolean) || length === maxTokens) break;
-      // Those that have ended go on, and what they add is dropped.
+      // Ended answers run along, but their tokens are dropped.
       const { context: longer } = backend.scope(() =>
         extend(model, context, next.map((id) => [id]))
       );

@@ -1,7 +1,6 @@
 /**
- * What evaluations know of each image: its vision tokens, and what becomes of
- * them in the decoder before the first layer that reduces. Neither depends on
- * what is asked.
+ * Caches per image: its vision tokens, and its prefix at the input of the first
+ * layer that reduces. Neither depends on the question.
  *
  * This module is browser compatible.
  */
@@ -21,34 +20,34 @@ import {
 } from "../core/mod.ts";
 import type { SampleSet } from "./batches.ts";
 
-/** Bytes of vision tokens, and of prefixes, that are kept for later use. */
+/** The most bytes of cached vision tokens, and of cached prefixes. */
 const MOST_BYTES = 2 ** 28;
 
-/** Images, and what was computed of them. */
+/** Images with their caches. */
 export interface ImageStore {
   /**
-   * Vision tokens, shape [1, N, D] each, to be used before the next call.
+   * Vision tokens, shape [1, N, D] each. They may be freed by the next call.
    *
-   * @param images by their places in the store
+   * @param images indices of images
    */
   visionTokens(images: readonly number[]): Tensor[];
   /**
-   * System and vision tokens as they enter layer `depth`, to be used before the
-   * next call.
+   * System and vision tokens at the input of layer `depth`. They may be freed by
+   * the next call.
    *
-   * @param images by their places in the store, of equally many tiles
-   * @param prompts what is asked about each, of equal lengths
+   * @param images indices of images with equal numbers of tiles
+   * @param prompts a question about each, of equal lengths
    */
   prefixes(
     images: readonly number[],
     prompts: readonly Prompt[],
     depth: number,
   ): Prefix[];
-  /** Frees all of it. */
+  /** Frees all cached tensors. */
   free(): void;
 }
 
-/** Starts with nothing computed. */
+/** Starts with empty caches. */
 export function createImageStore(
   model: VisionLanguageModel,
   images: SampleSet["images"],
@@ -65,7 +64,7 @@ export function createImageStore(
       visionTokens.set(image, embedTiles(model, [images[image]]));
   }
 
-  /** Whether tokens turn alike in sequences of these lengths. */
+  /** Whether sequences of these lengths have the same rotary frequencies. */
   function sameFrequencies(a: number, b: number): boolean {
     const unscaled = unscaledLength(model.config.decoder.rope);
     return a === b || Math.max(a, b) <= unscaled;
@@ -95,7 +94,7 @@ export function createImageStore(
       return places.map(visionTokensOf);
     },
     prefixes(places, prompts, depth) {
-      // Not later, for what is asked for now must stay.
+      // Before the look-ups: tensors of this call must not be freed.
       visionTokens.trim(MOST_BYTES);
       prefixes.trim(MOST_BYTES);
       return places.map((image, i) => prefixOf(image, prompts[i], depth));
@@ -107,11 +106,11 @@ export function createImageStore(
   };
 }
 
-/** Values by key; those used least lately are the first to go. */
+/** A cache that drops the least recently used values first. */
 class Recent<K, T> {
   readonly #backend: Backend;
   readonly #tensorsOf: (value: T) => readonly (Tensor | Indices)[];
-  /** In the order of their last use. */
+  /** In order of last use. */
   readonly #values = new Map<K, T>();
   #bytes = 0;
 
@@ -139,7 +138,7 @@ class Recent<K, T> {
     return value;
   }
 
-  /** Frees values until the rest takes no more than so many bytes. */
+  /** Frees values until the rest takes at most `most` bytes. */
   trim(most: number): void {
     for (const key of this.#values.keys()) {
       if (this.#bytes <= most) return;

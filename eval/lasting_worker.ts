@@ -1,8 +1,8 @@
 /**
- * A worker that outlives its deaths: when its thread ends, another one is
- * started, told all that the first was told, and asked again what it still
- * owed. It reads weights from the checkpoint, one tensor after the other: no
- * copy of them is kept for the next thread.
+ * A worker that restarts. When its thread dies, a new thread is started, receives
+ * the model and all sample sets again, and runs the open batches again. A new
+ * thread reads the weights from the checkpoint again, one tensor at a time, so
+ * that no copy has to be kept.
  *
  * This module is browser compatible.
  */
@@ -20,17 +20,17 @@ import type {
   WorkerRequest,
 } from "./messages.ts";
 
-/** So many threads may die one after the other without an answer in between. */
+/** Threads that may die in a row without an answer in between. */
 const MAX_DEATHS = 4;
 
-/** A request without an answer. */
+/** A batch without an answer yet. */
 interface OpenRun {
   readonly request: RunRequest;
   readonly resolve: (results: readonly SampleResult[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** How a worker is started, and what it may read. */
+/** How a worker is started, and the weights that it may read. */
 export interface WorkerSource {
   /** Starts `worker.ts`. */
   readonly createWorker: () => Worker;
@@ -38,7 +38,7 @@ export interface WorkerSource {
   readonly tensors: TensorStore;
 }
 
-/** What runs `worker.ts`, and what ends the watch over it. */
+/** A thread that runs `worker.ts`, and the signal that ends watching it. */
 interface Thread {
   readonly worker: Worker;
   readonly watch: AbortController;
@@ -47,33 +47,33 @@ interface Thread {
 /** A worker that is replaced when it dies. */
 export class LastingWorker implements Disposable {
   readonly #source: WorkerSource;
-  /** What every new thread has to know. */
+  /** Messages for every new thread: the model and the sample sets. */
   readonly #told: (LoadRequest | AddRequest)[];
-  /** In order of asking; the first is being run. */
+  /** Open batches in order; the first is running. */
   readonly #open: OpenRun[] = [];
-  /** Null before the first request, and from a death to the next one. */
+  /** Null before the first batch, and between a death and the next batch. */
   #thread: Thread | null = null;
-  /** Since the last answer. */
+  /** Deaths since the last answer. */
   #deaths = 0;
   #disposed = false;
 
-  /** Takes note of the model. It is loaded when the first batch is to be run. */
+  /** Stores the request that loads the model; the first batch sends it. */
   constructor(load: LoadRequest, source: WorkerSource) {
     this.#source = source;
     this.#told = [load];
   }
 
-  /** Hands over the worker's share of a sample set. */
+  /** Gives the worker its share of a sample set. */
   add(request: AddRequest): void {
     this.#told.push(request);
     if (this.#thread) post(this.#thread, request);
   }
 
   /**
-   * Runs a batch, after those that were asked for before.
+   * Runs a batch, after all earlier ones.
    *
-   * @throws what running it threw; an Error where too many threads died of it,
-   *   or the worker was disposed
+   * @throws the error of the batch; or an Error if too many threads died, or the
+   *   worker was disposed
    */
   run(request: RunRequest): Promise<readonly SampleResult[]> {
     const { promise, resolve, reject } = defer<
@@ -84,7 +84,7 @@ export class LastingWorker implements Disposable {
     return promise;
   }
 
-  /** Ends the thread; what is open rejects. */
+  /** Ends the thread; open batches reject. */
   [Symbol.dispose](): void {
     this.#disposed = true;
     this.#end();
@@ -97,15 +97,15 @@ export class LastingWorker implements Disposable {
     const thread = { worker, watch };
     this.#thread = thread;
     const onDeath = (cause: string): void => {
-      // A thread that was replaced already may still be heard of.
+      // A replaced thread may still send events.
       if (this.#thread === thread) this.#replace(cause);
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      // Browsers give no message where worker.ts cannot be loaded.
+      // Browsers give no message if worker.ts cannot be loaded.
       onDeath(event.message?.split("\n", 1)[0] || "it could not be loaded");
     };
-    // Chrome has this event, but no property for its handler.
+    // Chrome has this event but no `onmessageerror` property.
     worker.addEventListener(
       "messageerror",
       () => onDeath("its answer could not be read"),
@@ -127,7 +127,7 @@ export class LastingWorker implements Disposable {
     return thread;
   }
 
-  /** Sends the first open request, to a new thread where there is none. */
+  /** Sends the first open batch, to a new thread if there is none. */
   #ask(): void {
     if (this.#open.length === 0) return;
     if (this.#disposed) {
@@ -137,7 +137,7 @@ export class LastingWorker implements Disposable {
     try {
       post(this.#thread ?? this.#start(), request);
     } catch (error) {
-      // The runtime starts no more threads, or cannot copy what one has to know.
+      // The runtime cannot start another thread or cannot copy the messages.
       this.#end();
       this.#open.shift();
       reject(error);
@@ -145,7 +145,7 @@ export class LastingWorker implements Disposable {
     }
   }
 
-  /** Reads a tensor for a thread that needs it. */
+  /** Reads a tensor on behalf of a thread. */
   async #sendTensor(
     thread: Thread,
     { number, args }: Extract<WorkerReply, { kind: "read" }>,
@@ -162,7 +162,7 @@ export class LastingWorker implements Disposable {
       try {
         send({ error }, []);
       } catch {
-        // An error may hold what cannot be copied to another thread.
+        // Some errors cannot be copied to another thread.
         send({ error: new Error((error as Error)?.message ?? `${error}`) }, []);
       }
     }
@@ -199,7 +199,7 @@ export class LastingWorker implements Disposable {
   }
 }
 
-/** Buffers that are moved leave this thread; all else is copied. */
+/** Posts a message; `moved` buffers are transferred, the rest is copied. */
 function post(
   { worker }: Thread,
   request: WorkerRequest,

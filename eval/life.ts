@@ -1,15 +1,15 @@
 /**
- * How a pool learns of the death of a worker that no event tells of (`close`,
- * a browser that takes back its memory): a worker holds a lock as long as it
- * lives, and the pool waits for that lock (Web Locks API). A worker that ends
- * before it has the lock is missed, so it gives no answer before that.
+ * Detects the death of a worker that causes no event (`close`, or a browser that
+ * reclaims memory). A worker holds a lock while it lives, and the pool waits for
+ * that lock (Web Locks API). A worker that ends before it has the lock would go
+ * unnoticed, so it answers only after that.
  *
  * This module is browser compatible.
  */
 
 import { defer } from "./deferred.ts";
 
-/** The part that is used; Deno has it, but its types do not. */
+/** The part of the API that is used; Deno has it, but lacks its types. */
 interface Locks {
   request(
     name: string,
@@ -18,14 +18,14 @@ interface Locks {
   ): Promise<unknown>;
 }
 
-/** Missing on pages that were not loaded securely, and in Deno before 2.9. */
+/** Undefined on pages without a secure context, and in Deno before 2.9. */
 const locks = (globalThis.navigator as { readonly locks?: Locks } | undefined)
   ?.locks;
 
 /**
- * Takes a lock that only the worker's death frees.
+ * Takes a lock that is held until the worker dies.
  *
- * @returns the lock's name when it is held; null where there are no locks
+ * @returns the lock's name once it is held; null if locks are not available
  */
 export function holdForLife(): Promise<string | null> {
   if (!locks) return Promise.resolve(null);
@@ -35,17 +35,17 @@ export function holdForLife(): Promise<string | null> {
     resolve(lock);
     return new Promise<void>(() => {});
   });
-  // Pages in a sandbox are denied it.
+  // Sandboxed pages may not use locks.
   held.catch(() => resolve(null));
   return promise;
 }
 
-/** Calls back when nobody holds the lock any more, unless aborted before. */
+/** Calls back when the lock is free, unless aborted before. */
 export function whenFree(
   lock: string,
   signal: AbortSignal,
   callback: () => void,
 ): void {
-  // Whoever aborts need not be told.
+  // An abort rejects the request; it needs no handling.
   locks!.request(lock, { signal }, callback).catch(() => {});
 }

@@ -1,5 +1,5 @@
 /**
- * What `pool.ts` and `worker.ts` say to each other.
+ * The messages between `pool.ts` and `worker.ts`.
  *
  * This module is browser compatible.
  */
@@ -15,26 +15,26 @@ import type { BatchRun } from "./batch_runner.ts";
 import type { BatchSet } from "./batches.ts";
 import type { Device } from "./device.ts";
 
-/** The model, and where to run it. The first thing that a worker is told. */
+/** The model and its device: the first message to a worker. */
 export interface LoadRequest {
   readonly kind: "load";
   readonly device: Device;
   readonly weightType: WeightType;
   readonly config: ModelConfig;
   readonly normalization: Normalization;
-  /** What the checkpoint holds, to be asked for by name. */
+  /** Names and shapes of the checkpoint's tensors. */
   readonly tensors: TensorStore["tensors"];
 }
 
-/** The values of a tensor, or why there are none. */
+/** The values of a tensor, or the error of reading it. */
 export type TensorResult =
   | { readonly values: Float32Array }
   | { readonly error: unknown };
 
-/** What became of a tensor that the worker asked for. */
+/** The answer to a worker's request for a tensor. */
 export type TensorMessage = TensorResult & {
   readonly kind: "tensor";
-  /** Which time of asking this answers. */
+  /** Number of the request that it answers. */
   readonly number: number;
 };
 
@@ -46,35 +46,35 @@ export interface AddRequest {
   readonly share: BatchSet;
 }
 
-/** One batch to run. Answered by one reply, and asked one at a time. */
+/** One batch to run. The pool sends the next after the reply. */
 export interface RunRequest {
   readonly kind: "run";
   /** The set's number. */
   readonly set: number;
-  /** Its place in the worker's share of that set. */
+  /** Its index in the worker's share of that set. */
   readonly batch: number;
-  /** How. */
+  /** How to run it. */
   readonly run: BatchRun;
 }
 
-/** What a worker is told. */
+/** Messages to a worker. */
 export type WorkerRequest =
   | LoadRequest
   | TensorMessage
   | AddRequest
   | RunRequest;
 
-/** What a worker says. */
+/** Messages from a worker. */
 export type WorkerReply =
-  /** Once: it holds this lock, as long as it lives. */
+  /** Once: the lock that it holds while it lives. */
   | { readonly kind: "alive"; readonly lock: string }
-  /** It needs what `TensorStore.read` gives, for the so-manieth time. */
+  /** A request for `TensorStore.read` with these arguments; requests are numbered. */
   | {
     readonly kind: "read";
     readonly number: number;
     readonly args: Parameters<TensorStore["read"]>;
   }
-  /** The batch was run. */
+  /** The results of the batch. */
   | { readonly kind: "results"; readonly results: readonly SampleResult[] }
-  /** The batch could not be run, and never can. */
+  /** The batch failed; running it again would fail too. */
   | { readonly kind: "error"; readonly error: unknown };

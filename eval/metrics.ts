@@ -7,11 +7,10 @@
 import type { SampleResult } from "../search/evaluate.ts";
 
 /**
- * Whether every token of the answer is the likeliest in its place, and how
- * unlikely the answer was.
+ * Scores an answer: whether each of its tokens is the likeliest at its position,
+ * and the negative log-likelihood of all.
  *
- * @param logits shape [B, A, V]: of each token of an answer of A, after the
- *   tokens before it
+ * @param logits shape [B, A, V]: logits at each of the A positions of the answer
  * @param b the sample's row
  * @param V tokens in the vocabulary
  * @param answer the right tokens
@@ -36,7 +35,7 @@ export function scoreAnswer(
 }
 
 /**
- * KL(p ‖ q) of two distributions in nats, ≥ 0 but for rounding.
+ * KL(p ‖ q) of two distributions in nats, ≥ 0 except for rounding.
  *
  * @param p logits of the first, shape [V]
  * @param q logits of the second, shape [V]
@@ -66,7 +65,7 @@ function logSum(logits: Float32Array, largest: number): number {
   return Math.log(sum);
 }
 
-/** The place of the largest value; of equal ones, the first. */
+/** The index of the largest value; ties go to the first. */
 export function argmax(values: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) {
@@ -75,7 +74,7 @@ export function argmax(values: ArrayLike<number>): number {
   return best;
 }
 
-/** Share of right answers; NaN when there is no sample. */
+/** Share of right answers; NaN if there is no sample. */
 export function accuracy(samples: readonly SampleResult[]): number {
   return samples.filter(({ correct }) => correct).length / samples.length;
 }

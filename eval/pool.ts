@@ -1,15 +1,14 @@
 /**
- * One worker per core: each loads the model once and runs its share of a
- * sample set on one thread.
+ * A pool of workers, one per core: each loads the model once and runs its share
+ * of a sample set on one thread.
  *
- * What it costs: every worker holds the weights as its backend stores them,
- * once, and while it loads them one tensor in 32 bits besides, which is read
- * when the worker comes to it and moved there. The pool itself holds none.
+ * Memory: every worker holds its own copy of the weights. While it loads, it also
+ * holds a block or two of a tensor in 32 bits, which the pool reads and transfers. The
+ * pool itself holds no weights.
  *
- * Results do not depend on the number of workers, to the last bit: batches are
- * made once for the whole set, and a worker gets whole batches, so that what is
- * computed together is always the same. A worker that dies is replaced, and
- * what it still owed is run again.
+ * Results are bit-identical for any number of workers: batches are made once for
+ * the whole set, and a worker gets whole batches. A worker that dies is replaced,
+ * and its open batches run again.
  *
  * This module is browser compatible.
  */
@@ -29,18 +28,18 @@ import type { LoadRequest } from "./messages.ts";
 
 /** How a pool runs the model. */
 export interface PoolOptions extends WeightOptions {
-  /** Where each worker runs it. Default "cpu". */
+  /** The device of each worker. Default "cpu". */
   readonly device?: Device;
   /**
-   * Starts a worker with `worker.ts` of this folder. For pages whose build
-   * puts it elsewhere; by default it is looked for beside this module.
+   * Starts a worker that runs `worker.ts`. Needed if a build moves that file;
+   * the default looks for it beside this module.
    */
   readonly createWorker?: () => Worker;
 }
 
 /** A sample set that the workers hold. */
 interface SharedSet {
-  /** One share per worker, of those that have any. */
+  /** One share per worker; workers without batches have none. */
   readonly shares: readonly Share[];
   readonly total: number;
 }
@@ -48,10 +47,10 @@ interface SharedSet {
 /**
  * Starts workers.
  *
- * @param source the model, of which every worker reads the weights that it needs
+ * @param source the model; every worker reads its weights
  * @param count workers, an integer of 1 or more, usually
  *   `navigator.hardwareConcurrency`
- * @throws {RangeError} `count` is no such number
+ * @throws {RangeError} `count` is not such an integer
  */
 export function createEvaluatorPool(
   { config, normalization, tensors }: ModelSource,
@@ -134,7 +133,7 @@ function startWorker(): Worker {
   if (here.endsWith(".ts")) {
     return new Worker(new URL("./worker.ts", here), { type: "module" });
   }
-  // Packages hold JavaScript. Bundlers look for this very expression.
+  // Packages hold JavaScript. Bundlers recognise exactly this expression.
   return new Worker(new URL("./worker.js", import.meta.url), {
     type: "module",
   });
@@ -146,7 +145,7 @@ function slice<T>(all: readonly T[], i: number, count: number): T[] {
   return all.slice(start(i), start(i + 1));
 }
 
-/** Batches with the images that they need, renumbered. */
+/** Batches with only the images that they use, renumbered. */
 function selectImages(
   { images }: SampleSet,
   batches: readonly Batch[],

@@ -1,11 +1,11 @@
 /**
- * Text as Python sees it. The benchmarks' evaluators are Python programs, and
- * JavaScript has another idea of white space.
+ * Python's string functions. The benchmarks' evaluators are Python programs, and
+ * JavaScript defines white space differently.
  *
  * This module is browser compatible.
  */
 
-/** The characters that `str.isspace()` is true of, as a class of a regular expression. */
+/** A regular expression's class of the characters of Python's `str.isspace()`. */
 export const SPACE =
   "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
 
@@ -34,7 +34,7 @@ const NUMBER = new RegExp(
 );
 const SPECIAL = /^([+-]?)(?:(inf(?:inity)?)|nan)$/i;
 
-/** `float(text)`, or null where that fails. Digits must be those of ASCII. */
+/** `float(text)`, or null if that fails. Only ASCII digits are accepted. */
 export function pythonFloat(text: string): number | null {
   const number = strip(text);
   if (NUMBER.test(number)) return Number(number.replaceAll("_", ""));

@@ -1,7 +1,7 @@
 /**
  * The embedded task, part two: questions in words about a scene, with one-word
- * answers. Every kind is asked so that no answer is much likelier than its
- * rivals; `majorityShare` reports what is left.
+ * answers. Each kind is drawn so that its answers are about equally frequent;
+ * `majorityShare` reports the remaining imbalance.
  *
  * This module is browser compatible.
  */
@@ -19,7 +19,7 @@ import {
   type Split,
 } from "./scenes.ts";
 
-/** The kinds of question, in the order that numbers them. */
+/** The kinds of question; the order gives their numbers. */
 export const KINDS = [
   "exist",
   "color",
@@ -39,7 +39,7 @@ export type Kind = typeof KINDS[number];
 
 /** A question about a scene and its one-word answer. */
 export interface Question {
-  /** What is asked for. */
+  /** Its kind. */
   readonly kind: Kind;
   /** The question's words, one token each. */
   readonly words: readonly string[];
@@ -53,8 +53,8 @@ const plural = (shape: string): string =>
   shape === "cross" ? "crosses" : `${shape}s`;
 
 /**
- * The whole vocabulary; a word's place is its token id. The first five are
- * the special tokens of the tokenizer.
+ * The whole vocabulary; the index of a word is its token id. The first five words
+ * are the special tokens of the tokenizer.
  */
 export const VOCABULARY: readonly string[] = [
   ..."<pad> <bos> <eos> <unk> <image>".split(" "),
@@ -71,16 +71,16 @@ export const VOCABULARY: readonly string[] = [
   ...DIGITS,
 ];
 
-/** Objects must differ by this many pixels for above/below to be asked. */
+/** Least vertical distance of objects for above/below questions, in pixels. */
 const CLEAR_OFFSET = 8;
-/** No quadrant is asked this close to the middle of the image, in pixels. */
+/** Least distance from the middle of the image for quadrant questions, in pixels. */
 const MIDDLE_MARGIN = 4;
 
 type Shape = SceneObject & { readonly shape: number };
 
 /**
- * Asks one question of a kind, or returns null where the scene does not allow
- * it (no shape of unique colour, say).
+ * Asks one question of a kind, or returns null if the scene does not allow it (for
+ * example, no shape has a unique colour).
  */
 export function ask(
   random: Random,
@@ -133,7 +133,7 @@ export function ask(
     case "count_all":
       return make("how many shapes", DIGITS[shapes.length]);
     case "size": {
-      // The wanted size first: unique small shapes are the commoner ones.
+      // The size is drawn first, because unique small shapes are more frequent.
       const unique = shapes.filter((o) => isUnique(shapes, o));
       const wanted = random.below(2);
       const one = pickOrNull(random, unique.filter((o) => o.size === wanted)) ??
@@ -169,7 +169,10 @@ export function ask(
 
 type Make = (text: string, answer: string) => Question;
 
-/** Half of the answers are yes; most of the noes name a colour and a shape that are there, apart. */
+/**
+ * Half of the answers are yes. Most "no" questions combine a colour and a shape
+ * that both occur, but not together.
+ */
 function askExist(
   random: Random,
   shapes: readonly Shape[],
@@ -223,7 +226,7 @@ function askRelation(
   );
 }
 
-/** No other shape has this one's colour (or kind). */
+/** Whether no other shape has this one's colour (or kind). */
 function isOnly(
   shapes: readonly Shape[],
   one: Shape,
@@ -232,14 +235,14 @@ function isOnly(
   return shapes.every((o) => o === one || o[by] !== one[by]);
 }
 
-/** No other shape has this one's colour and kind. */
+/** Whether no other shape has this one's colour and kind. */
 function isUnique(shapes: readonly Shape[], one: Shape): boolean {
   return shapes.every((o) =>
     o === one || o.color !== one.color || o.shape !== one.shape
   );
 }
 
-/** A value in [0, n) and how often it occurs, every occurring count being equally likely. */
+/** A value in [0, n) and its count; all counts that occur are equally likely. */
 function pickCount(
   random: Random,
   values: readonly number[],
@@ -265,10 +268,10 @@ export interface QuestionedScene {
 }
 
 /**
- * The first `count` questions of a split, all kinds equally often to within
- * one scene's share: each scene is asked about what was asked least so far.
+ * The first `count` questions of a split. Each scene gets the kinds that were
+ * asked least so far, so that all kinds are about equally frequent.
  *
- * @param questionsPerScene at most so many questions share an image
+ * @param questionsPerScene the most questions about one image
  */
 export function makeQuestions(
   split: Split,
@@ -297,7 +300,7 @@ export function makeQuestions(
   return scenes;
 }
 
-/** Share of the commonest answer among questions: what blind guessing reaches. */
+/** Share of the most frequent answer: the accuracy of guessing without the image. */
 export function majorityShare(
   questions: readonly Pick<Question, "answer">[],
 ): number {

@@ -1,5 +1,5 @@
 /**
- * One sample after the other through the decoder, for what is measured inside.
+ * Runs samples through the decoder one by one, to measure inside it.
  *
  * This module is browser compatible.
  */
@@ -14,11 +14,11 @@ import {
 import type { SampleSet } from "./batches.ts";
 import { eventLoopTurn } from "./evaluator.ts";
 
-/** What is done with each sample. */
+/** The steps for each sample. */
 export interface SampleLoop {
-  /** Computes what is to be read, from the sample as it enters layer 0. */
+  /** Computes tensors from the sample at the input of layer 0. */
   readonly compute: (state: DecoderState) => Tensor[];
-  /** Takes the values of the tensors. */
+  /** Receives the values of these tensors. */
   readonly use: (values: Float32Array[]) => void;
   /** When aborted, the loop rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -28,7 +28,7 @@ export interface SampleLoop {
     | undefined;
 }
 
-/** Runs all samples, and frees what was made for each. */
+/** Runs all samples, and frees the tensors of each. */
 export async function forEachSample(
   model: VisionLanguageModel,
   { images, samples }: SampleSet,

@@ -1,7 +1,7 @@
 /**
- * The embedded task, part one: seeded 96×96 RGB scenes. Coloured shapes and
- * digits of free position on a cluttered, noisy background; what they show is
- * asked by `questions.ts`.
+ * The embedded task, part one: seeded 96×96 RGB scenes with coloured shapes and
+ * digits at free positions on a cluttered, noisy background. `questions.ts` asks
+ * about them.
  *
  * Deterministic on every platform: integer random numbers, and only the
  * operations that IEEE 754 rounds exactly (+ − × ÷ √). No sine, no exponential.
@@ -48,7 +48,7 @@ export interface SceneObject {
   readonly y: number;
 }
 
-/** An image and what it truly shows. */
+/** An image and its true content. */
 export interface Scene {
   /** RGB bytes, shape [96, 96, 3], rows from the top. */
   readonly pixels: Uint8Array;
@@ -76,10 +76,10 @@ const RGB = [
  * Draws one scene: 2 … maxShapes shapes and one or two digits.
  *
  * @param random the scene's own random stream
- * @param maxShapes at most so many shapes (7 in the task; training begins with 3)
+ * @param maxShapes the most shapes (7 in the task; training begins with 3)
  */
 export function drawScene(random: Random, maxShapes: number = 7): Scene {
-  // Crowded draws may leave no room for two shapes; such a scene is drawn anew.
+  // A crowded scene may have no room for two shapes; then it is drawn again.
   while (true) {
     const image = drawBackground(random);
     const owner = new Int8Array(SCENE_SIZE * SCENE_SIZE).fill(-1);
@@ -99,7 +99,7 @@ const SPLITS: Readonly<Record<Split, number>> = {
   heldout: 4,
 };
 
-/** Which stream of scenes: training (two of them), validation, calibration or held-out. */
+/** The stream of scenes: training (two streams), validation, calibration, held-out. */
 export type Split =
   | "train"
   | "easy"
@@ -108,8 +108,8 @@ export type Split =
   | "heldout";
 
 /**
- * The random stream of scene `index` of a split. Every scene has its own
- * stream, so any of them can be made without those before it.
+ * The random stream of scene `index` of a split. Every scene has its own stream,
+ * so it can be drawn without the scenes before it.
  */
 export function sceneRandom(split: Split, seed: number, index: number): Random {
   return createRandom(SPLITS[split], seed, index);
@@ -171,7 +171,7 @@ function addUpsampled(
   }
 }
 
-/** Between which grid lines (i and i + 1 of n) a pixel lies, and how far on. */
+/** The grid lines i and i + 1 (of n) around a pixel, and its fraction between them. */
 function gridPlace(pixel: number, n: number): [i: number, share: number] {
   const place = (pixel * (n - 1)) / (SCENE_SIZE - 1);
   const i = Math.min(Math.floor(place), n - 2);
@@ -208,7 +208,7 @@ function clampToImage(edge: number): number {
   return Math.max(0, Math.min(SCENE_SIZE, edge));
 }
 
-/** The pixels up to w to the left and right of (x, y), and h above and below. */
+/** A box of half-width w and half-height h around the pixel (x, y). */
 interface Box {
   readonly x: number;
   readonly y: number;
@@ -216,7 +216,7 @@ interface Box {
   readonly h: number;
 }
 
-/** Places and paints digits, then shapes; boxes share at most an edge. */
+/** Places and paints digits, then shapes; boxes do not overlap. */
 function drawObjects(
   random: Random,
   maxShapes: number,
@@ -225,7 +225,7 @@ function drawObjects(
 ): SceneObject[] {
   const shapes = 2 + random.below(maxShapes - 1);
   const digits = maxShapes < 4 || random.uniform() < 0.6 ? 1 : 2;
-  // Few colours and kinds per scene make repeats, and so counts, common.
+  // Few colours and kinds per scene make repeats frequent, and so larger counts.
   const colors = random.permutation(8).slice(0, 2 + random.below(7));
   const kinds = random.permutation(5).slice(0, 2 + random.below(4));
   const digitColors = random.permutation(8);
@@ -307,7 +307,7 @@ function paint(
   }
 }
 
-/** Pixel noise of a scene-wide strength, then bytes. */
+/** Adds noise, of one strength per scene, and rounds to bytes. */
 function addNoise(random: Random, image: Float64Array): Uint8Array {
   const deviation = random.between(4, 12);
   const pixels = new Uint8ClampedArray(image.length);

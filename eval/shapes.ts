@@ -1,6 +1,6 @@
 /**
- * The geometry of what scenes show: how much of a pixel a shape or a digit
- * covers. Coordinates are in pixels from the object's centre, y downwards.
+ * The geometry of scenes: how much of a pixel a shape or a digit covers.
+ * Coordinates are in pixels from the object's centre, y downwards.
  *
  * This module is browser compatible.
  */
@@ -29,8 +29,8 @@ const GLYPHS = [
 ].map((rows) => rows.split(" "));
 
 /**
- * How much of the pixel at (x, y) a shape covers, 0 … 1: the outline is one
- * pixel soft.
+ * How much of the pixel at (x, y) a shape covers, 0 … 1; the outline is one pixel
+ * wide.
  *
  * @param shape index into `SHAPES`
  * @param r its radius: half the width of a circle

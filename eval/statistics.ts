@@ -1,7 +1,7 @@
 /**
- * What methods that need no search measure on a calibration set (paper section
- * 6): the attention that vision tokens receive, for FitPrune, and what becomes
- * of the next token without them, for VTW.
+ * Statistics of a calibration set, for methods that need no search (paper section
+ * 6): the attention that vision tokens receive, for FitPrune; and how the next
+ * token's distribution changes without vision tokens, for VTW.
  *
  * This module is browser compatible.
  */
@@ -29,10 +29,9 @@ export interface StatisticsOptions {
 }
 
 /**
- * The attention that vision tokens receive in the unreduced model, by rank.
- * Shape [L][N] each, largest first: entry n is what the token with the n-th
- * largest share gets of one query's attention, mean over heads, queries and
- * samples.
+ * The attention that vision tokens receive in the unreduced model, by rank. Shape
+ * [L][N] each, largest first: entry n is the share of a query's attention for the
+ * token of rank n, mean over heads, queries and samples.
  */
 export interface AttentionShares {
   /** From the instruction tokens. */
@@ -42,9 +41,9 @@ export interface AttentionShares {
 }
 
 /**
- * Measures the attention that vision tokens receive. Tokens are sorted in every
- * sample and layer by themselves, once for each kind. N is that of the image
- * with most tiles; each of the n tokens of a smaller one stands for N / n ranks
+ * Measures the attention that vision tokens receive. Tokens are ranked separately
+ * in every sample and layer, and for both kinds of attention. N is that of the
+ * image with most tiles; if an image has n < N tokens, each stands for N / n ranks
  * (our decision).
  */
 export async function attentionShares(
@@ -58,7 +57,7 @@ export async function attentionShares(
   const zeros = (): Float64Array[] =>
     Array.from({ length: L }, () => new Float64Array(N));
   const shares = { cross: zeros(), self: zeros() };
-  /** Instruction and vision tokens of the sample under way. */
+  // Instruction and vision tokens of the current sample.
   let T = 0;
   let n = 0;
 
@@ -99,10 +98,10 @@ export async function attentionShares(
 }
 
 /**
- * Measures what the next token owes to vision tokens in deep layers: entry l is
+ * Measures how the next token depends on vision tokens in deep layers. Entry l is
  * KL(full ‖ withdrawn) of the next token's distributions in nats, mean over the
- * samples, where `full` keeps all vision tokens and `withdrawn` has none from
- * layer l on. Shape [L]; entry 0 is the model that has not seen the image.
+ * samples: `full` keeps all vision tokens, `withdrawn` none from layer l on. Shape
+ * [L]; entry 0 is the model without the image.
  */
 export async function withdrawalDivergence(
   model: VisionLanguageModel,
@@ -110,7 +109,7 @@ export async function withdrawalDivergence(
   { signal, onProgress }: StatisticsOptions = {},
 ): Promise<number[]> {
   const L = model.decoder.layers.length;
-  // Who goes first does not matter: this ranking costs nothing.
+  // All vision tokens go at once, so the ranking does not matter; this one is free.
   const ranking = "uniform";
   const divergence: number[] = Array(L).fill(0);
   await forEachSample(model, set, {

@@ -15,7 +15,7 @@ import {
 } from "./questions.ts";
 import { SCENE_SIZE, type Split } from "./scenes.ts";
 
-/** What turning words into tokens takes; `io/tokenizer.ts` makes one. */
+/** Converts words to tokens; `io/tokenizer.ts` makes one. */
 export interface WordTokenizer {
   /** Token ids of a text, special tokens written out in it included. */
   encode(text: string): number[];
@@ -27,7 +27,7 @@ export interface SceneSet extends SampleSet {
   readonly questions: readonly Question[];
 }
 
-/** The embedded model's prompt: how every question was asked in training. */
+/** The prompt of a question, as in the training of the embedded model. */
 export function promptText(question: string): string {
   return `<bos> <image> ${question}`;
 }

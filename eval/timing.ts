@@ -1,7 +1,7 @@
 /**
- * Measured time of the decoder: its prefill, and each token after it. Schedules
- * take turns, so that what else the machine does hits all of them alike, and
- * medians are reported.
+ * Measured time of the decoder: prefill, and decoding per token. Schedules take
+ * turns, so that other load of the machine affects all of them alike. Results are
+ * medians.
  *
  * This module is browser compatible.
  */
@@ -23,7 +23,7 @@ import type { SampleSet } from "./batches.ts";
 
 /** A way to run the model. */
 export interface TimedRun {
-  /** Its keep counts, to be scaled to each image. */
+  /** Its keep counts; they are scaled to each image. */
   readonly schedule: Schedule;
   /** Its ranking and position rule. */
   readonly reduction: ReductionOptions;
@@ -40,7 +40,7 @@ export interface TimingOptions {
 }
 
 /**
- * Times the decoder's prefill (vision tokens are there already).
+ * Times the decoder's prefill; vision tokens are computed before.
  *
  * @returns median milliseconds per sample (of two medians the larger), for
  *   each run
@@ -67,7 +67,7 @@ export async function timePrefill(
     }
   }
 
-  // Not counted: warms up the compiler.
+  // Warm-up, not counted.
   for (const run of runs) await prefillAll(run);
   const times = await mediansInTurns(runs, repeats, async (run) => {
     const start = now();
@@ -78,13 +78,13 @@ export async function timePrefill(
   return times;
 }
 
-/** Tokens that are decoded after each prefill. */
+/** Tokens to decode after each prefill. */
 const DECODED_TOKENS = 8;
 
 /**
- * Times decoding: one token after the other, on the caches that a prefill under
- * the schedule leaves. That prefill is not counted. Which tokens follow does not
- * matter for time: it is the sample's answer each time.
+ * Times decoding: one token at a time, on the KV caches of a prefill under the
+ * schedule. The prefill is not counted. Time does not depend on the tokens, so the
+ * first token of the sample's answer is repeated.
  *
  * @returns median milliseconds per token (of two medians the larger), for each
  *   run
@@ -107,7 +107,7 @@ export async function timeDecode(
         const scaled = scaleSchedule(schedule, state.vision.length);
         return prefill(model, state, scaled, reduction);
       });
-      // Devices that only record do so until something is read.
+      // A GPU only records operations until something is read.
       await backend.read(context.logits);
       const start = now();
       for (let token = 0; token < DECODED_TOKENS; token++) {
@@ -129,7 +129,7 @@ export async function timeDecode(
   return times;
 }
 
-/** Samples whose vision tokens are there, each ready to enter layer 0. */
+/** Samples with their vision tokens, each ready for layer 0. */
 interface EmbeddedSamples {
   readonly samples: readonly ((reduction: ReductionOptions) => DecoderState)[];
   readonly free: () => void;

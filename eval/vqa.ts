@@ -1,13 +1,13 @@
 /**
- * VQA accuracy, as VQAEval of the VQA dataset's own evaluation (GT-Vision-Lab)
- * computes it: answers are normalised and compared with those of ten people.
+ * VQA accuracy, as in VQAEval of the VQA dataset's own evaluation (GT-Vision-Lab):
+ * answers are normalised and compared with those of ten people.
  *
  * This module is browser compatible.
  */
 
 import { split, strip } from "./python_text.ts";
 
-/** Left out, or read as a space where letters stand on both sides. */
+/** Removed, or replaced by a space between letters. */
 const PUNCTUATION = [...';/[]"{}()=+\\_-><@`,?!'];
 
 const NUMBERS: Readonly<Record<string, string>> = {
@@ -27,7 +27,7 @@ const NUMBERS: Readonly<Record<string, string>> = {
 
 const ARTICLES: readonly string[] = ["a", "an", "the"];
 
-/** What people write with one apostrophe missing. */
+/** Contractions that people often write with one apostrophe missing. */
 const CONTRACTIONS: readonly string[] = [
   ..."ain't aren't can't could've couldn't couldn't've didn't doesn't don't"
     .split(" "),
@@ -54,7 +54,7 @@ const CONTRACTIONS: readonly string[] = [
 
 const CORRECTED: ReadonlyMap<string, string> = new Map([
   ...CONTRACTIONS.flatMap((word) => withoutOne(word).map((w) => [w, word])),
-  // As the original has it.
+  // As in the original.
   ["somebody'd", "somebodyd"],
 ] as [string, string][]);
 
@@ -65,9 +65,8 @@ function withoutOne(word: string): string[] {
 }
 
 /**
- * Brings an answer into the form in which answers are compared: no
- * punctuation, no articles, numbers up to ten in digits, apostrophes where they
- * belong.
+ * Normalises an answer for comparison: removes punctuation and articles, writes
+ * numbers up to ten in digits, and restores apostrophes.
  *
  * @example
  * ```ts
@@ -92,17 +91,17 @@ function removePunctuation(text: string): string {
     const apart = text.includes(`${mark} `) || text.includes(` ${mark}`);
     out = out.replaceAll(mark, joins || apart ? "" : " ");
   }
-  // Not a decimal point. The original gives a flag as the number of replacements.
+  // Full stops, but not decimal points. The original passes a flag (32) as the
+  // count of replacements.
   let left = 32;
   return out.replaceAll(/\.(?!\p{Nd})/gu, (stop) => left-- > 0 ? "" : stop);
 }
 
 /**
- * VQA accuracy of one answer: for each person, whether at least three of the
- * others said the same (one or two of them count a third each), averaged over
- * all persons. With ten persons, 1, 2, 3 and 4 equal answers give 0.3, 0.6, 0.9
- * and 1. All answers are normalised first; VQAEval does so only where people
- * disagree, and relies on answers that have been normalised before.
+ * VQA accuracy of one answer: the mean, over all persons, of min(1, equal answers
+ * of the other persons / 3). With ten persons, 1, 2, 3 and 4 equal answers give
+ * 0.3, 0.6, 0.9 and 1. All answers are normalised first. VQAEval normalises only
+ * where people disagree, and relies on answers that were normalised before.
  *
  * @param answer the model's
  * @param references people's answers, usually ten; a single one must be equal

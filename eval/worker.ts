@@ -1,9 +1,9 @@
 /**
- * The other end of `pool.ts`: a worker that holds a model and runs batches of
- * its share of each sample set, one at a time.
+ * The worker of `pool.ts`: it holds a model and runs the batches of its share of
+ * each sample set, one at a time.
  *
- * An entry of its own, so that packages hold it. Where a build puts it elsewhere
- * than beside `pool.ts`, `createEvaluatorPool` is told how to start it.
+ * It is an entry point of its own, so that packages contain it. If a build puts it
+ * elsewhere than beside `pool.ts`, pass `createWorker` to `createEvaluatorPool`.
  *
  * This module is browser compatible.
  *
@@ -37,7 +37,7 @@ import type {
   WorkerRequest,
 } from "./messages.ts";
 
-/** The part of a worker's global scope that is used; typed for all runtimes. */
+/** The used part of a worker's global scope, typed for all runtimes. */
 const scope = globalThis as unknown as {
   onmessage: (event: MessageEvent<WorkerRequest>) => void;
   onmessageerror: () => void;
@@ -45,22 +45,22 @@ const scope = globalThis as unknown as {
 };
 
 let model: Promise<VisionLanguageModel>;
-/** Who takes each answer from the checkpoint, by the number of the question. */
+/** Resolvers of the tensors under way, by the number of the request. */
 const readers = new Map<number, (message: TensorMessage) => void>();
 let reads = 0;
-/** By the number of the set. */
+/** Runners by the number of their set. */
 const runners = new Map<number, Promise<BatchRunner>>();
 
 scope.onmessage = ({ data }) => {
   switch (data.kind) {
     case "load":
       model = load(data);
-      // Where it fails, each run says so.
+      // If loading fails, each run reports it.
       model.catch(() => {});
       break;
     case "tensor":
       readers.get(data.number)!(data);
-      // What was read is not to be held here.
+      // The closure would keep the values alive.
       readers.delete(data.number);
       break;
     case "add":
@@ -71,7 +71,8 @@ scope.onmessage = ({ data }) => {
   }
 };
 
-// What cannot be read cannot be answered: the pool is to start another worker.
+// A message that cannot be read has no answer. The error makes the pool start
+// another worker.
 scope.onmessageerror = () => {
   throw new Error("it could not read a message");
 };
@@ -89,7 +90,7 @@ async function load(
   });
 }
 
-/** Has the pool read the checkpoint. */
+/** Asks the pool for a tensor of the checkpoint. */
 function read(
   ...args: Parameters<TensorStore["read"]>
 ): Promise<Float32Array> {
