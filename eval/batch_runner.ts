@@ -28,7 +28,7 @@ import type { SampleResult } from "../search/evaluate.ts";
 import { type Batch, type BatchSet, forcedPrompt } from "./batches.ts";
 import { createImageStore } from "./images.ts";
 import { scoreAnswer } from "./metrics.ts";
-import { generateAnswers, type GenerationLimits } from "./generated.ts";
+import { generateAnswers, type GenerationLimits } from "./generation.ts";
 
 /** How batches are run. */
 export interface BatchOptions extends ReductionOptions {

@@ -16,7 +16,7 @@
  * @module
  */
 
-export * from "./answers.ts";
+export * from "./answer_metrics.ts";
 export * from "./attention.ts";
 export type { BatchOptions } from "./batch_runner.ts";
 export { type Sample, type SampleSet, visionTokensOf } from "./batches.ts";
@@ -30,9 +30,9 @@ export {
 } from "./evaluator.ts";
 export * from "./metrics.ts";
 export * from "./pool.ts";
-export * from "./questions.ts";
+export * from "./scene_questions.ts";
 export * from "./scenes.ts";
-export * from "./generated.ts";
+export * from "./generation.ts";
 export * from "./statistics.ts";
 export * from "./task.ts";
 export * from "./timing.ts";

@@ -1,6 +1,6 @@
 /**
  * The embedded task, part one: seeded 96×96 RGB scenes with coloured shapes and
- * digits at free positions on a cluttered, noisy background. `questions.ts` asks
+ * digits at free positions on a cluttered, noisy background. `scene_questions.ts` asks
  * about them.
  *
  * Deterministic on every platform: integer random numbers, and only the

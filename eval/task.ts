@@ -12,7 +12,7 @@ import {
   makeQuestions,
   type Question,
   type QuestionedScene,
-} from "./questions.ts";
+} from "./scene_questions.ts";
 import { SCENE_SIZE, type Split } from "./scenes.ts";
 
 /** Converts words to tokens; `io/tokenizer.ts` makes one. */

@@ -9,7 +9,7 @@ import {
   makeQuestions,
   type Question,
   VOCABULARY,
-} from "../eval/questions.ts";
+} from "../eval/scene_questions.ts";
 import {
   COLORS,
   drawScene,

@@ -14,7 +14,7 @@ import {
   runDecoder,
   splitPrompt,
 } from "../core/mod.ts";
-import { makeQuestions, VOCABULARY } from "../eval/questions.ts";
+import { makeQuestions, VOCABULARY } from "../eval/scene_questions.ts";
 import { SCENE_SIZE } from "../eval/scenes.ts";
 import { openFile, openModelDirectory } from "../io/mod.ts";
 import { assertClose } from "./_compare.ts";

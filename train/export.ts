@@ -10,7 +10,7 @@
  */
 // deno-lint-ignore-file no-console
 
-import { ask, type Kind, KINDS, VOCABULARY } from "../eval/questions.ts";
+import { ask, type Kind, KINDS, VOCABULARY } from "../eval/scene_questions.ts";
 import {
   COLORS,
   drawScene,
