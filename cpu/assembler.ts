@@ -1,11 +1,11 @@
 /**
- * A small assembler: WebAssembly functions written in TypeScript, checked by
- * TypeScript. An instruction is a function from typed expressions to a typed
- * expression, a call likewise; a statement is appended to the body it is
- * called on. It knows nothing of what the kernels compute.
+ * A small assembler: WebAssembly functions written in TypeScript and checked by its
+ * types. An instruction, or a call, is a function from typed expressions to a typed
+ * expression. A statement is a method of a function body, which appends it. The
+ * assembler does not depend on the kernels.
  *
- * Not here: 64-bit numbers but in vectors, tables, globals, imported functions, more than one
- * memory.
+ * Not supported: 64-bit numbers outside vectors, tables, globals, imported functions,
+ * several memories.
  *
  * ```ts
  * import { f32x4, i32, Module, v128 } from "./assembler.ts";

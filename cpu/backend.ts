@@ -1,9 +1,9 @@
 /**
  * The CPU backend: tensors in one WebAssembly memory, operations as calls of
- * kernels. What an operation means is defined in `core/reference.ts`.
+ * kernels. `core/reference.ts` defines the operations.
  *
- * A sample's results do not depend on the batch it is in, bit for bit: every
- * kernel computes a row, or a sample, by itself.
+ * A sample's results do not depend on its batch, bit for bit: every kernel computes
+ * each row, or each sample, independently.
  *
  * This module is browser compatible.
  */
@@ -22,15 +22,15 @@ import { addressOf, type CpuTensor } from "./tensors.ts";
 /** How to make a CPU backend. */
 export interface CpuOptions extends WeightOptions {
   /**
-   * Whether to use the fused multiply-add of relaxed SIMD. Default: if the
-   * runtime has it.
+   * Whether to use the fused multiply-add of relaxed SIMD. Default: true if the
+   * runtime supports it.
    */
   readonly relaxed?: boolean;
 }
 
-/** A CPU backend, and how much memory it takes. */
+/** A CPU backend, with its memory use. */
 export interface CpuBackend extends Backend {
-  /** Bytes of its memory; it grows when needed and never shrinks. */
+  /** Bytes of its memory, which grows when needed and never shrinks. */
   readonly memorySize: number;
   /** Bytes of it that tensors take. */
   readonly memoryUsed: number;

@@ -1,5 +1,5 @@
 /**
- * What the operations of the CPU backend share.
+ * The state that the operations of the CPU backend share.
  *
  * This module is browser compatible.
  */
@@ -22,13 +22,13 @@ export interface Device {
   readonly kernels: Kernels;
   /** The tensors. */
   readonly pool: TensorPool;
-  /** Cosines and sines by the frequencies that they belong to. */
+  /** Cosines and sines, by the tensor of frequencies. */
   readonly rotaryTables: Map<CpuTensor, RotaryTable>;
   /** How the weights of `linear` are packed. */
   readonly weightType: WeightType;
 }
 
-/** Makes a memory and lets the kernels work on it. */
+/** Makes a memory and instantiates the kernels on it. */
 export function createDevice(options: KernelOptions): Device {
   const arena = new Arena();
   const rotaryTables = new Map<CpuTensor, RotaryTable>();

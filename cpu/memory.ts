@@ -1,11 +1,10 @@
 /**
  * The memory of the CPU backend: one WebAssembly memory, cut into blocks.
  *
- * Forward passes ask for the same sizes again and again, so a block that was
- * given back is kept for the next request of its size. Only when memory runs
- * out are such blocks joined with their neighbours, to serve any request: the
- * smallest that fits is taken. (Joined at once, a search would spend much of its
- * time among the holes between the states that it caches.)
+ * Forward passes request the same sizes again and again, so a freed block is kept
+ * for the next request of its size. When memory runs out, freed blocks are joined
+ * with their neighbours, and then serve any request (best fit). Joining them at
+ * once would cost a search much time, because its cached states leave many holes.
  *
  * This module is browser compatible.
  */
@@ -20,8 +19,8 @@ const MAXIMUM_PAGES = 2 ** 16;
 const ALIGNMENT = 64;
 
 /**
- * Kernels take four or eight floats at a time, also where there is only one
- * left: a block may be read and written this far past its end.
+ * Kernels read and write four or eight floats at a time, even if fewer are left. So
+ * a block may be accessed this many bytes past its end.
  */
 const SLACK = 28;
 
@@ -34,14 +33,14 @@ interface FreeBlock {
   bytes: number;
 }
 
-/** One WebAssembly memory from which blocks are taken and to which they return. */
+/** An allocator of blocks in one WebAssembly memory. */
 export class Arena {
   /** For a module to import. */
   readonly memory: WebAssembly.Memory;
   readonly #maximumPages: number;
-  /** Addresses of blocks given back, by size, the latest last. */
+  /** Addresses of freed blocks by size, the latest last. */
   readonly #returned: Map<number, number[]> = new Map();
-  /** The rest in order of address; no two of them touch. */
+  /** Other free blocks, by address; no two are adjacent. */
   readonly #free: FreeBlock[] = [];
   #floats: Float32Array;
   #integers: Int32Array;
@@ -58,7 +57,7 @@ export class Arena {
     this.memory = new WebAssembly.Memory({ initial, maximum: maximumPages });
     this.#floats = new Float32Array(this.memory.buffer);
     this.#integers = new Int32Array(this.memory.buffer);
-    // Address 0 is not given out: a kernel takes it for "there is none".
+    // Address 0 is never allocated: kernels read it as "no tensor".
     this.#free.push({
       address: ALIGNMENT,
       bytes: initial * PAGE - ALIGNMENT,
@@ -86,9 +85,9 @@ export class Arena {
   }
 
   /**
-   * Takes a block. What is in it is left over from earlier uses.
+   * Allocates a block, with undefined content.
    *
-   * @param bytes how much is needed; 0 is fine
+   * @param bytes its size; may be 0
    * @returns its address, a multiple of 64 and not 0
    * @throws {RangeError} memory cannot grow so far
    */
@@ -100,10 +99,10 @@ export class Arena {
   }
 
   /**
-   * Returns a block.
+   * Frees a block.
    *
-   * @param address what `allocate` returned
-   * @param bytes what it was asked for
+   * @param address the result of `allocate`
+   * @param bytes the argument of `allocate`
    */
   free(address: number, bytes: number): void {
     const size = blockSize(bytes);
@@ -132,7 +131,7 @@ export class Arena {
     return address;
   }
 
-  /** Has all that was given back serve any request. */
+  /** Moves all freed blocks to the free list. */
   #joinReturned(): void {
     for (const [bytes, addresses] of this.#returned) {
       for (const address of addresses) this.#addFree(address, bytes);
@@ -140,7 +139,7 @@ export class Arena {
     this.#returned.clear();
   }
 
-  /** The place in the free list of the smallest block of `size` or more, or −1. */
+  /** Index in the free list of the smallest block of at least `size`, or −1. */
   #smallest(size: number): number {
     let best = -1;
     let bestBytes = Infinity;
@@ -177,8 +176,8 @@ export class Arena {
   }
 
   /**
-   * Makes room for a block of `size`: by that, or by a quarter of what is
-   * there, so that growing (which may copy everything) stays rare.
+   * Grows memory for a block of `size`, and by at least a quarter, so that growing,
+   * which may copy everything, stays rare.
    */
   #grow(size: number, asked: number): void {
     const pages = this.size / PAGE;

@@ -1,7 +1,7 @@
 /**
  * The CPU backend: {@linkcode Backend} in WebAssembly SIMD, assembled from
- * TypeScript when it is made. It uses one thread; samples are independent, so
- * whoever wants more cores takes more workers.
+ * TypeScript at run time. It uses one thread. Samples are independent, so more
+ * workers use more cores.
  *
  * @example
  * ```ts

@@ -23,7 +23,7 @@ import { multiplyThenAdd, relaxedMultiplyAdd } from "./relaxed.ts";
 /** A kernel as the host calls it: addresses in bytes, sizes, numbers. */
 export type Kernel = (...parameters: number[]) => void;
 
-/** The kernels; their parameters are where they are made, in `kernels/`. */
+/** The kernels; `kernels/` documents their parameters. */
 export interface Kernels {
   /** See `kernels/linear.ts`. */
   readonly linear: Kernel;
@@ -62,7 +62,7 @@ export interface Kernels {
   readonly topK: Kernel;
 }
 
-/** What decides on the code of the kernels. */
+/** Options that change the code of the kernels. */
 export interface KernelOptions {
   /** Whether to use relaxed SIMD. */
   readonly relaxed: boolean;
@@ -75,7 +75,7 @@ export function assembleKernels(
   { relaxed, weightType }: KernelOptions,
 ): Uint8Array<ArrayBuffer> {
   const module = new Module();
-  // Any memory fits that a 32-bit module can have.
+  // Accepts every memory of a 32-bit module.
   module.importMemory("host", "memory", { initial: 1, maximum: 2 ** 16 });
   const madd = relaxed ? relaxedMultiplyAdd : multiplyThenAdd;
   const math = vectorMath(madd);
@@ -91,7 +91,7 @@ export function assembleKernels(
 /** Compiled modules, by their options. */
 const compiled = new Map<string, WebAssembly.Module>();
 
-/** The kernels, working on the given memory. */
+/** Instantiates the kernels on a memory. */
 export function instantiateKernels(
   memory: WebAssembly.Memory,
   options: KernelOptions,

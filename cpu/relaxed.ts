@@ -1,6 +1,6 @@
 /**
- * a · b + c on vectors, with and without relaxed SIMD. All kernels are written
- * with the one or the other, so all results of a module are of one kind.
+ * a · b + c on vectors, with and without relaxed SIMD. All kernels of a module use
+ * the same one.
  *
  * This module is browser compatible.
  */
@@ -13,11 +13,11 @@ export type MultiplyAdd = typeof f32x4.relaxedMadd;
 /** In one instruction, rounded once where the hardware can. */
 export const relaxedMultiplyAdd: MultiplyAdd = f32x4.relaxedMadd;
 
-/** In two instructions, rounded twice: what every runtime with SIMD has. */
+/** In two instructions, rounded twice; every runtime with SIMD has them. */
 export const multiplyThenAdd: MultiplyAdd = (a, b, c) =>
   f32x4.add(f32x4.mul(a, b), c);
 
-/** Whether this runtime takes modules with relaxed SIMD. */
+/** Whether this runtime supports relaxed SIMD. */
 export function hasRelaxedSimd(): boolean {
   const probe = new Module();
   const zero = v128.load(0);

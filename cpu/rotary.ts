@@ -1,6 +1,6 @@
 /**
- * Cosines and sines for rotary position embedding, computed in 64 bits from
- * the angle that the reference takes, once per position.
+ * Cosines and sines for rotary position embedding, computed once per position, in
+ * 64 bits, from the same angle as in the reference.
  *
  * This module is browser compatible.
  */
@@ -11,7 +11,7 @@ import type { Arena } from "./memory.ts";
 export class RotaryTable {
   readonly #arena: Arena;
   readonly #frequencies: Float32Array;
-  /** Where the row of each position id is. Ids may be far apart. */
+  /** Row numbers by position id; ids may be far apart. */
   readonly #rows = new Map<number, number>();
   #capacity = 64;
   #address: number;
@@ -27,7 +27,7 @@ export class RotaryTable {
     this.#address = arena.allocate(this.#bytes(this.#capacity));
   }
 
-  /** Where row 0 is. Adding rows may move it. */
+  /** Address of row 0. Adding rows may move it. */
   get address(): number {
     return this.#address;
   }
@@ -36,7 +36,7 @@ export class RotaryTable {
    * Writes the row numbers of position ids, and adds rows for new ones.
    *
    * @param positions address of `count` position ids
-   * @param rows address of as many row numbers, to be written
+   * @param rows address of `count` row numbers, which are written
    */
   lookUp(positions: number, rows: number, count: number): void {
     for (let i = 0; i < count; i++) {
@@ -48,7 +48,7 @@ export class RotaryTable {
     }
   }
 
-  /** Gives back its memory. */
+  /** Frees its memory. */
   free(): void {
     this.#arena.free(this.#address, this.#bytes(this.#capacity));
   }

@@ -10,21 +10,21 @@ import { sizeOf } from "../core/sizes.ts";
 import { Scopes } from "../core/scopes.ts";
 import type { Arena } from "./memory.ts";
 
-/** What a tensor can hold; see `Tensor`, `Indices` and `Weight`. */
+/** Types of content; see `Tensor`, `Indices` and `Weight`. */
 export type Content = (Tensor | Indices | Weight)["type"];
 
 /** A tensor of this backend: a shape over a block of memory. */
 export class CpuTensor<T extends Content = Content> {
-  /** What it holds. */
+  /** Its type of content. */
   readonly type: T;
   /** Sizes, outermost first. */
   readonly shape: readonly number[];
-  /** Where its values begin; 0 once it is freed. */
+  /** Address of its values; 0 after it was freed. */
   address: number;
-  /** How much memory was asked for. */
+  /** Bytes that were allocated. */
   readonly bytes: number;
 
-  /** Names a block that was allocated for it. */
+  /** Wraps an allocated block. */
   constructor(
     type: T,
     shape: readonly number[],
@@ -39,10 +39,9 @@ export class CpuTensor<T extends Content = Content> {
 }
 
 /**
- * Where the values of a tensor begin.
+ * The address of a tensor's values.
  *
- * @throws {TypeError} it was freed, or another backend made it: its memory may
- *   hold anything by now
+ * @throws {TypeError} the tensor was freed, or another backend made it
  */
 export function addressOf(x: Tensor | Indices | Weight): number {
   const { address } = x as CpuTensor;
@@ -54,7 +53,7 @@ export function addressOf(x: Tensor | Indices | Weight): number {
   return address;
 }
 
-/** Makes and frees tensors, by hand and by scope. */
+/** Makes and frees tensors, explicitly and by scope. */
 export class TensorPool {
   readonly #arena: Arena;
   readonly #onFree: (x: CpuTensor) => void;
@@ -74,9 +73,9 @@ export class TensorPool {
   }
 
   /**
-   * A tensor whose values are left over from earlier uses of its memory.
+   * A tensor with undefined values.
    *
-   * @param bytes how much it takes, where that is not 4 for every value
+   * @param bytes its size; default 4 bytes per value
    */
   make<T extends Content>(
     type: T,
@@ -88,7 +87,7 @@ export class TensorPool {
     return x;
   }
 
-  /** Gives back the memory of a tensor; freeing it again does nothing. */
+  /** Frees a tensor's memory; freeing it again does nothing. */
   free(x: CpuTensor): void {
     if (!x.address) return;
     this.#onFree(x);

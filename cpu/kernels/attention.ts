@@ -1,6 +1,16 @@
 /**
  * `attention` of the CPU backend, for one sample with any number of queries.
  *
+ * ```text
+ * for each key head: pack its keys and values into panels
+ *   for each query head of it, for each 6 queries:    // attention_turns.ts
+ *     for each block of 256 keys that one of them sees:
+ *       scores  = queries · keysᵀ                     // scoreBlock
+ *       weights = 2^(scores − largest so far)         // softmaxBlock
+ *       output  = output · rescale + weights · values // weighBlock
+ *     out = output / sum of weights                   // writeOutput
+ * ```
+ *
  * Dimensions: Sq queries, Sk keys, H query heads, K key heads, E head width.
  *
  * This module is browser compatible.
@@ -43,8 +53,8 @@ import { PANEL_BYTES, type Tile } from "./linear_tile.ts";
 import type { VectorMath } from "./math.ts";
 
 /**
- * Adds `attention`, `attentionScores`, and attentionScratch(Sk, E), the bytes
- * of scratch memory that both need; and what `attention_row.ts` adds.
+ * Adds `attention`, `attentionScores`, and attentionScratch(Sk, E), the bytes of
+ * scratch memory that both need; and the kernels of `attention_row.ts`.
  */
 export function addAttentionKernels(
   module: Module,
@@ -94,9 +104,7 @@ function addAttention(
         onKeyHead: ({ values }: Parts, head: Local<"i32">): void =>
           body.do(packValues(values, i32.add(v, head), Sk, vRowBytes, E)),
       };
-      const inputs = {
-        ...{ q, k, queryPositions, keyPositions, scratch, Sk, H, K, E },
-      };
+      const inputs = { q, k, queryPositions, keyPositions, scratch, Sk, H, K, E };
       forEachTurn(body, steps, inputs, turns, (turn) => {
         const { output, product, values } = turn.parts;
         fillZero(body, output, product);
@@ -109,7 +117,10 @@ function addAttention(
         });
         const row = i32.mul(turn.first, outRowBytes);
         writeOutput(body, {
-          ...{ scratch, output, E, rowBytes: outRowBytes },
+          scratch,
+          output,
+          E,
+          rowBytes: outRowBytes,
           to: body.let(i32.add(i32.add(out, turn.head), row)),
           rows: body.let(rowsLeft(turn.first, Sq)),
         });
@@ -119,7 +130,7 @@ function addAttention(
   );
 }
 
-/** Zeros from one address to another, a multiple of 16 bytes. */
+/** Fills memory from one address to another with zeros, 16 bytes at a time. */
 function fillZero(
   body: FunctionBody,
   from: Local<"i32">,
@@ -131,7 +142,7 @@ function fillZero(
   });
 }
 
-/** Divides the first `rows` rows by their sums and writes them to one head. */
+/** Divides the first `rows` rows by their sums and writes them to one head of out. */
 function writeOutput(
   body: FunctionBody,
   { scratch, output, E, to, rowBytes, rows }: Record<

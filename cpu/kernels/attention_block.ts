@@ -1,8 +1,16 @@
 /**
- * Attention of a few queries to a block of keys, with online softmax (Milakov &
- * Gimelshein 2018; FlashAttention): the largest score and the sum of weights
- * are carried from block to block, so that no row of the attention matrix is
- * ever kept as a whole.
+ * Attention of 6 queries to a block of keys, with online softmax (Milakov &
+ * Gimelshein 2018; FlashAttention). The largest score and the sum of weights are
+ * carried from block to block, so that no whole row of the attention matrix is
+ * stored. For each of the 6 queries:
+ *
+ * ```text
+ * score[n]  = query · key[n], or −∞ if position[n] > the query's    // scoreBlock
+ * m         = max(largest, max score)                               // softmaxBlock
+ * rescale   = 2^(largest − m);  weight[n] = 2^(score[n] − m)
+ * sum       = sum · rescale + Σ weight;  largest = m
+ * output    = output · rescale + Σ weight[n] · value[n]             // weighBlock
+ * ```
  *
  * This module is browser compatible.
  */
@@ -40,12 +48,11 @@ export const LOWEST: number = -3.4028234663852886e38;
 const EVERY_ROW: readonly number[] = Array.from({ length: ROWS }, (_, r) => r);
 
 /**
- * startQueries(scratch, queries, q, first, Sq, stride, E, positions): copies
- * rows of one head of q, `stride` bytes apart, times log₂ e / √E, to [ROWS, E];
- * past the last row that one again. Nothing has been attended to yet.
+ * startQueries(scratch, queries, q, first, Sq, stride, E, positions): copies ROWS
+ * rows of one head of q, `stride` bytes apart, times log₂ e / √E, to [ROWS, E], and
+ * resets their largest scores and sums. The last row stands for rows past the end.
  *
- * With that factor the scores are logarithms to base 2, of which the weights
- * are simple powers.
+ * With the factor log₂ e, the weights are powers of 2, which are cheaper than eˣ.
  */
 export type StartQueries = Operation<
   [
@@ -90,7 +97,7 @@ export function addStartQueries(module: Module): StartQueries {
         );
         body.store(scratch, f32x4.const(0), SUMS + r * VECTOR_BYTES);
         const source = body.let(i32.add(q, i32.mul(row, stride)));
-        // What is written past the end of a row, the next one overwrites.
+        // Values written past the end of a row are overwritten by the next row.
         body.for(at, { from: 0, to: widthBytes, step: VECTOR_BYTES }, () => {
           body.store(
             i32.add(queries, at),
@@ -105,8 +112,8 @@ export function addStartQueries(module: Module): StartQueries {
 
 /**
  * scoreBlock(scratch, queries, keys, positions, ranges, count, E): scores of
- * `count` keys, a multiple of 8, from panels of keys; −∞ where a key's
- * position is after the query's.
+ * `count` keys, a multiple of 8, from panels of keys; −∞ for keys whose position is
+ * greater than the query's. Panels without such keys skip the comparison.
  */
 export type ScoreBlock = Operation<
   [
@@ -175,8 +182,8 @@ export function addScoreBlock(module: Module, tile: Tile): ScoreBlock {
 
 /**
  * softmaxBlock(scratch, count): turns scores of `count` keys into weights
- * 2^(score − largest), adds them to the sums, and says what earlier weights
- * must be scaled by now that there may be a larger score.
+ * 2^(score − largest), adds them to the sums, and stores the factor by which earlier
+ * weights must be rescaled.
  */
 export type SoftmaxBlock = Operation<[scratch: "i32", count: "i32"], "none">;
 
@@ -210,7 +217,7 @@ export function addSoftmaxBlock(
 /** Scores from one address to another, a multiple of 16 bytes. */
 type ScoreRange = Readonly<Record<"from" | "to", Local<"i32">>>;
 
-/** The largest of the scores and of what was known before, in every lane. */
+/** The largest of the scores and `before`, in every lane. */
 export function largestScore(
   body: FunctionBody,
   { from, to }: ScoreRange,
@@ -226,7 +233,8 @@ export function largestScore(
 }
 
 /**
- * Turns scores into weights 2^(score − largest); gives their sum in four parts.
+ * Turns scores into weights 2^(score − largest), and returns partial sums in four
+ * lanes.
  */
 export function weighScores(
   body: FunctionBody,
@@ -247,8 +255,8 @@ export function weighScores(
 
 /**
  * weighBlock(scratch, output, product, values, panelBytes, count, E):
- * output = scale · output + weights · values, of `count` keys and all columns,
- * whose panels are `panelBytes` apart.
+ * output = rescale · output + weights · values, for `count` keys and all columns.
+ * Panels of columns are `panelBytes` apart.
  */
 export type WeighBlock = Operation<
   [

@@ -1,6 +1,12 @@
 /**
- * What attention prepares for a head: its keys and values in panels for the
- * tiles of `linear_tile.ts`, and position ids with their range in each panel.
+ * Packs the keys and values of a head into panels for the tiles of
+ * `linear_tile.ts`, and position ids with their range per panel:
+ *
+ * ```text
+ * keys[p][e][i]   = k[8 p + i][e]                       // packKeys
+ * values[p][n][i] = v[n][8 p + i]                       // packValues
+ * ranges[p]       = min, max of positions[8 p .. 8 p + 8]   // packPositions
+ * ```
  *
  * This module is browser compatible.
  */
@@ -20,9 +26,9 @@ import { transpose } from "./lanes.ts";
 import { PANEL_BYTES, PANEL_COLUMNS } from "./linear_tile.ts";
 
 /**
- * packKeys(to, from, keys, stride, E): rows of one head, `stride` bytes apart,
- * to panels of 8 rows: [⌈keys / 8⌉, E, 8]. The last row fills the last panel;
- * what it is there does not matter, for its position hides it.
+ * packKeys(to, from, keys, stride, E): rows of one head, `stride` bytes apart, to
+ * panels of 8 rows: [⌈keys / 8⌉, E, 8]. Copies of the last row pad the last panel;
+ * their positions hide them.
  */
 export type PackKeys = Operation<
   [to: "i32", from: "i32", keys: "i32", stride: "i32", E: "i32"],
@@ -50,8 +56,8 @@ export function addPackKeys(module: Module): PackKeys {
           body.set(row, i32.add(from, i32.mul(there, stride)));
         }
         const target = body.let(to);
-        // Past the end of the rows it writes into the next panel, which comes
-        // later, and behind the last one, where values come later.
+        // If E is not a multiple of 4, this writes past the panel: into the next
+        // panel, or into the values, both of which are written later.
         body.for(at, { from: 0, to: widthBytes, step: VECTOR_BYTES }, () => {
           const load = (row: Local<"i32">) =>
             body.let(v128.load(i32.add(row, at)));
@@ -70,10 +76,10 @@ export function addPackKeys(module: Module): PackKeys {
 }
 
 /**
- * packValues(to, from, keys, stride, E): rows of one head, `stride` bytes
- * apart, to panels of 8 columns: [⌈E / 8⌉, keys rounded up to 8, 8]. What fills
- * the last panel, and the rows past the last, does not matter: columns are not
- * written out, and rows, which repeat the last one, weigh nothing.
+ * packValues(to, from, keys, stride, E): rows of one head, `stride` bytes apart, to
+ * panels of 8 columns: [⌈E / 8⌉, keys rounded up to 8, 8]. The content of the
+ * padding does not matter: columns past E are not written out, and rows past the last,
+ * which repeat it, have weight 0.
  */
 export type PackValues = Operation<
   [to: "i32", from: "i32", keys: "i32", stride: "i32", E: "i32"],
@@ -106,13 +112,13 @@ export function addPackValues(module: Module): PackValues {
   );
 }
 
-/** No position is larger: keys there are seen by nobody. */
+/** The largest position: no query attends to keys there. */
 const NEVER = 2 ** 31 - 1;
 
 /**
- * packPositions(positions, ranges, from, keys): position ids of the keys, and
- * the smallest and largest of each panel. Without any (`from` is 0) all are 0.
- * The rest of the last panel stands at `NEVER`.
+ * packPositions(positions, ranges, from, keys): position ids of the keys, and the
+ * smallest and largest of each panel. If `from` is 0, all positions are 0. Padding
+ * keys have the position `NEVER`.
  */
 export type PackPositions = Operation<
   [positions: "i32", ranges: "i32", from: "i32", keys: "i32"],
@@ -153,7 +159,7 @@ export function addPackPositions(module: Module): PackPositions {
   );
 }
 
-/** positions[i], or 0 where there are none. */
+/** positions[i], or 0 if `positions` is 0. */
 export function positionAt(
   body: FunctionBody,
   positions: Local<"i32">,

@@ -1,8 +1,17 @@
 /**
- * `attention` of the CPU backend for one sample with one query, as when a token
- * is decoded. Keys and values are read once, as they lie in memory: to pack them
- * for tiles of six queries would take longer than all the rest. One row of
- * scores for each head is kept as a whole.
+ * `attention` of the CPU backend for one sample with one query, as in decoding.
+ *
+ * ```text
+ * for each 4 keys, for each key head, for each query head of it:   // scoreKeys
+ *   score[head][4 keys] = query[head] · key, or −∞ if the key is not seen
+ * for each head: weight = softmax(score)                           // softmax
+ * for each 4 keys, for each key head, for each query head of it:   // weighValues
+ *   output[head] += weight[head][4 keys] · value
+ * ```
+ *
+ * Keys and values are read once, in memory order: packing them for tiles of six
+ * queries would take longer than all the rest. The whole row of scores of each head
+ * is stored.
  *
  * Dimensions: Sk keys, H query heads, K key heads, E head width.
  *
@@ -27,10 +36,10 @@ import { combineLanes, firstLanes, transpose } from "./lanes.ts";
 import type { VectorMath } from "./math.ts";
 import { advance, minimum, range } from "./pieces.ts";
 
-/** Keys that are read together: their scores make a vector. */
+/** Keys that are read together; their scores fill a vector. */
 const KEYS = 4;
 
-/** The sizes that the steps need, and where in scratch memory they work. */
+/** Sizes, and the parts of scratch memory. */
 interface Work {
   readonly Sk: Local<"i32">;
   readonly K: Local<"i32">;
@@ -42,13 +51,13 @@ interface Work {
   readonly scoreBytes: Local<"i32">;
   /** Bytes of a row of `output`. */
   readonly outputBytes: Local<"i32">;
-  /** All bits where a key is seen, else none: [Sk in whole vectors]. */
+  /** All bits set if a key is seen, else none: [Sk rounded up to vectors]. */
   readonly seen: Local<"i32">;
-  /** Scores, then weights: [H, Sk in whole vectors]. */
+  /** Scores, then weights: [H, Sk rounded up to vectors]. */
   readonly scores: Local<"i32">;
-  /** Σ weight · value so far: [H, E in whole vectors]. */
+  /** Σ weight · value so far: [H, E rounded up to vectors]. */
   readonly output: Local<"i32">;
-  /** Where scratch memory ends. */
+  /** End of scratch memory. */
   readonly end: Local<"i32">;
 }
 
@@ -100,7 +109,12 @@ function layOut(
   const scores = body.let(i32.add(scratch, scoreBytes));
   const output = body.let(i32.add(scores, i32.mul(H, scoreBytes)));
   return {
-    ...{ Sk, K, scoreBytes, outputBytes, scores, output },
+    Sk,
+    K,
+    scoreBytes,
+    outputBytes,
+    scores,
+    output,
     group: body.let(i32.divU(H, K)),
     headBytes: body.let(i32.shl(E, 2)),
     seen: scratch,
@@ -108,7 +122,7 @@ function layOut(
   };
 }
 
-/** Marks the keys whose position is not after the query's. */
+/** Marks the keys whose position is not greater than the query's. */
 function findSeen(
   body: FunctionBody,
   { Sk, seen }: Work,
@@ -130,8 +144,7 @@ function findSeen(
 }
 
 /**
- * Scores of all keys in all heads, times log₂ e: logarithms to base 2, of which
- * the weights are simple powers.
+ * Scores of all keys in all heads, times log₂ e, so that weights are powers of 2.
  */
 function scoreKeys(
   body: FunctionBody,
@@ -163,7 +176,7 @@ function scoreKeys(
       { from: 0, to: vectorBytes, step: VECTOR_BYTES },
       () => addProducts(),
     );
-    // What follows a head may be anything, also what is not a number.
+    // The memory after a head may hold anything, even NaN.
     body.if(
       i32.ltU(at, headBytes),
       () => addProducts((x) => v128.and(x, tail)),
@@ -180,7 +193,7 @@ function scoreKeys(
   });
 }
 
-/** Makes of every row of scores weights whose sum is 1. */
+/** Turns every row of scores into weights whose sum is 1. */
 function softmax(
   body: FunctionBody,
   math: VectorMath,
@@ -231,9 +244,9 @@ function weighValues(
 }
 
 /**
- * Writes the heads, which follow each other in `out`. They are written in
- * ascending order, 16 bytes at a time: what one writes past its end, the next
- * one overwrites, and the last one has slack behind it.
+ * Writes the heads, which are adjacent in `out`, in ascending order, 16 bytes at a
+ * time. Values written past the end of a head are overwritten by the next one; the
+ * last one has slack behind it.
  */
 function writeOutput(
   body: FunctionBody,
@@ -252,9 +265,9 @@ function writeOutput(
 
 /** One query head and four keys. */
 interface Turn {
-  /** Its part of their rows; behind the last key there is that one again. */
+  /** The head's part of the keys' rows; the last key stands for those past it. */
   readonly rows: readonly Local<"i32">[];
-  /** Its own part of what goes with the rows. */
+  /** The head's part of `heads`. */
   readonly head: Local<"i32">;
   /** The first of the keys. */
   readonly key: Local<"i32">;
@@ -263,8 +276,8 @@ interface Turn {
 }
 
 /**
- * Runs `content` for every four keys and every query head, in the order in
- * which `rows` [Sk, K·E] lie in memory. `heads` [H] are `stride` bytes apart.
+ * Runs `content` for every four keys and every query head, in the memory order of
+ * `rows` [Sk, K·E]. `heads` [H] are `stride` bytes apart.
  */
 function forEachTurn(
   body: FunctionBody,

@@ -1,7 +1,15 @@
 /**
- * `attentionScores` of the CPU backend, for one sample: how much attention
- * chosen keys receive. The scores are computed twice, first for the largest and
- * the sum of each row, then for the weights: chosen queries are few.
+ * `attentionScores` of the CPU backend, for one sample: how much attention chosen
+ * keys receive.
+ *
+ * ```text
+ * for each query head, for each 6 of the chosen queries:
+ *   for each block of keys: update largest and sum of each row    // softmaxBlock
+ *   for each block of keys again:                                 // addWeights
+ *     out[n] += 2^(score[n] − largest) / (sum · H) · query's weight
+ * ```
+ *
+ * The scores are computed twice, which is cheap because chosen queries are few.
  *
  * Dimensions: Sk keys, H query heads, K key heads, E head width.
  *
@@ -50,9 +58,7 @@ export function addAttentionScores(
     (body, out, q, k, queryPositions, keyPositions, scratch, weights, firstRow,
       endRow, firstColumn, columns, Sk, H, K, E) => {
       const turns = { from: firstRow, to: endRow };
-      const inputs = {
-        ...{ q, k, queryPositions, keyPositions, scratch, Sk, H, K, E },
-      };
+      const inputs = { q, k, queryPositions, keyPositions, scratch, Sk, H, K, E };
       forEachTurn(body, steps, inputs, turns, (turn) => {
         turn.forEachBlock(({ count }) =>
           body.do(softmaxBlock(scratch, count))
@@ -128,7 +134,7 @@ function addWeights(
     );
     const most = body.let(v128.load(state, LARGEST));
     body.for(at, { from: 0, to: count }, () => {
-      // Unsigned, what is before the first column is far behind the last.
+      // Unsigned, columns before the first wrap around to large numbers.
       body.set(column, i32.sub(i32.add(start, at), firstColumn));
       body.if(i32.ltU(column, columns), () => {
         const score = v128.load32Splat(i32.add(scores, i32.shl(at, 2)));

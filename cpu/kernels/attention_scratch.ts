@@ -1,5 +1,5 @@
 /**
- * Memory that attention works in, for one sample and one head at a time.
+ * The layout of attention's scratch memory, for one sample and one head.
  *
  * This module is browser compatible.
  */
@@ -16,7 +16,7 @@ import { PANEL_COLUMNS, TILE_ROWS } from "./linear_tile.ts";
 export const VECTOR_BYTES = 16;
 /** Queries that are computed together. */
 export const ROWS: number = TILE_ROWS;
-/** Keys between two looks at the largest score; a multiple of a panel. */
+/** Keys of a block of the online softmax; a multiple of a panel. */
 export const BLOCK_KEYS = 256;
 
 const SCORES_BYTES = 4 * ROWS * BLOCK_KEYS;
@@ -29,18 +29,18 @@ export const SCORES = 0;
 export const LARGEST: number = SCORES_BYTES;
 /** Sum of weights so far, in four parts: [ROWS, 4]. */
 export const SUMS: number = LARGEST + STATE_BYTES;
-/** What sums so far must be scaled by, in four lanes: [ROWS, 4]. */
+/** Factors by which earlier sums must be rescaled, in four lanes: [ROWS, 4]. */
 export const SCALES: number = SUMS + STATE_BYTES;
 /** Position ids of the queries: [ROWS]. */
 export const POSITIONS: number = SCALES + STATE_BYTES;
-/** Where parts begin whose size depends on the input. */
+/** Start of the parts whose size depends on the input. */
 const PARTS = POSITIONS + 32;
 
 /** Addresses of parts whose size depends on the input, and of their end. */
 export interface Parts {
   /** Σ weight · value so far, [ROWS, E rounded up to 8]. */
   readonly output: Local<"i32">;
-  /** The same of one block. */
+  /** Σ weight · value of one block. */
   readonly product: Local<"i32">;
   /** Panels of 8 keys, [⌈Sk / 8⌉, E, 8]. */
   readonly keys: Local<"i32">;
@@ -52,7 +52,7 @@ export interface Parts {
   readonly ranges: Local<"i32">;
   /** Queries times log₂ e / √E, [ROWS, E]. */
   readonly queries: Local<"i32">;
-  /** What follows. */
+  /** End of scratch memory. */
   readonly end: Local<"i32">;
 }
 

@@ -1,10 +1,22 @@
 /**
- * The loops of `attention` and `attentionScores`: over heads, over queries six
- * at a time, over keys in blocks.
+ * The loops of `attention` and `attentionScores`:
  *
- * What no query of the six may see is not computed: keys from the last visible
- * panel on are left out. With ascending positions that is the upper half of
- * the matrix.
+ * ```text
+ * pack all positions
+ * for each key head:
+ *   pack its keys; onKeyHead
+ *   for each query head of it:
+ *     for first = from, from + 6, … < to:       // forEachTurn
+ *       load 6 queries
+ *       content                                 // calls forEachBlock
+ *
+ * visible = keys up to the last panel with a position ≤ the largest of the 6 queries
+ * for start = 0, 256, … < visible:              // forEachBlock
+ *   compute scores; content
+ * ```
+ *
+ * Panels after the last visible one are not computed. With ascending positions they
+ * are the upper half of the matrix.
  *
  * This module is browser compatible.
  */
@@ -60,7 +72,7 @@ export function addAttentionSteps(module: Module, tile: Tile): AttentionSteps {
   };
 }
 
-/** The parameters of both kernels that are the same; sizes are not in bytes. */
+/** The parameters that both kernels share; sizes are not in bytes. */
 export interface AttentionInputs {
   /** Address of the sample's queries, [Sq, H·E]. */
   readonly q: Local<"i32">;
@@ -70,7 +82,7 @@ export interface AttentionInputs {
   readonly queryPositions: Local<"i32">;
   /** Address of the keys' position ids, or 0. */
   readonly keyPositions: Local<"i32">;
-  /** Address of memory to work in. */
+  /** Address of scratch memory. */
   readonly scratch: Local<"i32">;
   readonly Sk: Local<"i32">;
   readonly H: Local<"i32">;
@@ -97,7 +109,7 @@ export interface Block {
   readonly count: Local<"i32">;
 }
 
-/** Which queries take part, and what happens to each head of keys. */
+/** The range of queries, and the action for each key head. */
 export interface TurnOptions {
   /** The first query's row. */
   readonly from: Expression<"i32">;
@@ -137,8 +149,14 @@ export function forEachTurn(
     body.while(i32.ltU(head, groupEnd), () => {
       body.for(first, { from, to: end, step: ROWS }, () => {
         body.do(steps.startQueries(
-          ...[scratch, parts.queries, i32.add(q, head), first] as const,
-          ...[end, qRowBytes, E, queryPositions] as const,
+          scratch,
+          parts.queries,
+          i32.add(q, head),
+          first,
+          end,
+          qRowBytes,
+          E,
+          queryPositions,
         ));
         content({
           head,
@@ -200,10 +218,13 @@ function forEachBlock(
       () => body.set(count, BLOCK_KEYS),
     );
     body.do(scoreBlock(
-      ...[scratch, queries] as const,
+      scratch,
+      queries,
       i32.add(keys, i32.mul(start, i32.shl(E, 2))),
       i32.add(keyPositions, i32.shl(start, 2)),
-      ...[i32.add(ranges, start), count, E] as const,
+      i32.add(ranges, start),
+      count,
+      E,
     ));
     content({ start, count });
   });

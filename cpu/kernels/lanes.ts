@@ -1,5 +1,5 @@
 /**
- * What several kernels do with the four lanes of a vector.
+ * Operations across the four lanes of a vector.
  *
  * This module is browser compatible.
  */
@@ -14,7 +14,7 @@ import {
 } from "../assembler.ts";
 import type { Vector } from "./math.ts";
 
-/** All lanes combined by an operation on pairs, such as a sum; in every lane. */
+/** Reduces all lanes with an operation such as a sum; the result is in every lane. */
 export function combineLanes(
   body: FunctionBody,
   x: Vector,
@@ -25,7 +25,7 @@ export function combineLanes(
   return operation(pairs, shuffle32(pairs, pairs, [1, 0, 3, 2]));
 }
 
-/** All bits of the lanes before lane `count`, none of the others. */
+/** A mask of the lanes before lane `count`. */
 export function firstLanes(count: Operand<"i32">): Vector {
   return i32x4.ltS(i32x4.const(0, 1, 2, 3), i32x4.splat(count));
 }

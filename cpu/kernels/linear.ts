@@ -1,16 +1,23 @@
 /**
- * `linear` of the CPU backend: x · weightᵀ with everything that may follow it.
+ * `linear` of the CPU backend: x · weightᵀ and its epilogue.
  *
- * Weights are packed once into panels of 8 outputs (see `linear_pack.ts`). The
- * output is made block by block: as many panels as stay in the second-level
- * cache, and over them 6 rows of x at a time, which stay in the first. With few
- * rows there is one pass over the weights, and memory is what limits it: one row
- * reads weights in fewer bits as they are, more rows read a block of them that
- * was unpacked to floats.
+ * ```text
+ * for each block of panels:             // 256 KiB of weights: second-level cache
+ *   unpack the block to floats          // only quantised weights and M > 1
+ *   for row = 0, 6, 12, … < M:          // 6 rows of x: first-level cache
+ *     for each tile of the block:       // linear_tile.ts: sums in registers
+ *       out[row .. row + 6, tile] = x[row .. row + 6, :] · weight[tile, :]ᵀ
+ *     finish(out[row .. row + 6, block])    // linear_finish.ts
+ * ```
  *
- * Whatever the path, a sum runs over the inputs from first to last, in one
- * accumulator. So a row of the output has the same bits with every M and
- * whatever rows are beside it.
+ * Weights are packed once into panels of 8 outputs (see `linear_pack.ts`). With
+ * up to 6 rows, one pass over the weights is limited by memory, so the block is
+ * the whole weight. A single row reads quantised weights without unpacking them
+ * first (`linear_narrow.ts`).
+ *
+ * On every path, a sum runs over the inputs from first to last in one
+ * accumulator. So a row of the output has the same bits for every M and in every
+ * batch.
  *
  * Dimensions: M rows of x, I input features, O output features.
  *
@@ -46,7 +53,7 @@ import {
 import type { VectorMath } from "./math.ts";
 import { maximum, minimum, range } from "./pieces.ts";
 
-/** By the number that stands for them in the call of `linear`. */
+/** Activations by their codes in the call of `linear`. */
 const ACTIVATIONS: readonly (Activation | undefined)[] = [
   undefined,
   "gelu",
@@ -54,23 +61,23 @@ const ACTIVATIONS: readonly (Activation | undefined)[] = [
   "quick_gelu",
 ];
 
-/** How `linear` is told the activation. */
+/** The code of an activation in the call of `linear`. */
 export function activationCode(activation?: Activation): number {
   return ACTIVATIONS.indexOf(activation);
 }
 
 /**
- * Bytes of packed weights that rows of x pass over before the next ones: half
- * of a second-level cache of 512 KiB, the smallest of current processors.
+ * Bytes of packed weights in a block: half of a second-level cache of 512 KiB, the
+ * smallest of current processors.
  */
 const BLOCK_BYTES = 2 ** 18;
 
-/** Panels in fewer bits that one row is multiplied with side by side. */
+/** Quantised panels that one row is multiplied with at the same time. */
 const NARROW_PANELS = 2;
 
 /**
- * Bytes of scratch memory that `linear` takes: many rows times weights in fewer
- * bits unpack these to it, block by block.
+ * Bytes of scratch memory of `linear`: room for one block of quantised weights,
+ * unpacked to floats.
  */
 export function linearScratch(
   type: WeightType,
@@ -83,8 +90,8 @@ export function linearScratch(
 }
 
 /**
- * The call of `linear`. All are addresses but M, I, O and activation (see
- * `activationCode`); 0 stands for a bias, gate or residual that is not there.
+ * The call of `linear`. All parameters are addresses, except M, I, O and activation
+ * (see `activationCode`). Address 0 means no bias, gate or residual.
  *
  * @param x shape [M, I]
  * @param w packed weights
@@ -116,9 +123,9 @@ const PARAMETERS = [
   "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32",
 ] as const;
 
-/** What `linear` is made of. */
+/** Options of `linear`. */
 export interface LinearSpec {
-  /** What activations are made of. */
+  /** The functions of which activations consist. */
   readonly math: VectorMath;
   /** How weights are packed. */
   readonly weightType: WeightType;
@@ -157,17 +164,17 @@ export function addLinear(
   }, "linear");
 }
 
-/** How `addBlocks` multiplies, and what it does before and after. */
+/** The steps of `addBlocks`. */
 interface Steps {
-  /** For 1 row, 2 rows, …; as many as M may need. */
+  /** Strips for 1 row, 2 rows, …, up to the most that are needed. */
   readonly strips: readonly Tile[];
-  /** By activation. */
+  /** Epilogues by activation code. */
   readonly finishes: readonly Finish[];
-  /** Where each block is unpacked before. */
+  /** How each block is unpacked; left out if weights are floats or M is 1. */
   readonly unpacked?: { readonly unpack: Unpack; readonly type: NarrowType };
 }
 
-/** Adds `linear` block by block. */
+/** Adds the loop over blocks, the outer loop above. */
 function addBlocks(
   module: Module,
   { strips, finishes, unpacked }: Steps,
@@ -180,7 +187,7 @@ function addBlocks(
       const blockColumns = body.let(
         i32.mul(maximum(blockPanels, i32.const(1)), PANEL_COLUMNS),
       );
-      // What is passed over only once need not stay in the cache.
+      // Weights that are read only once need not stay in the cache.
       if (!unpacked) {
         body.if(i32.leU(M, TILE_ROWS), () => body.set(blockColumns, O));
       }
@@ -232,7 +239,7 @@ function addBlocks(
   );
 }
 
-/** Adds the strip of a few rows and panels of floats. */
+/** Adds a strip of `rows` rows over panels of floats. */
 function addFloatStrip(module: Module, madd: MultiplyAdd, rows: number): Tile {
   const panels = Math.floor(TILE_ROWS / rows);
   return addStrip(module, {
@@ -243,7 +250,7 @@ function addFloatStrip(module: Module, madd: MultiplyAdd, rows: number): Tile {
   });
 }
 
-/** Adds the strip of one row and panels that are packed in fewer bits. */
+/** Adds the strip of one row over quantised panels. */
 function addNarrowStrip(
   module: Module,
   madd: MultiplyAdd,
@@ -257,20 +264,26 @@ function addNarrowStrip(
   });
 }
 
-/** What a strip is made of. */
+/** The tiles of a strip. */
 interface Strip {
   /** How the panels are packed. */
   readonly type: WeightType;
   /** The tile of one panel. */
   readonly single: Tile;
-  /** The tile of several panels, if there is one. */
+  /** The tile of several panels, or undefined. */
   readonly several: Tile | undefined;
-  /** How many. */
+  /** Panels of that tile. */
   readonly panels: number;
 }
 
 /**
- * Adds the function that multiplies a few rows of x with a block of panels.
+ * Adds a strip, which multiplies a few rows of x with a block of panels:
+ *
+ * ```text
+ * while columns ≥ 8 · panels: several(…); move w and out by `panels` panels
+ * while columns > 0:          single(…);  move w and out by one panel
+ * ```
+ *
  * Its parameters are those of a tile; `columns` may be any number.
  */
 function addStrip(
@@ -300,7 +313,7 @@ function addStrip(
   });
 }
 
-/** Makes the call whose place in the list is the number. */
+/** Switch: makes the call with this index. */
 function choose(
   body: FunctionBody,
   number: Expression<"i32">,
@@ -311,7 +324,7 @@ function choose(
   }
 }
 
-/** The address so many bytes further, or 0 where there is none. */
+/** address + bytes, or 0 if the address is 0. */
 function moved(
   address: Expression<"i32">,
   bytes: Expression<"i32">,

@@ -1,6 +1,10 @@
 /**
- * What `linear` does after the product, while it is still in the cache: bias,
- * activation, gate and residual, in the order of `LinearOptions`.
+ * The epilogue of `linear`, on a block of the product that is still in the cache:
+ *
+ * ```text
+ * for each row of the block, for each column:      // 4 columns at a time, then 1
+ *   out = silu(gate) · activation(out + bias) + residual
+ * ```
  *
  * This module is browser compatible.
  */
@@ -18,7 +22,7 @@ import type { VectorFunction, VectorMath } from "./math.ts";
 
 /**
  * The call for a block of the output. Addresses are those of the block's first
- * element; 0 where there is no such tensor.
+ * element; 0 means that there is no such tensor.
  *
  * @param out shape [rows, columns], O floats from one row to the next
  * @param bias shape [columns]
@@ -48,7 +52,7 @@ export function addFinish(
   return module.function(
     parameters,
     (body, out, rows, columns, O, bias, gate, residual) => {
-      /** Finishes what is read and written at `offset`, in column `column`. */
+      /** One turn of the inner loop; `offset` and `column` are in bytes. */
       const finish = (
         { load, store }: Width,
         offset: Local<"i32">,
@@ -71,7 +75,7 @@ export function addFinish(
         });
         body.store(i32.add(out, offset), store(value));
       };
-      // In bytes from the start of the block, and of the row.
+      // Bytes from the start of the block, and from the start of the row.
       const row = body.local("i32");
       const column = body.local("i32");
       const offset = body.local("i32");
@@ -94,7 +98,7 @@ export function addFinish(
   );
 }
 
-/** How many floats are read and written at a time. */
+/** How floats are read and written: four at a time, or one. */
 interface Width {
   readonly bytes: number;
   readonly load: (address: Expression<"i32">) => Expression<"v128">;

@@ -1,10 +1,17 @@
 /**
- * Packed weights of 16, 8 and 4 bits (see `linear_pack.ts`) in WebAssembly: one
- * row times such weights as they are, and panels of them unpacked to floats.
+ * Packed weights of 16, 8 and 4 bits (see `linear_pack.ts`): the product with one
+ * row, and unpacking to floats. Both walk over panels in the same way:
  *
- * Both make of a weight what `core/quantize.ts` says that it is, rounded to a
- * float, and the row adds up its products as a tile does: the results have the
- * same bits.
+ * ```text
+ * for each group of inputs that share scales:
+ *   scale[0 .. 8] = 8 floats
+ *   for each chunk of 8 inputs, for each word of it, for each weight i in the word:
+ *     w[0 .. 8] = float(bits i of the 8 words) · scale
+ *     visit: sum[0 .. 8] += x[i] · w      // or, to unpack: out[i][0 .. 8] = w
+ * ```
+ *
+ * Both compute a weight as `core/quantize.ts` defines it, rounded to a float. The
+ * product sums in the order of a tile. So all paths give the same bits.
  *
  * This module is browser compatible.
  */
@@ -56,13 +63,13 @@ export function panelBytes(
 }
 
 /**
- * Four weights, one of each word, as floats that are yet to be scaled.
+ * Four weights, one from each word, as floats that are not scaled yet.
  *
- * Integers are shifted up, to lose what is above them, and down again, which
- * repeats the sign. Halves are shifted to where a float has its exponent and
- * fraction; that exponent counts from 127 instead of 15, so that the float is
- * 2¹¹² times too small. A half of exponent 0, a subnormal, becomes a subnormal
- * float that is too small by the same factor: with it all are exact.
+ * Integers are shifted up, which drops the bits above them, and down again, which
+ * extends the sign. Halves are shifted to the position of exponent and fraction of
+ * a float. As the exponent bias of a float is 127 instead of 15, the float is 2¹¹²
+ * times too small, and the scale contains that factor. A subnormal half becomes a
+ * subnormal float with the same factor, so all values are exact.
  */
 function widen(type: NarrowType, word: Vector, place: number): Vector {
   const bits = WEIGHT_BITS[type];
@@ -76,15 +83,15 @@ function widen(type: NarrowType, word: Vector, place: number): Vector {
 /** Sign, exponent and fraction of a half that was shifted down by 3. */
 const HALF_BITS = 0x8fffe000 | 0;
 
-/** What is done with the weights of panels, input by input. */
+/** The action of `walk` on each input's weights. */
 interface Visitor {
-  /** Takes the weights of input `i` of those at hand, VECTORS for each panel. */
+  /** Uses the weights of input `i` of the chunk, VECTORS for each panel. */
   readonly visit: (i: number, weights: readonly Vector[]) => void;
-  /** Moves on by so many inputs. */
+  /** Advances the visitor's pointers by so many inputs. */
   readonly moveOn: (inputs: Operand<"i32">) => void;
 }
 
-/** Walks over panels from the first input to the last. */
+/** The loop over the inputs of panels, as above. */
 function walk(
   body: FunctionBody,
   type: NarrowType,
@@ -111,7 +118,7 @@ function walk(
     const scales = loadRow(0);
     skip(PANEL_BYTES);
 
-    /** Visits the inputs of a chunk; `before` may leave when there are no more. */
+    /** Visits the inputs of a chunk; `before` may leave before one of them. */
     const chunk = (before: (i: number) => void): void => {
       for (const row of range(CHUNK / places)) {
         const words = loadRow(row * PANEL_BYTES);
@@ -131,7 +138,7 @@ function walk(
       moveOn(CHUNK);
       body.set(inputs, i32.sub(inputs, CHUNK));
     });
-    // The last group may have a rest.
+    // The rest of the last group, less than a chunk.
     body.if(inputs, () => {
       body.block((done) => chunk((i) => body.branch(done, i32.leU(inputs, i))));
       skip(chunkBytes(type));
@@ -141,8 +148,8 @@ function walk(
 }
 
 /**
- * Adds the function that multiplies one row of x with panels side by side. Its
- * parameters are those of a tile, w being packed weights of the type.
+ * Adds the product of one row of x with `panels` panels at the same time. The
+ * parameters are those of a tile, where w are packed weights of the type.
  */
 export function addNarrowRow(
   module: Module,
@@ -171,7 +178,7 @@ export function addNarrowRow(
  *
  * @param out shape [panels, I, 8], overwritten
  * @param w packed weights
- * @param columns outputs of these panels; the last panel may have less than 8
+ * @param columns outputs of these panels; the last panel may have fewer than 8
  */
 export type Unpack = Operation<
   [out: "i32", w: "i32", I: "i32", columns: "i32"],

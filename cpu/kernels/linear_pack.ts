@@ -1,18 +1,17 @@
 /**
- * Weights in the order in which the kernels of `linear` read them: panels of 8
- * outputs, so that the inner loop reads one stream of memory. Outputs past the
- * last are zero.
+ * The packed layout of weights: panels of 8 outputs, so that the inner loop of
+ * `linear` reads one stream of memory. Outputs past the last are zero.
  *
- * "f32": for every 8 outputs the 8 weights of the first input, the 8 of the
- * second, and so on: shape [⌈O / 8⌉, I, 8].
+ * "f32": shape [⌈O / 8⌉, I, 8], that is, per panel the 8 weights of the first input,
+ * then the 8 of the second, and so on.
  *
- * The others: for every 8 outputs, and every group of inputs that share scales,
- * the 8 scales, then rows of 8 words of 32 bits. The word of an output holds its
- * weights of 2 ("f16"), 4 ("int8") or 8 ("int4") inputs in turn, from the lowest
- * bits up. The last group is filled up with zeros to whole 8 inputs.
+ * Other types: per panel and group of inputs that share scales, first the 8 scales,
+ * then rows of 8 words of 32 bits. Each word holds the weights of one output for 2
+ * ("f16"), 4 ("int8") or 8 ("int4") consecutive inputs, from the lowest bits up. The
+ * last group is padded with zeros to a multiple of 8 inputs.
  *
- * Halves have scales too, powers of two, one for each output: as large as they
- * can be, for processors are slow at numbers near the end of a format.
+ * Halves also have a scale per output, a power of two. It moves the halves to the
+ * upper end of their range, because processors are slow with subnormal numbers.
  *
  * This module is browser compatible.
  */
@@ -26,10 +25,10 @@ import {
 } from "../../core/quantize.ts";
 import { PANEL_BYTES, PANEL_COLUMNS } from "./linear_tile.ts";
 
-/** A type that is widened before it is multiplied. */
+/** A type that is widened to floats before the product. */
 export type NarrowType = Exclude<WeightType, "f32">;
 
-/** Inputs whose weights a group is filled up to a multiple of. */
+/** Groups are padded to a multiple of this number of inputs. */
 export const CHUNK = 8;
 
 /** Bytes of a panel's words for a chunk. */
@@ -37,7 +36,7 @@ export function chunkBytes(type: NarrowType): number {
   return PANEL_COLUMNS * CHUNK * WEIGHT_BITS[type] / 8;
 }
 
-/** Inputs that share scales, or null where all do. */
+/** Inputs that share a scale, or null if all do. */
 export function groupInputs(type: NarrowType): number | null {
   return type === "int4" ? groupsOf({ width: Infinity, type }).size : null;
 }
@@ -57,27 +56,27 @@ function narrowBytes(type: NarrowType, I: number): number {
   return PANEL_BYTES * groups + chunkBytes(type) * Math.ceil(I / CHUNK);
 }
 
-/** Where in a packed weight the scale of an output's first group is, in bytes. */
+/** Offset in bytes of the scale of an output's first group in a packed weight. */
 export function rowPlace(type: NarrowType, I: number, output: number): number {
   const lane = output % PANEL_COLUMNS;
   const panel = (output - lane) / PANEL_COLUMNS;
   return panel * narrowBytes(type, I) + 4 * lane;
 }
 
-/** Rows of a weight, all of them or some. */
+/** A block of rows of a weight. */
 export interface PackedRows {
   /** How the weight is packed. */
   readonly type: WeightType;
   /** I, the length of a row. */
   readonly width: number;
-  /** Which output the first of them belongs to. */
+  /** The output of the first row. */
   readonly start: number;
 }
 
 /**
- * Packs rows that `checkWeights` lets pass.
+ * Packs rows that pass `checkWeights`.
  *
- * @param packed the whole weight, zero where these rows belong
+ * @param packed the whole weight; it must be zero at the places of these rows
  * @param rows row-major, shape [rows, I]
  */
 export function packRows(
@@ -143,8 +142,8 @@ function packNarrow(
 }
 
 /**
- * A row as halves, times a power of two that loses nothing, and what the floats
- * that the kernel makes of their bits are to be scaled by (see `widen`).
+ * A row as halves, multiplied by an exact power of two, and the scale for the floats
+ * that the kernel makes from their bits (see `widen`).
  */
 function scaleHalves(
   row: Float32Array,
@@ -162,13 +161,13 @@ function scaleHalves(
   return { values, scales: Float32Array.of(2 ** (112 - power)) };
 }
 
-/** The bits of a half times 2^power, which must not be too large. */
+/** The bits of a half times 2^power, which must not overflow. */
 function timesPowerOfTwo(half: number, power: number): number {
   const magnitude = half & 0x7fff;
   if (magnitude >= 0x400) return half + (power << 10);
   if (magnitude === 0) return half;
-  // Subnormal, fraction · 2⁻²⁴: so many places until its leading one is in
-  // bit 10, where it is implied.
+  // Subnormal, fraction · 2⁻²⁴: the shift that moves its leading one to bit 10,
+  // where it is implied.
   const places = Math.clz32(magnitude) - 21;
   const sign = half & 0x8000;
   return power < places

@@ -1,7 +1,16 @@
 /**
- * Weights to 4 bits and into panels, as `quantizeRows` of `core/quantize.ts` and
- * `packRows` do it, to the last bit, and several times as fast: two weights at a
- * time, in 64 bits as JavaScript computes.
+ * Quantises weights to 4 bits and packs them. The result has the bits of
+ * `quantizeRows` (`core/quantize.ts`) and `packRows`, several times as fast: two
+ * weights at a time, in 64-bit floats as in JavaScript.
+ *
+ * ```text
+ * for each group of 64 inputs of the row:
+ *   candidates = 4 scales from the largest and the smallest weight
+ *   for each weight, for each candidate:
+ *     error[candidate] += (weight − nearest(weight / scale) · scale)²
+ *   store the scale with the least error
+ *   for each 8 weights: store a word of nearest(weight / scale)
+ * ```
  *
  * This module is browser compatible.
  */
@@ -23,13 +32,12 @@ import { PANEL_BYTES } from "./linear_tile.ts";
 import type { Vector } from "./math.ts";
 import { advance, minimum, range } from "./pieces.ts";
 
-/** Bytes of a row that `packInt4` takes: zeros fill it up to whole chunks. */
+/** Bytes of a row for `packInt4`, padded with zeros to whole chunks. */
 export const rowBytes = (I: number): number => 4 * CHUNK * Math.ceil(I / CHUNK);
 
 /**
- * Adds packInt4(out, row, I): a row of I floats, which zeros fill up to a
- * multiple of 8, goes to its place in a panel, `out` being where its first scale
- * belongs.
+ * Adds packInt4(out, row, I): packs a row of I floats, padded with zeros to a multiple
+ * of 8, into a panel. `out` is the address of the row's first scale.
  */
 export function addPackInt4(module: Module): void {
   module.function(["i32", "i32", "i32"], (body, out, row, I) => {
@@ -43,7 +51,7 @@ export function addPackInt4(module: Module): void {
       const end = body.let(i32.add(row, i32.mul(chunks, 4 * CHUNK)));
       const candidates = scales(body, magnitudes(body, row, end, at));
 
-      // The one of the least squared error, of equal ones the first.
+      // The candidate with the least squared error; ties go to the first.
       const errors = candidates.map(() => body.let(f64x2.const(0)));
       const inverses = candidates.map((scale) =>
         body.let(f64x2.div(f64x2.const(1), scale))
@@ -78,7 +86,7 @@ export function addPackInt4(module: Module): void {
   }, "packInt4");
 }
 
-/** The largest weight and the largest negated, or 0: lanes 0 and 1. */
+/** Lanes 0 and 1: the larger of 0 and the largest weight, the same of −weight. */
 function magnitudes(
   body: FunctionBody,
   row: Local<"i32">,
@@ -92,14 +100,14 @@ function magnitudes(
     body.set(high, f32x4.max(high, weights));
     body.set(low, f32x4.max(low, f32x4.neg(weights)));
   });
-  // Both side by side in each half, then the larger of all four.
+  // Pairs of both in each half, then the largest of all.
   const upper = shuffle32(high, low, [0, 4, 1, 5]);
   const lower = shuffle32(high, low, [2, 6, 3, 7]);
   const two = body.let(f32x4.max(upper, lower));
   return body.let(f32x4.max(two, shuffle32(two, two, [2, 3, 0, 1])));
 }
 
-/** The four scales to choose from, each in both lanes; see `quantizeInt4`. */
+/** The four candidate scales, each in both lanes; see `quantizeInt4`. */
 function scales(
   body: FunctionBody,
   highLow: Local<"v128">,
@@ -114,7 +122,7 @@ function scales(
     const rounded = f32x4.demoteF64x2Zero(
       f64x2.max(step, f64x2.const(2 ** -126)),
     );
-    // The second sign's is negative.
+    // The scale that puts −8 on the positive side is negative.
     const both = body.let(
       f64x2.promoteLowF32x4(f32x4.mul(rounded, f32x4.const(1, -1, 1, 1))),
     );
@@ -125,7 +133,7 @@ function scales(
   });
 }
 
-/** The 64-bit lanes in the other order. */
+/** Swaps the 64-bit lanes. */
 function swap(x: Local<"v128">): Vector {
   return shuffle32(x, x, [2, 3, 0, 1]);
 }
@@ -135,7 +143,7 @@ function sum(x: Local<"v128">): Vector {
   return f64x2.add(x, swap(x));
 }
 
-/** The nearest integers from −8 to 7, as `toInt4` has them. */
+/** The nearest integers from −8 to 7, as in `toInt4`. */
 function nearest(weights: Vector, inverse: Vector): Vector {
   const above = f64x2.add(f64x2.mul(weights, inverse), f64x2.const(128.5));
   const within = f64x2.pmax(

@@ -1,17 +1,25 @@
 /**
- * The innermost part of `linear`: a few rows of x times a few panels of packed
- * weights, with all sums in registers.
+ * The innermost loop of `linear`: a few rows of x times a few panels of packed
+ * weights, with all sums in registers. For 6 rows and 1 panel:
  *
- * A tile of 6 rows × 1 panel of 8 columns has 12 vectors of sums; two vectors
- * of weights and one of x make 15, and x86-64 has 16 registers, of which V8
- * keeps one to itself. Per element of I it takes 8 loads for 12 multiply-adds,
- * so the arithmetic is what limits it. Fewer rows take more panels, for as many
- * sums: a multiply-add waits for the one before it in the same sum, and only
- * other sums fill that time.
+ * ```text
+ * sum[0 .. 6][0 .. 8] = 0                 // 12 vectors of 4 lanes
+ * for i = 0 … I − 1:                      // unrolled 8 times
+ *   w = panel[i][0 .. 8]                  // 2 vector loads
+ *   for r = 0 … 5:
+ *     sum[r][0 .. 8] += x[r][i] · w       // 1 broadcast, 2 multiply-adds
+ * out[0 .. 6][0 .. 8] = sum
+ * ```
  *
- * x is read in place: packing it too, as most libraries do, was tried and is
- * slower, and so are tiles of 5 × 8, 3 × 12 and 4 × 8. 4 × 12 needs 16 registers
- * for its sums alone, and is slowest by far.
+ * 12 vectors of sums, 2 of weights and 1 of x make 15 registers. x86-64 has 16, and
+ * V8 reserves one. Each i takes 8 loads for 12 multiply-adds, so arithmetic is the
+ * limit. With fewer rows a tile takes more panels, to have as many sums: a
+ * multiply-add waits for the previous one of its sum, and only other sums fill that
+ * time.
+ *
+ * x is read in place. Packing it too, as most libraries do, was tried and is slower,
+ * and so are tiles of 5 × 8, 3 × 12 and 4 × 8. A tile of 4 × 16 needs 16 registers
+ * for its sums alone and is the slowest by far.
  *
  * This module is browser compatible.
  */
@@ -32,21 +40,21 @@ import { advance, pointers, range } from "./pieces.ts";
 export const PANEL_COLUMNS = 8;
 /** Bytes of a panel for each element of I. */
 export const PANEL_BYTES: number = 4 * PANEL_COLUMNS;
-/** The most rows that a tile has. */
+/** The most rows of a tile. */
 export const TILE_ROWS = 6;
 
 /** Bytes of a vector. */
 export const VECTOR_BYTES = 16;
 /** Vectors of a panel for each element of I. */
 export const VECTORS: number = PANEL_BYTES / VECTOR_BYTES;
-/** Elements of I between two tests whether the loop is over. */
+/** Elements of I per turn of the unrolled loop. */
 const UNROLL = 8;
 
 /**
  * The call of a tile: x [rows, I], w packed [panels, I, 8], out [rows, ·].
  *
- * @param columns how many columns of the panel there are in `out`; only a tile
- * of one panel looks at it
+ * @param columns columns of the panel that exist in `out`; used only by tiles of one
+ * panel
  * @param O floats from one row of `out` to the next
  */
 export type Tile = Operation<
@@ -62,9 +70,9 @@ export type Tile = Operation<
 >;
 
 /**
- * Adds the function of a tile to the module. Every sum runs over I from first
- * to last, whatever the shape of the tile, so that a row's result has the same
- * bits with every M.
+ * Adds the function of a tile to the module. Every sum runs over I from first to
+ * last, for all shapes of tiles, so that a row's result has the same bits for
+ * every M.
  */
 export function addTile(
   module: Module,
@@ -79,10 +87,10 @@ export function addTile(
     const wPanels = pointers(body, w, panels, panelBytes);
     const sums = table(rows, panels * VECTORS, () => body.local("v128"));
 
-    /** Adds the products of `count` elements of I and moves on by as many. */
+    /** `count` turns of the loop over i. */
     const accumulate = (count: number): void => {
       for (let i = 0; i < count; i++) {
-        // What is used once for each row is worth a register of its own.
+        // Weights are used once per row: with several rows, keep them in registers.
         const weights = wPanels.flatMap((panel) =>
           range(VECTORS).map((v) => {
             const load = v128.load(panel, i * PANEL_BYTES + v * VECTOR_BYTES);
@@ -114,8 +122,8 @@ export function addTile(
 /**
  * Stores the sums of each row of a tile.
  *
- * @param out where the first one goes, O floats from one row to the next
- * @param columns how many there are of the first panel, where it is the only one
+ * @param out address of the first sum; rows are O floats apart
+ * @param columns columns of the panel that exist, if there is only one panel
  */
 export function storeSums(
   body: FunctionBody,

@@ -1,12 +1,12 @@
 /**
- * exp and what is made of it, on four floats at a time: code that kernels put
- * into their loops. Errors are the largest found over all floats of the
+ * exp and the activation functions, on four floats at a time: code that kernels
+ * put into their loops. Stated errors are the largest over all floats of the
  * interval; `tests/cpu_math_test.ts` measures them.
  *
- * GELU needs ½ (1 + erf(x / √2)) and ½ (1 + tanh(u)). For negative arguments
- * these are small differences of large numbers, so here is what they stand for:
- * Φ(x), the normal distribution function, and σ(2u), the logistic one. From
- * them erf(x) = 2 Φ(√2 x) − 1 and tanh(u) = 2 σ(2u) − 1.
+ * GELU needs ½ (1 + erf(x / √2)) and ½ (1 + tanh(u)). For negative arguments these
+ * are small differences of large numbers. This file computes the equal functions
+ * Φ(x), the normal distribution function, and σ(2u), the logistic function, which
+ * have no such difference.
  *
  * This module is browser compatible.
  */
@@ -36,8 +36,8 @@ export interface VectorMath {
    */
   readonly exp: VectorFunction;
   /**
-   * 2ˣ for x < 127.5, relative error below 1.5e-7; 0 for x < −126.5. For
-   * whoever can have logarithms to base 2: it is a quarter less work than eˣ.
+   * 2ˣ for x < 127.5, relative error below 1.5e-7; 0 for x < −126.5. A quarter
+   * less work than eˣ, for kernels that can use base 2.
    */
   readonly exp2: VectorFunction;
   /** x σ(x), σ(x) = 1 / (1 + e⁻ˣ); relative error below 5e-7 for x > −87. */
@@ -49,17 +49,17 @@ export interface VectorMath {
   readonly activations: Readonly<Record<Activation, VectorFunction>>;
 }
 
-/** Floats from 2²³ on have no fraction; 1.5 makes room for negative numbers. */
+/** Floats from 2²³ on have no fraction; the factor 1.5 allows negative numbers. */
 const ROUND = 1.5 * 2 ** 23;
 const ONE_BITS = 0x3f800000;
 /** ln 2 in two parts: the first has 9 bits, so that its products are exact. */
 const LN2_HIGH = 0.693359375;
 const LN2_LOW = Math.LN2 - LN2_HIGH;
-/** Where eˣ is 0 and ∞ in the arithmetic of `exp`, and where 2ˣ is 0. */
+/** Arguments at which `exp` gives 0 and ∞, and `exp2` gives 0. */
 const EXP_LOW = -88;
 const EXP_HIGH = 89;
 const EXP2_LOW = -127;
-/** In the variable of Φ's polynomial, chosen for the least error at degree 9. */
+/** Constant of t in Φ's polynomial; this value has the least error at degree 9. */
 const CDF_SCALE = 0.35;
 /** Φ(−14) is far below the smallest float. */
 const CDF_RANGE = 14;
@@ -68,7 +68,7 @@ const CDF_RANGE = 14;
 export function vectorMath(madd: MultiplyAdd): VectorMath {
   const constant = (value: number): Vector => f32x4.const(value);
 
-  /** 2ⁿ, where the lowest bits of a float are n. */
+  /** 2ⁿ, for a float whose lowest bits are n. */
   function powerOfTwo(shifted: Vector): Vector {
     return i32x4.add(i32x4.shl(shifted, 23), i32x4.const(ONE_BITS));
   }
@@ -82,15 +82,15 @@ export function vectorMath(madd: MultiplyAdd): VectorMath {
   }
 
   /**
-   * eˣ = 2ⁿ eʳ with n = round(x / ln 2): eʳ is a polynomial on |r| ≤ ½ ln 2,
-   * and 2ⁿ is made of its bits. For n = −127 and n = 128, to which x is
-   * limited, these bits are those of 0 and ∞.
+   * eˣ = 2ⁿ eʳ with n = round(x / ln 2): eʳ is a polynomial on |r| ≤ ½ ln 2, and 2ⁿ
+   * is built from its bits. x is limited to n = −127 … 128, and at these ends the
+   * bits are those of 0 and ∞.
    */
   const exp: VectorFunction = (body, x) => {
     const limited = body.let(
       f32x4.pmax(f32x4.pmin(x, constant(EXP_HIGH)), constant(EXP_LOW)),
     );
-    // The sum's lowest bits are n, for there are none left for a fraction.
+    // The sum is so large that its lowest bits are n, without a fraction.
     const shifted = body.let(
       madd(limited, constant(Math.LOG2E), constant(ROUND)),
     );
@@ -114,9 +114,9 @@ export function vectorMath(madd: MultiplyAdd): VectorMath {
     f32x4.div(constant(1), f32x4.add(constant(1), exp(body, f32x4.neg(x))));
 
   /**
-   * Φ(x). For a = |x|, Φ(−a) = exp(−a²/2) t P(t) with t = 1 / (1 + 0.35 a), P
-   * being fitted to what is left; and Φ(a) = 1 − Φ(−a). The form is that of
-   * Abramowitz & Stegun 7.1.26.
+   * Φ(x). For a = |x|, Φ(−a) = exp(−a²/2) t P(t) with t = 1 / (1 + 0.35 a) and a
+   * fitted polynomial P; and Φ(a) = 1 − Φ(−a). The form is that of Abramowitz &
+   * Stegun 7.1.26.
    */
   const normalCdf: VectorFunction = (body, x) => {
     const argument = body.let(x);

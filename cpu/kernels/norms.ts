@@ -1,6 +1,13 @@
 /**
  * Normalisation of rows: LayerNorm and RMSNorm.
  *
+ * ```text
+ * for each row:                              // 4 values at a time
+ *   mean = Σ x / D                           // LayerNorm only
+ *   variance = Σ (x − mean)² / D             // RMSNorm: Σ x² / D
+ *   out = (x − mean) / √(variance + ε) · weight + bias
+ * ```
+ *
  * This module is browser compatible.
  */
 
@@ -22,8 +29,8 @@ import type { Vector } from "./math.ts";
  * Adds layerNorm(out, x, weight, bias, rows, width, epsilon) and
  * rmsNorm(out, x, weight, rows, width, epsilon).
  *
- * Rows are written in ascending order, 16 bytes at a time: what one writes past
- * its end, the next one overwrites, and the last one has slack behind it.
+ * Rows are written in ascending order, 16 bytes at a time. Values written past the
+ * end of a row are overwritten by the next one; the last one has slack behind it.
  */
 export function addNormKernels(module: Module, madd: MultiplyAdd): void {
   module.function(
@@ -33,7 +40,7 @@ export function addNormKernels(module: Module, madd: MultiplyAdd): void {
         const add = (sum: Vector, value: Vector): Vector =>
           f32x4.add(sum, value);
         const mean = body.let(row.mean(add));
-        // What rounding left out of the mean: a row may be far from zero.
+        // The rounding error of the mean, which is large if a row is far from 0.
         const rest = body.let(
           row.mean(add, (value) => f32x4.sub(value, mean)),
         );

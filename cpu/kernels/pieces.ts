@@ -1,5 +1,5 @@
 /**
- * Small pieces of code that several kernels are made of.
+ * Small pieces of code that several kernels use.
  *
  * This module is browser compatible.
  */
@@ -13,7 +13,7 @@ import {
   select,
 } from "../assembler.ts";
 
-/** Pointers to `count` things, `stride` bytes apart; the first is given. */
+/** `count` pointers, `stride` bytes apart, starting with `first`. */
 export function pointers(
   body: FunctionBody,
   first: Local<"i32">,

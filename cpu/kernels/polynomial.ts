@@ -1,7 +1,7 @@
 /**
- * Polynomials that stand in for functions on an interval. They are fitted when
- * a module is assembled, so that a reader sees the function, the interval and
- * the degree instead of unexplained digits.
+ * Polynomial approximations of functions on an interval. They are fitted when a
+ * module is assembled, so that the source shows the function, the interval and the
+ * degree instead of unexplained digits.
  *
  * This module is browser compatible.
  */

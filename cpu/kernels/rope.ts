@@ -1,6 +1,13 @@
 /**
  * Rotary position embedding.
  *
+ * ```text
+ * for each row, for each head, for e = 0 … half − 1:    // 4 e at a time
+ *   a = x[e];  b = x[e + half]
+ *   out[e]        = a · cos[e] − b · sin[e]
+ *   out[e + half] = b · cos[e] + a · sin[e]
+ * ```
+ *
  * This module is browser compatible.
  */
 
@@ -10,10 +17,9 @@ import type { MultiplyAdd } from "../relaxed.ts";
 /**
  * Adds rope(out, x, tableRows, table, rows, width, half).
  *
- * Row i of x turns by row tableRows[i] of the table, which holds `half`
- * cosines, then `half` sines; see `rotary.ts`. In each head the first halves
- * are written before the second ones, so that what is written past an end is
- * overwritten by what comes there.
+ * Row i of x is rotated by row tableRows[i] of the table, which holds `half`
+ * cosines, then `half` sines; see `rotary.ts`. In each head the first half is
+ * written before the second, which overwrites values written past its end.
  */
 export function addRopeKernel(module: Module, madd: MultiplyAdd): void {
   module.function(

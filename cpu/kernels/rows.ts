@@ -1,5 +1,5 @@
 /**
- * Kernels that move rows, join them, and compare what is in them.
+ * Kernels that copy rows, combine them, and compare their values.
  *
  * This module is browser compatible.
  */
@@ -24,10 +24,15 @@ export function addRowKernels(module: Module): void {
 }
 
 /**
- * copyRows(out, source, rows, count, bytes): row rows[i] of the source becomes
- * row i, rows being `bytes` long, a multiple of 4. Rows are written in
- * ascending order, 16 bytes at a time: what one writes past its end, the next
- * one overwrites, and the last one has slack behind it.
+ * copyRows(out, source, rows, count, bytes):
+ *
+ * ```text
+ * for i = 0 … count − 1: out[i] = source[rows[i]]    // rows of `bytes` bytes
+ * ```
+ *
+ * `bytes` is a multiple of 4. Rows are written in ascending order, 16 bytes at a
+ * time. Values written past the end of a row are overwritten by the next one; the
+ * last one has slack behind it.
  */
 function addCopyRows(module: Module): void {
   module.function(
@@ -54,8 +59,13 @@ function addCopyRows(module: Module): void {
 }
 
 /**
- * name(out, x, y, count, bytes): out = operation(x, y), `count` times over, for
- * y of `bytes` bytes; out and x go on. Written like rows in `copyRows`.
+ * name(out, x, y, count, bytes):
+ *
+ * ```text
+ * for i = 0 … count − 1: out[i] = operation(x[i], y)    // rows of `bytes` bytes
+ * ```
+ *
+ * Rows are written as in `copyRows`.
  */
 function addPairwise(
   module: Module,
@@ -86,8 +96,11 @@ function addPairwise(
 }
 
 /**
- * aboveMean(out, x, rows, bytes): 1 where a value is at least the mean of its
- * row of `bytes` bytes, or the largest there, else 0.
+ * aboveMean(out, x, rows, bytes), for rows of `bytes` bytes:
+ *
+ * ```text
+ * for each row: out = x ≥ min(Σ x / N, max x) ? 1 : 0
+ * ```
  */
 function addAboveMean(module: Module): void {
   module.function(
@@ -120,22 +133,27 @@ function addAboveMean(module: Module): void {
 }
 
 /**
- * topK(out, scores, n, k): the columns of the k largest of n scores, ascending;
- * of equal scores the lower column.
+ * topK(out, scores, n, k): the columns of the k largest of n scores, ascending; ties
+ * go to the lower column.
  *
- * Floats become integers of the same order (bits of negative ones flipped).
- * The k-th largest is then found bit by bit, from the top: a bit belongs to it
- * when at least k integers are no smaller than the number with that bit set.
+ * ```text
+ * key(s) = bits of s as an unsigned integer in the order of floats
+ * kth = 0                                   // the k-th largest key, bit by bit
+ * for bit = 31 … 0:
+ *   if at least k keys ≥ kth + 2^bit: kth += 2^bit
+ * equal = k − (number of keys > kth)        // how many of the ties are kept
+ * for n: if key > kth, or key = kth and equal-- > 0: append n to out
+ * ```
  */
 function addTopK(module: Module): void {
-  /** Unsigned order is that of floats; +0 makes −0 and 0 equal. */
+  /** Negative floats have all bits flipped; adding +0 makes −0 and 0 equal. */
   const key = module.function(["i32"], (body, address) => {
     const bits = body.let(
       i32.reinterpretF32(f32.add(f32.load(address), f32.const(0))),
     );
     return i32.xor(bits, i32.or(i32.shrS(bits, 31), 0x80000000));
   });
-  /** How many keys are no smaller than `least`. */
+  /** The number of keys ≥ `least`. */
   const countFrom = module.function(
     ["i32", "i32", "i32"],
     (body, scores, end, least) => {
@@ -162,7 +180,7 @@ function addTopK(module: Module): void {
         );
         body.set(bit, i32.shrU(bit, 1));
       });
-      // Of those equal to the k-th, as many as there is room for.
+      // Keys equal to the k-th are kept while there is room.
       const equal = body.let(
         i32.sub(k, countFrom(scores, end, i32.add(kth, 1))),
       );

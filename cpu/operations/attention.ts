@@ -13,7 +13,7 @@ import type {
 import type { Device } from "../device.ts";
 import { addressOf } from "../tensors.ts";
 
-/** The operations of this file on a device. */
+/** The operations of this file. */
 export function attentionOperations(
   { arena, kernels, pool }: Device,
 ): Pick<Backend, "attention" | "attentionScores"> {

@@ -1,6 +1,6 @@
 /**
- * Operations of the CPU backend that choose rows, move them, and join them or
- * their values.
+ * Operations of the CPU backend that select, copy and concatenate rows, or combine
+ * values.
  *
  * This module is browser compatible.
  */
@@ -62,7 +62,7 @@ export function movementOperations(
     for (let b = 0; b < B; b++) {
       const from = addressOf(x) + 4 * b * S * D;
       const to = out.address + 4 * b * shape[1] * D;
-      // In this order, for copyRows writes past its end.
+      // Order matters, because copyRows writes past its end.
       copy(to, from, start * D);
       kernels.copyRows(
         to + 4 * start * D,
@@ -120,7 +120,7 @@ export function movementOperations(
     return out;
   }
 
-  /** Runs a kernel on each value of x and its partner in y, which is repeated. */
+  /** Runs a kernel on x and y element by element; y is broadcast. */
   function pairwise(kernel: Kernel, x: Tensor, y: Tensor): Tensor {
     const out = pool.make("float", x.shape);
     const size = sizeOf(y.shape);

@@ -1,6 +1,5 @@
 /**
- * Operations of the CPU backend that compute every row by itself: `linear`,
- * norms and `rope`.
+ * Operations of the CPU backend on independent rows: `linear`, norms and `rope`.
  *
  * This module is browser compatible.
  */
@@ -117,7 +116,7 @@ export function rowOperations(
   return { linear, layerNorm, rmsNorm, rope };
 }
 
-/** The address of an optional tensor; kernels take 0 for none. */
+/** The address of an optional tensor, or 0. */
 function optional(x: Tensor | undefined): number {
   return x === undefined ? 0 : addressOf(x);
 }

@@ -1,5 +1,5 @@
 /**
- * How host data come to the CPU backend.
+ * Uploads of host data to the CPU backend.
  *
  * This module is browser compatible.
  */
@@ -66,7 +66,7 @@ export function uploadOperations(
   function uploadWeightRows(shape: readonly number[]): RowUpload<Weight> {
     const bytes = packedBytes(weightType, shape);
     const x = pool.make("weight", shape, bytes);
-    // Made anew each time: memory may have grown since the last rows.
+    // A new view each time: memory may have grown since the last rows.
     const packed = (): Uint32Array =>
       new Uint32Array(arena.memory.buffer, x.address, bytes / 4);
     packed().fill(0);

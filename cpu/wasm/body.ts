@@ -1,6 +1,6 @@
 /**
- * The body of a function in the making: its locals, its statements, its
- * control flow. Statements are appended in the order of the calls.
+ * Builds the body of a function: locals, statements and control flow. Statements are
+ * appended in the order of the calls.
  *
  * This module is browser compatible.
  */
@@ -59,12 +59,12 @@ const V128_CONST: Bytes = [0xfd, 0x0c];
 /** The type of a block that neither takes nor leaves a value. */
 const EMPTY = 0x40;
 
-/** Collects what a function does. */
+/** Collects the statements of a function. */
 export class FunctionBody {
   readonly #code: number[] = [];
   /** Variables that hold vector constants, by their bytes. */
   readonly #constants = new Map<string, Local<"v128">>();
-  /** Sets them when the function starts. */
+  /** Code that sets them when the function starts. */
   readonly #prologue: number[] = [];
   readonly #locals: Local<ValueType>[] = [];
   readonly #labels: Label[] = [];
@@ -125,7 +125,7 @@ export class FunctionBody {
     );
   }
 
-  /** Evaluates an expression for what it does; a value it leaves is dropped. */
+  /** Evaluates an expression for its effect, and drops its value. */
   do(expression: Expression<ValueType | "none">): void {
     this.#push(expression.code, expression.type === "none" ? [] : [DROP]);
   }
@@ -170,9 +170,9 @@ export class FunctionBody {
     else this.#push(codeOf("i32", condition), [BRANCH_IF, ...relative]);
   }
 
-  /** Repeats `content` while the condition, asked before it, is not zero. */
+  /** Repeats `content` while the condition is not zero; it is tested before each turn. */
   while(condition: Operand<"i32">, content: () => void): void {
-    // The test stands at the end too: one jump for each turn instead of two.
+    // Testing again at the end takes one jump per turn instead of two.
     this.if(condition, () =>
       this.loop((again) => {
         content();
@@ -181,9 +181,9 @@ export class FunctionBody {
   }
 
   /**
-   * `for (counter = from; counter < to; counter += step)`, unsigned, so that it
-   * may count addresses; `to + step` must be below 2³². `to` is evaluated at
-   * every turn: give a local or a constant.
+   * `for (counter = from; counter < to; counter += step)`, unsigned, so that addresses
+   * can be counted; `to + step` must be below 2³². `to` is evaluated in every turn:
+   * pass a local or a constant.
    */
   for(
     counter: Local<"i32">,
@@ -232,9 +232,8 @@ export class FunctionBody {
   }
 
   /**
-   * The variable of a vector constant. It is set once, when the function
-   * starts: V8 takes four instructions to make such a constant, wherever and
-   * as often as it stands, and one to read a variable.
+   * The variable of a vector constant, set once when the function starts. V8 takes
+   * four instructions for each use of a constant, and one to read a variable.
    */
   #constant(constant: VectorConstant): Local<"v128"> {
     const key = constant.bytes.join();
@@ -245,7 +244,8 @@ export class FunctionBody {
       this.#prologue.push(
         ...V128_CONST,
         ...constant.bytes,
-        ...[SET_LOCAL, ...u32(local.index)],
+        SET_LOCAL,
+        ...u32(local.index),
       );
     }
     return local;
@@ -256,7 +256,7 @@ function getLocal(index: number): Bytes {
   return [GET_LOCAL, ...u32(index)];
 }
 
-/** What `FunctionBody.for` counts. */
+/** The range of `FunctionBody.for`. */
 export interface ForRange {
   /** The first value. */
   readonly from: Operand<"i32">;

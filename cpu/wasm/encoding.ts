@@ -6,7 +6,7 @@
  * This module is browser compatible.
  */
 
-/** Bytes in the making. A plain array, because it is joined and spread. */
+/** Bytes of a binary under construction: a plain array, which can be spread. */
 export type Bytes = readonly number[];
 
 /**
@@ -30,9 +30,9 @@ export function u32(value: number): Bytes {
 }
 
 /**
- * Signed LEB128, ending at the first byte whose sign bit (0x40) says all that
- * is left: `i32` of the specification. Addresses from 2³¹ on may be given
- * unsigned, for bits are what counts.
+ * Signed LEB128: `i32` of the specification. It ends at the first byte whose sign bit
+ * (0x40) equals all remaining bits. Addresses from 2³¹ on may be unsigned; their bits
+ * are the same.
  *
  * @throws {RangeError} When the value is not an integer in [−2³¹, 2³²).
  */
@@ -65,12 +65,12 @@ export function f64Bytes(value: number): Bytes {
   return [...new Uint8Array(view.buffer)];
 }
 
-/** A length and so many elements. */
+/** The number of elements, then the elements. */
 export function vector(elements: readonly Bytes[]): Bytes {
   return [...u32(elements.length), ...elements.flat()];
 }
 
-/** A name: its UTF-8 bytes behind their number. */
+/** A name: the number of its UTF-8 bytes, then the bytes. */
 export function name(text: string): Bytes {
   const bytes = new TextEncoder().encode(text);
   return [...u32(bytes.length), ...bytes];

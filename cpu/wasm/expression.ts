@@ -1,11 +1,10 @@
 /**
- * Typed expressions: WebAssembly code that leaves one value on the stack, with
- * the type of that value in its TypeScript type. `f32x4.add(a, b)` is the code
- * of `a`, the code of `b`, and one opcode; that the stack fits is then for
- * TypeScript to check.
+ * Typed expressions: WebAssembly code that leaves one value on the stack, with the
+ * type of the value in its TypeScript type. `f32x4.add(a, b)` is the code of `a`, the
+ * code of `b`, and one opcode. So TypeScript checks the types on the stack.
  *
- * An expression is code, not a value: it is evaluated where it is used, each
- * time it is used. `FunctionBody.let` keeps a value.
+ * An expression is code, not a value: it is evaluated at every place where it is
+ * used. `FunctionBody.let` stores a value.
  *
  * This module is browser compatible.
  */
@@ -26,19 +25,19 @@ export interface VectorConstant {
 
 /** Code that leaves a value of type T, or none. */
 export interface Expression<T extends ValueType | "none"> {
-  /** The type of what it leaves. */
+  /** The type of its value. */
   readonly type: T;
   /** Its instructions. */
   readonly code: Code;
 }
 
-/** TypeScript's own literals stand for constants: `i32.add(i, 4)`. */
+/** Number literals are constants: `i32.add(i, 4)`. */
 export type Literal<T extends ValueType> = T extends "v128" ? never : number;
 
-/** What an instruction takes. */
+/** An operand of an instruction. */
 export type Operand<T extends ValueType> = Expression<T> | Literal<T>;
 
-/** What an instruction or function takes, one after the other. */
+/** The operands of an instruction or function. */
 export type Operands<P extends readonly ValueType[]> = {
   [I in keyof P]: Operand<P[I]>;
 };
@@ -141,12 +140,11 @@ export function operations<
 }
 
 /**
- * Where memory is read or written: an address and a constant added to it. The
- * alignment written beside it is the natural one; it is a hint, and addresses
- * may break it.
+ * The immediates of a memory access: a constant offset from the address, and the
+ * natural alignment, which is only a hint.
  *
  * @param offset in bytes, [0, 2³²)
- * @param log2Bytes how much is read or written, the hint
+ * @param log2Bytes log₂ of the size of the access, which gives the alignment
  */
 export function memoryArgument(offset: number, log2Bytes: number): Bytes {
   return [...u32(log2Bytes), ...u32(offset)];

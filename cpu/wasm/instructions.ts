@@ -1,8 +1,8 @@
 /**
- * The instructions on single numbers: tables of opcodes, under the names of the
- * specification (`i32.lt_u` is `i32.ltU`). Vector instructions are in
- * `simd.ts`. Families of operators are complete; of everything else only what a
- * kernel uses is here, and what is missing is one line in a table.
+ * Instructions on single numbers: tables of opcodes under the names of the
+ * specification (`i32.lt_u` is `i32.ltU`). Vector instructions are in `simd.ts`.
+ * Families of operators are complete. Other instructions are listed if a kernel uses
+ * them; adding one takes one line.
  *
  * This module is browser compatible.
  */

@@ -1,5 +1,5 @@
 /**
- * A WebAssembly module in the making: functions, one memory, exports.
+ * Builds a WebAssembly module: functions, one memory, exports.
  *
  * This module is browser compatible.
  */
@@ -18,7 +18,7 @@ export type Locals<P extends readonly ValueType[]> = {
   [I in keyof P]: Local<P[I]>;
 };
 
-/** The type that a function leaves, from what its body's callback returns. */
+/** The type of a function's value, from the result of its body's callback. */
 export type ResultOf<R extends Expression<ValueType> | void> = R extends
   Expression<infer T> ? T : "none";
 
@@ -47,10 +47,12 @@ export class Module {
   #importedMemory: Bytes | undefined;
   #ownMemory: Bytes | undefined;
 
-  /** Uses a memory that the host gives as `imports[from][as]`. */
+  /** Imports a memory: `imports[from][as]` of the host. */
   importMemory(from: string, as: string, limits: MemoryLimits): void {
     this.#importedMemory = [
-      ...[...name(from), ...name(as), MEMORY_KIND],
+      ...name(from),
+      ...name(as),
+      MEMORY_KIND,
       ...encodeLimits(limits),
     ];
   }
@@ -62,7 +64,7 @@ export class Module {
   }
 
   /**
-   * Adds a function. What the callback returns is the function's value.
+   * Adds a function. The callback's result is the function's value.
    *
    * @param parameters types of the parameters
    * @param content writes the body
@@ -95,7 +97,7 @@ export class Module {
 
   /** The binary, ready for `WebAssembly.compile`. */
   encode(): Uint8Array<ArrayBuffer> {
-    // Every function has its own type: shorter to say, and nothing is slower.
+    // Every function has its own type: simpler, and not slower.
     return Uint8Array.from([
       ...HEADER,
       ...section(1, vector(this.#types)),

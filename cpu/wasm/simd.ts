@@ -1,9 +1,8 @@
 /**
- * The vector instructions: 128 bits as four floats or integers or as two floats
- * of 64 bits (SIMD), and the
- * fused multiply-add of relaxed SIMD, in tables of opcodes under the names of
- * the specification. Families of operators are complete; of everything else
- * only what a kernel uses is here, and what is missing is one line in a table.
+ * Vector instructions (SIMD) on 128 bits: four 32-bit floats or integers, or two
+ * 64-bit floats; and the fused multiply-add of relaxed SIMD. They are tables of
+ * opcodes under the names of the specification. Families of operators are complete.
+ * Other instructions are listed if a kernel uses them; adding one takes one line.
  *
  * This module is browser compatible.
  */
@@ -44,7 +43,7 @@ function vectorOperations<
 
 const V128_BINARY = { and: 78, andnot: 79, or: 80, xor: 81 } as const;
 
-/** 128 bits, whatever they mean. */
+/** 128 bits of any type. */
 export const v128:
   & Record<keyof typeof V128_BINARY, Binary<"v128">>
   & {
@@ -56,7 +55,7 @@ export const v128:
     /** Reads 64 bits into lanes 0 and 1; the others are zero. */
     load64Zero: Load<"v128">;
     not: Unary<"v128">;
-    /** Bits of the first where the third, the mask, is set, else the second's. */
+    /** Bits of the first operand where the third, the mask, is set, else the second's. */
     bitselect: Operation<["v128", "v128", "v128"], "v128">;
   } = {
     ...vectorOperations(V128_BINARY, ["v128", "v128"]),
@@ -88,7 +87,7 @@ export const f32x4:
     const: (...lanes: number[]) => Expression<"v128">;
     splat: Unary<"f32", "v128">;
     extractLane: ExtractLane<"f32">;
-    /** a · b + c, rounded once or twice, as the hardware likes. */
+    /** a · b + c, rounded once or twice, depending on the hardware. */
     relaxedMadd: Operation<["v128", "v128", "v128"], "v128">;
   } = {
     ...vectorOperations(F32X4_BINARY, ["v128", "v128"]),
@@ -140,7 +139,7 @@ export const i32x4:
     const: (...lanes: number[]) => Expression<"v128">;
     splat: Unary<"i32", "v128">;
     extractLane: ExtractLane<"i32">;
-    /** Two 64-bit floats, without what is after the point; then zeros. */
+    /** Truncates two 64-bit floats to lanes 0 and 1; the others are zero. */
     truncSatF64x2SZero: Unary<"v128">;
   } = {
     ...vectorOperations(I32X4_BINARY, ["v128", "v128"]),
