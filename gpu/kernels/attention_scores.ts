@@ -1,9 +1,8 @@
 /**
  * How much attention chosen keys receive from chosen query rows, in three
  * kernels: the softmax's maximum and sum for every such row; with them, every
- * key's share of each row, summed over the rows; the mean over heads. Where the
- * largest head counts, it is chosen before the sum. No sum depends on the order
- * in which threads run.
+ * key's share of each row, summed over the rows; the mean over heads. No sum
+ * depends on the order in which threads run.
  *
  * This module is browser compatible.
  */
@@ -85,27 +84,18 @@ fn write(parts: Totals, head: u32, firstRow: u32, local: u32) {
 `,
 };
 
-/**
- * shares[b, h, n] = Σ exp(s − m) · w / Σ' exp(s' − m) over the rows. Of TOGETHER
- * heads in a row, the largest share counts; h numbers these groups.
- */
-export const ATTENTION_SHARES: Kernel<
-  AttentionSize,
-  AttentionConstant | "TOGETHER"
-> = {
+/** shares[b, h, n] = Σ exp(s − m) · w / Σ' exp(s' − m) over the rows. */
+export const ATTENTION_SHARES: Kernel<AttentionSize, AttentionConstant> = {
   label: "attentionShares",
   sizes: ATTENTION_SIZES,
   inputs: ["q", "k", "queryPositions", "keyPositions", "totals"],
   outputs: ["shares"],
-  grid: ({ samples, heads, columns }, { TOGETHER }) => [
+  grid: ({ samples, heads, columns }) => [
     Math.ceil(columns / TILE_KEYS),
-    samples * heads / TOGETHER,
+    samples * heads,
     1,
   ],
   code: ATTENTION_TILE + `
-// A constant: as a size it makes the kernel a few per cent slower in software.
-override TOGETHER: u32;
-
 @group(0) @binding(5) var<storage, read> totals: array<vec2f>;
 @group(0) @binding(6) var<storage, read_write> shares: array<f32>;
 
@@ -114,8 +104,8 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let firstHead = workgroup.y * TOGETHER; // of all samples' heads
-  let sample = firstHead / sizes.heads;
+  let sample = workgroup.y / sizes.heads;
+  let head = workgroup.y % sizes.heads;
   let firstColumn = workgroup.x * TILE_KEYS;
   let firstKey = sizes.firstColumn + firstColumn;
 
@@ -123,20 +113,12 @@ fn main(
   for (var tile = 0u; tile < sizes.rows; tile += TILE_ROWS) {
     let firstRow = tile + local / COLUMNS * GROUP_ROWS;
     let rows = rowsFrom(firstRow, sample);
-    var upper = mat4x4f();
-    var lower = mat4x4f();
-    for (var i = 0u; i < TOGETHER; i++) {
-      let head = (firstHead + i) % sizes.heads;
-      let scores = scoresOf(rows, firstKey, sample, head, local);
-      upper = larger(upper, sharesOf(scores.upper, firstHead + i, firstRow));
-      if (QUADS > 1) {
-        lower = larger(
-          lower,
-          sharesOf(scores.lower, firstHead + i, firstRow + 4),
-        );
-      }
+    let scores = scoresOf(rows, firstKey, sample, head, local);
+    var own = sumOfRows(sharesOf(scores.upper, workgroup.y, firstRow));
+    if (QUADS > 1) {
+      own += sumOfRows(sharesOf(scores.lower, workgroup.y, firstRow + 4));
     }
-    sums += sumOfRows(upper) + sumOfRows(lower);
+    sums += own;
   }
 
   // Column i of the tile was thread i % 8's key i / 8, in each group.
@@ -175,15 +157,6 @@ fn sharesOf(scores: mat4x4f, head: u32, firstRow: u32) -> mat4x4f {
     maximum,
   );
   return mat4x4f(x[0] * factor, x[1] * factor, x[2] * factor, x[3] * factor);
-}
-
-fn larger(x: mat4x4f, y: mat4x4f) -> mat4x4f {
-  return mat4x4f(
-    max(x[0], y[0]),
-    max(x[1], y[1]),
-    max(x[2], y[2]),
-    max(x[3], y[3]),
-  );
 }
 
 fn sumOfRows(x: mat4x4f) -> vec4f { return vec4f(1.0) * x; }

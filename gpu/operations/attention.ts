@@ -98,7 +98,6 @@ export function attentionOperations(
     const B = q.shape[0];
     const H = q.shape[2] / E;
     const N = keyColumns.length;
-    const TOGETHER = 1;
     return withEvenHeads([q, k], E, ([q, k], evenE) => {
       const inputs = [q, k, causal?.queries, causal?.keys];
       const sizes = {
@@ -114,19 +113,18 @@ export function attentionOperations(
         sizes,
         constants,
       });
-      const heads = H / TOGETHER;
-      const shares = tensors.make("float", [B, heads, N]);
+      const shares = tensors.make("float", [B, H, N]);
       runner.run(ATTENTION_SHARES, {
         inputs: [...inputs, totals],
         outputs: [shares],
         sizes,
-        constants: { ...constants, TOGETHER },
+        constants,
       });
       const scores = tensors.make("float", [B, N]);
       runner.run(MEAN_OF_HEADS, {
         inputs: [shares],
         outputs: [scores],
-        sizes: { samples: B, heads, columns: N },
+        sizes: { samples: B, heads: H, columns: N },
         constants: {},
       });
       for (const x of [totals, shares]) tensors.free(x);
