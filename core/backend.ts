@@ -1,7 +1,7 @@
 /**
  * The one seam between the model and the hardware: opaque tensors and the
  * operations on them. The model is written once against this interface;
- * `reference.ts` defines in plain loops what every operation means.
+ * `reference/backend.ts` defines in plain loops what every operation means.
  *
  * All operations are called synchronously and may run later (a GPU backend only
  * records them); only `read` waits. Keep counts are known before a run, so all
@@ -32,7 +32,7 @@ export interface Indices {
 /**
  * The weight matrix of a linear layer in the backend's own layout: packed for its
  * inner loop, and quantised if the backend was created with a weight type (see
- * `quantize.ts`). It is made once, when a model is loaded, and only `linear`
+ * `checkpoints/quantize.ts`). It is made once, when a model is loaded, and only `linear`
  * reads it.
  */
 export interface Weight {

@@ -9,7 +9,7 @@ import type { Backend, Tensor, Weight } from "./backend.ts";
 import type { DecoderConfig } from "./config.ts";
 import type { Linear } from "./layers.ts";
 import { attentionFactor, ropeFrequencies, unscaledLength } from "./rope.ts";
-import type { LinearLoad, WeightLoader } from "./weights.ts";
+import type { LinearLoad, WeightLoader } from "./checkpoints/weights.ts";
 
 /** Weights of one decoder layer. */
 export interface DecoderLayer {

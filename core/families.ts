@@ -10,8 +10,8 @@ import type { Family, ModelConfig } from "./config.ts";
 import { internvlNames, parseInternvl } from "./families/internvl.ts";
 import { internvl2Names, parseInternvl2 } from "./families/internvl2.ts";
 import { llavaNames, parseLlava } from "./families/llava.ts";
-import { Fields } from "./fields.ts";
-import type { CheckpointNames } from "./names.ts";
+import { Fields } from "./checkpoints/fields.ts";
+import type { CheckpointNames } from "./checkpoints/names.ts";
 
 /** How a `model_type` is read. */
 interface Kind {

@@ -11,13 +11,13 @@ import type { Backend, Tensor } from "./backend.ts";
 import type { ModelConfig } from "./config.ts";
 import { type Decoder, loadDecoder } from "./decoder_weights.ts";
 import { checkpointNames } from "./families.ts";
-import type { Normalization } from "./image.ts";
+import type { Normalization } from "./images/image.ts";
 import { loadProjector, type Projector } from "./projector.ts";
 import { randomScores } from "./ranking.ts";
 import { countUp, type DecoderState } from "./reduce.ts";
-import type { TensorStore } from "./safetensors.ts";
+import type { TensorStore } from "./checkpoints/safetensors.ts";
 import { loadVisionTower, type VisionTower } from "./vision.ts";
-import { WeightLoader } from "./weights.ts";
+import { WeightLoader } from "./checkpoints/weights.ts";
 
 /** A vision language model on a backend. */
 export interface VisionLanguageModel {

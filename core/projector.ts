@@ -10,7 +10,7 @@
 import type { Backend, Tensor } from "./backend.ts";
 import type { ModelConfig, ProjectorConfig } from "./config.ts";
 import { applyLinear, applyNorm, type Linear, type Norm } from "./layers.ts";
-import type { WeightLoader } from "./weights.ts";
+import type { WeightLoader } from "./checkpoints/weights.ts";
 
 /** torch's default, which no checkpoint changes. */
 const NORM_EPSILON = 1e-5;

@@ -11,7 +11,7 @@
 import type { Backend, Tensor } from "./backend.ts";
 import type { VisionConfig } from "./config.ts";
 import { applyLinear, applyNorm, type Linear, type Norm } from "./layers.ts";
-import type { LinearLoad, WeightLoader } from "./weights.ts";
+import type { LinearLoad, WeightLoader } from "./checkpoints/weights.ts";
 
 /** One encoder layer; D is the tower's width, M that of its MLP. */
 export interface VisionLayer {

@@ -5,7 +5,7 @@
  */
 
 import type { Tensor } from "./backend.ts";
-import { extractPatches, type RgbImage } from "./image.ts";
+import { extractPatches, type RgbImage } from "./images/image.ts";
 import type { VisionLanguageModel } from "./model.ts";
 import { project } from "./projector.ts";
 import { encodeImage } from "./vision.ts";

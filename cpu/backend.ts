@@ -1,6 +1,6 @@
 /**
  * The CPU backend: tensors in one WebAssembly memory, operations as calls of
- * kernels. `core/reference.ts` defines the operations.
+ * kernels. `core/reference/backend.ts` defines the operations.
  *
  * A sample's results do not depend on its batch, bit for bit: every kernel computes
  * each row, or each sample, independently.
@@ -9,7 +9,10 @@
  */
 
 import type { Backend, Indices, Tensor } from "../core/backend.ts";
-import { type WeightOptions, weightSuffix } from "../core/quantize.ts";
+import {
+  type WeightOptions,
+  weightSuffix,
+} from "../core/checkpoints/quantize.ts";
 import { sizeOf } from "../core/sizes.ts";
 import { createDevice } from "./device.ts";
 import { attentionOperations } from "./operations/attention.ts";

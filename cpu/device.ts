@@ -4,7 +4,7 @@
  * This module is browser compatible.
  */
 
-import type { WeightType } from "../core/quantize.ts";
+import type { WeightType } from "../core/checkpoints/quantize.ts";
 import { Arena } from "./memory.ts";
 import {
   instantiateKernels,

@@ -8,7 +8,7 @@
  * This module is browser compatible.
  */
 
-import type { WeightType } from "../core/quantize.ts";
+import type { WeightType } from "../core/checkpoints/quantize.ts";
 import { Module } from "./assembler.ts";
 import { addAttentionKernels } from "./kernels/attention.ts";
 import { addLinear } from "./kernels/linear.ts";

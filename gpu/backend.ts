@@ -1,13 +1,16 @@
 /**
  * The GPU backend: tensors in WebGPU buffers, operations as runs of kernels
  * that are recorded and submitted together when a result is read. What an
- * operation means is defined in `core/reference.ts`.
+ * operation means is defined in `core/reference/backend.ts`.
  *
  * This module is browser compatible.
  */
 
 import type { Backend, Indices, Tensor } from "../core/backend.ts";
-import { type WeightOptions, weightSuffix } from "../core/quantize.ts";
+import {
+  type WeightOptions,
+  weightSuffix,
+} from "../core/checkpoints/quantize.ts";
 import { sizeOf } from "../core/sizes.ts";
 import { type Context, createContext } from "./context.ts";
 import { gpuName } from "./device.ts";

@@ -4,7 +4,10 @@
  * This module is browser compatible.
  */
 
-import type { WeightOptions, WeightType } from "../core/quantize.ts";
+import type {
+  WeightOptions,
+  WeightType,
+} from "../core/checkpoints/quantize.ts";
 import { BufferPool, largestBinding, Uploader, USAGE } from "./buffers.ts";
 import { isSoftware } from "./device.ts";
 import { Failures } from "./failures.ts";

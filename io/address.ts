@@ -1,6 +1,6 @@
 // Files behind an address, range by range where the server knows ranges.
 
-import { bytesInMemory, type ByteSource } from "../core/bytes.ts";
+import { bytesInMemory, type ByteSource } from "../core/checkpoints/bytes.ts";
 
 /** Bytes asked for at first: most files of a model's folder but the weights fit. */
 const FIRST = 2 ** 16;

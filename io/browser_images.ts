@@ -1,6 +1,6 @@
 // Image files to pixels in a browser, which decodes them itself.
 
-import type { RgbImage } from "../core/image.ts";
+import type { RgbImage } from "../core/images/image.ts";
 import { type ImageFormat, withoutExif } from "./orientation.ts";
 
 /** What is used of a browser's OffscreenCanvas. */

@@ -1,7 +1,7 @@
 // Files of this machine, through the file system of Node, which Deno and Bun have
 // too. An error is one sentence that names the file.
 
-import type { ByteSource } from "../core/bytes.ts";
+import type { ByteSource } from "../core/checkpoints/bytes.ts";
 import { builtin, process } from "./builtin.ts";
 
 /** The part of `node:fs/promises` that is used. */

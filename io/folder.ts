@@ -2,7 +2,7 @@
 // address, or files that a browser's user picked. All are read through one
 // interface, range by range.
 
-import type { ByteSource } from "../core/bytes.ts";
+import type { ByteSource } from "../core/checkpoints/bytes.ts";
 import { openAddress } from "./address.ts";
 import { builtin } from "./builtin.ts";
 import { decodeText, openFileIfAny, parseJson } from "./files.ts";

@@ -1,7 +1,7 @@
 // Settings that a model's files ask answers to be generated with, and that this
 // implementation does not obey.
 
-import type { Fields } from "../core/fields.ts";
+import type { Fields } from "../core/checkpoints/fields.ts";
 
 type Neutral = readonly unknown[];
 

@@ -6,7 +6,10 @@
 import type { Span } from "../core/backend.ts";
 import type { ModelConfig } from "../core/config.ts";
 import { parseModelConfig } from "../core/families.ts";
-import { openSafetensors, type TensorStore } from "../core/safetensors.ts";
+import {
+  openSafetensors,
+  type TensorStore,
+} from "../core/checkpoints/safetensors.ts";
 import {
   type Folder,
   type JsonFile,

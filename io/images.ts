@@ -1,6 +1,6 @@
 // Image files to pixels, by the npm package sharp (libvips), or by the browser
 // in a page.
-import type { RgbImage } from "../core/image.ts";
+import type { RgbImage } from "../core/images/image.ts";
 import { decodeInBrowser, inBrowser } from "./browser_images.ts";
 import {
   type ImageFormat,
@@ -8,7 +8,7 @@ import {
   turnUpright,
 } from "./orientation.ts";
 
-export type { RgbImage } from "../core/image.ts";
+export type { RgbImage } from "../core/images/image.ts";
 
 /**
  * The package's name where this runs. An import of a literal would make Deno

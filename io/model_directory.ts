@@ -2,13 +2,13 @@
 // pictures, prompts and answers, whichever family the model is of.
 
 import type { Family, ModelConfig } from "../core/config.ts";
-import { Fields } from "../core/fields.ts";
+import { Fields } from "../core/checkpoints/fields.ts";
 import type { ModelSource } from "../core/model.ts";
 import {
   type ImageProcessor,
   parseImageProcessor,
   parseInternVlProcessor,
-} from "../core/preprocess.ts";
+} from "../core/images/preprocess.ts";
 import {
   CONVERSATION_NAMES,
   conversationTemplate,

@@ -2,7 +2,7 @@
 // it in several places: this module reads those that Pillow's `exif_transpose`
 // obeys (Pillow 13), and of several the one that it obeys.
 
-import type { RgbImage } from "../core/image.ts";
+import type { RgbImage } from "../core/images/image.ts";
 
 /** What a file holds about its picture. */
 interface Metadata {

@@ -1,6 +1,6 @@
 // schedule.json as search.ts writes it, read again.
 
-import { Fields } from "../core/fields.ts";
+import { Fields } from "../core/checkpoints/fields.ts";
 import { isByAttention, type Ranking, RANKINGS } from "../core/ranking.ts";
 import type { PositionRule } from "../core/reduce.ts";
 import { fromKeepCounts, type Schedule } from "../core/schedule.ts";

@@ -178,7 +178,7 @@ Deno.test("the library's folders import only what they may", async () => {
   // Were the graph not read, there would be nothing to find fault with.
   assert(
     imports.some(({ from, to }) =>
-      from === "io/files.ts" && to === "core/bytes.ts"
+      from === "io/files.ts" && to === "core/checkpoints/bytes.ts"
     ),
   );
   assert(

@@ -2,7 +2,7 @@
 // with the errors that cpu/kernels/math.ts states.
 
 import { assert, assertEquals } from "@std/assert";
-import { erf } from "../core/erf.ts";
+import { erf } from "../core/reference/erf.ts";
 import { WEIGHT_TYPES } from "../core/mod.ts";
 import { Module, v128 } from "../cpu/assembler.ts";
 import { assembleKernels } from "../cpu/module.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { erf } from "../core/erf.ts";
+import { erf } from "../core/reference/erf.ts";
 import { assertClose } from "./_compare.ts";
 
 /**

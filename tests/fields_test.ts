@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { Fields } from "../core/fields.ts";
+import { Fields } from "../core/checkpoints/fields.ts";
 
 /** Fields of an object, as errors about a file "f.json" name them. */
 function fieldsOf(json: unknown): Fields {

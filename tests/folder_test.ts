@@ -1,7 +1,7 @@
 // A model's folder from each place that it may lie in.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { ByteSource } from "../core/bytes.ts";
+import type { ByteSource } from "../core/checkpoints/bytes.ts";
 import {
   openFolder,
   openModelDirectory,

@@ -3,7 +3,7 @@
 
 import { assertEquals } from "@std/assert";
 import { generationWarnings } from "../cli/warnings.ts";
-import { Fields } from "../core/fields.ts";
+import { Fields } from "../core/checkpoints/fields.ts";
 import { ignoredSettings } from "../io/generation_settings.ts";
 
 const named = (json: Record<string, unknown>): string[] =>

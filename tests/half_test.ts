@@ -1,5 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { narrowFloat16, widenBfloat16, widenFloat16 } from "../core/half.ts";
+import {
+  narrowFloat16,
+  widenBfloat16,
+  widenFloat16,
+} from "../core/checkpoints/half.ts";
 
 /** Every 16-bit pattern. */
 const ALL = Uint16Array.from({ length: 1 << 16 }, (_, i) => i);

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { bytesInMemory, type ByteSource } from "../core/bytes.ts";
-import { openSafetensors } from "../core/safetensors.ts";
+import { bytesInMemory, type ByteSource } from "../core/checkpoints/bytes.ts";
+import { openSafetensors } from "../core/checkpoints/safetensors.ts";
 import { float32File, safetensorsBytes } from "./_safetensors.ts";
 import expected from "./fixtures/mixed.json" with { type: "json" };
 

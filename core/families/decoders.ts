@@ -8,8 +8,8 @@
  */
 
 import type { DecoderConfig } from "../config.ts";
-import type { Fields } from "../fields.ts";
-import { fused, type PartNames } from "../names.ts";
+import type { Fields } from "../checkpoints/fields.ts";
+import { fused, type PartNames } from "../checkpoints/names.ts";
 import { MAX_LAYERS } from "./shared.ts";
 import { parseRope } from "./rope.ts";
 

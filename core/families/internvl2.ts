@@ -8,8 +8,12 @@
  */
 
 import type { ModelConfig, VisionConfig } from "../config.ts";
-import type { Fields } from "../fields.ts";
-import { type CheckpointNames, fused, type PartNames } from "../names.ts";
+import type { Fields } from "../checkpoints/fields.ts";
+import {
+  type CheckpointNames,
+  fused,
+  type PartNames,
+} from "../checkpoints/names.ts";
 import {
   type DecoderClass,
   decoderNames,

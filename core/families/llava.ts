@@ -6,8 +6,8 @@
  */
 
 import type { ModelConfig, VisionConfig } from "../config.ts";
-import type { Fields } from "../fields.ts";
-import type { CheckpointNames, PartNames } from "../names.ts";
+import type { Fields } from "../checkpoints/fields.ts";
+import type { CheckpointNames, PartNames } from "../checkpoints/names.ts";
 import { decoderNames, parseDecoder, ROTARY_FREQUENCIES } from "./decoders.ts";
 import { ACTIVATIONS, featureLayers, MAX_LAYERS, PREFIXES } from "./shared.ts";
 

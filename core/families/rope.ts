@@ -4,7 +4,7 @@
  * This module is browser compatible.
  */
 
-import type { Fields } from "../fields.ts";
+import type { Fields } from "../checkpoints/fields.ts";
 import type { RopeConfig, RopeScaling } from "../rope.ts";
 
 /** Settings of a decoder on which its rotary settings depend. */

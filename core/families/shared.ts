@@ -6,7 +6,7 @@
 
 import type { Activation } from "../backend.ts";
 import type { VisionConfig } from "../config.ts";
-import type { Fields } from "../fields.ts";
+import type { Fields } from "../checkpoints/fields.ts";
 
 /** Names of activations in config.json. */
 export const ACTIVATIONS: Readonly<Record<string, Activation>> = {

@@ -25,7 +25,7 @@
  */
 
 import type { Activation } from "../../core/backend.ts";
-import type { WeightType } from "../../core/quantize.ts";
+import type { WeightType } from "../../core/checkpoints/quantize.ts";
 import {
   type Expression,
   type FunctionBody,

@@ -10,13 +10,16 @@
  *     visit: sum[0 .. 8] += x[i] · w      // or, to unpack: out[i][0 .. 8] = w
  * ```
  *
- * Both compute a weight as `core/quantize.ts` defines it, rounded to a float. The
+ * Both compute a weight as `core/checkpoints/quantize.ts` defines it, rounded to a float. The
  * product sums in the order of a tile. So all paths give the same bits.
  *
  * This module is browser compatible.
  */
 
-import { WEIGHT_BITS, type WeightType } from "../../core/quantize.ts";
+import {
+  WEIGHT_BITS,
+  type WeightType,
+} from "../../core/checkpoints/quantize.ts";
 import {
   type Expression,
   f32x4,

@@ -16,13 +16,13 @@
  * This module is browser compatible.
  */
 
-import { narrowFloat16 } from "../../core/half.ts";
+import { narrowFloat16 } from "../../core/checkpoints/half.ts";
 import {
   groupsOf,
   quantizeRows,
   WEIGHT_BITS,
   type WeightType,
-} from "../../core/quantize.ts";
+} from "../../core/checkpoints/quantize.ts";
 import { PANEL_BYTES, PANEL_COLUMNS } from "./linear_tile.ts";
 
 /** A type that is widened to floats before the product. */

@@ -1,6 +1,6 @@
 /**
  * Quantises weights to 4 bits and packs them. The result has the bits of
- * `quantizeRows` (`core/quantize.ts`) and `packRows`, several times as fast: two
+ * `quantizeRows` (`core/checkpoints/quantize.ts`) and `packRows`, several times as fast: two
  * weights at a time, in 64-bit floats as in JavaScript.
  *
  * ```text

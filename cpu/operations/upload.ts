@@ -11,7 +11,7 @@ import type {
   Tensor,
   Weight,
 } from "../../core/backend.ts";
-import { checkWeights } from "../../core/quantize.ts";
+import { checkWeights } from "../../core/checkpoints/quantize.ts";
 import { checkRows, checkSize } from "../../core/sizes.ts";
 import type { Device } from "../device.ts";
 import { packedBytes, packRows, rowPlace } from "../kernels/linear_pack.ts";

@@ -10,7 +10,7 @@
  */
 
 import type { Activation } from "../../core/backend.ts";
-import type { WeightType } from "../../core/quantize.ts";
+import type { WeightType } from "../../core/checkpoints/quantize.ts";
 import type { Kernel } from "../kernel.ts";
 import { EPILOGUE } from "./linear_epilogue.ts";
 import { STORED } from "./stored_weights.ts";

@@ -1,6 +1,6 @@
 /**
  * How the weights of `linear` are stored, four values along the depth at a time
- * (see `core/quantize.ts` for what they are). Whatever they are stored as,
+ * (see `core/checkpoints/quantize.ts` for what they are). Whatever they are stored as,
  * products and sums are taken in 32 bits.
  *
  * A row of "int8" is one word for four values, then its scale; a row of "int4"
@@ -11,14 +11,14 @@
  * This module is browser compatible.
  */
 
-import { narrowFloat16 } from "../../core/half.ts";
+import { narrowFloat16 } from "../../core/checkpoints/half.ts";
 import {
   groupsOf,
   type IntegerType,
   quantizeRows,
   WEIGHT_BITS,
   type WeightType,
-} from "../../core/quantize.ts";
+} from "../../core/checkpoints/quantize.ts";
 
 /** The next multiple of four: rows are filled up with zeros to whole vec4. */
 export const wholeVectors = (length: number): number =>

@@ -11,7 +11,7 @@ import type {
   Tensor,
   Weight,
 } from "../../core/backend.ts";
-import { checkWeights } from "../../core/quantize.ts";
+import { checkWeights } from "../../core/checkpoints/quantize.ts";
 import { checkRows, checkSize, sizeOf } from "../../core/sizes.ts";
 import type { Context } from "../context.ts";
 import { rowBytes, store, wholeVectors } from "../kernels/stored_weights.ts";

@@ -1,7 +1,7 @@
 /** What the kernels of all libraries are given to do, and the inputs. */
 
 import process from "node:process";
-import type { WeightType } from "../../../core/quantize.ts";
+import type { WeightType } from "../../../core/checkpoints/quantize.ts";
 import { createRandom } from "../../../core/random.ts";
 
 /** x [M, I] · weightᵀ, weight [O, I]. */

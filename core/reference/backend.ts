@@ -18,15 +18,15 @@ import type {
   Span,
   Tensor,
   Weight,
-} from "./backend.ts";
+} from "../backend.ts";
 import { erf } from "./erf.ts";
 import {
   storedValues,
   type WeightOptions,
   weightSuffix,
   type WeightType,
-} from "./quantize.ts";
-import { checkRows, checkSize, sizeOf } from "./sizes.ts";
+} from "../checkpoints/quantize.ts";
+import { checkRows, checkSize, sizeOf } from "../sizes.ts";
 
 /** How to make a reference backend. */
 export interface ReferenceOptions extends WeightOptions {

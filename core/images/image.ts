@@ -4,7 +4,7 @@
  * This module is browser compatible.
  */
 
-import { Fields } from "./fields.ts";
+import { Fields } from "../checkpoints/fields.ts";
 
 /** A picture in memory. */
 export interface RgbImage {

@@ -6,7 +6,7 @@
 // checks of the header are in safetensors_header.ts.
 // This module is browser compatible.
 
-import type { Span } from "./backend.ts";
+import type { Span } from "../backend.ts";
 import { type ByteSource, readExactly } from "./bytes.ts";
 import { widenBfloat16, widenFloat16 } from "./half.ts";
 import { parseHeader, type TensorInfo } from "./safetensors_header.ts";

@@ -7,7 +7,7 @@
  * This module is browser compatible.
  */
 
-import type { MatrixProduct } from "./reference.ts";
+import type { MatrixProduct } from "./backend.ts";
 
 /**
  * As `multiplyMatrices`, in blocks of 4 × 2 outputs whose sums stay in

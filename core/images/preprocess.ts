@@ -6,7 +6,7 @@
  */
 
 import { type CenterCrop, cropCenter } from "./crop.ts";
-import { Fields } from "./fields.ts";
+import { Fields } from "../checkpoints/fields.ts";
 import {
   type Normalization,
   parseNormalization,

@@ -10,9 +10,9 @@
  * This module is browser compatible.
  */
 
-import type { Backend, RowUpload, Span, Tensor, Weight } from "./backend.ts";
-import type { NormType } from "./config.ts";
-import type { Linear, Norm } from "./layers.ts";
+import type { Backend, RowUpload, Span, Tensor, Weight } from "../backend.ts";
+import type { NormType } from "../config.ts";
+import type { Linear, Norm } from "../layers.ts";
 import {
   type CheckpointNames,
   type FusedRows,
@@ -21,7 +21,7 @@ import {
   rowSpans,
   type WeightPlace,
 } from "./names.ts";
-import { sizeOf } from "./sizes.ts";
+import { sizeOf } from "../sizes.ts";
 import type { TensorStore } from "./safetensors.ts";
 
 /** The source of weights. */
