@@ -206,15 +206,29 @@ function linear(
   return out;
 }
 
+/** Sizes of a product x [M, I] · weightᵀ, with weight [O, I]. */
+export interface ProductSizes {
+  /** Rows of x. */
+  readonly M: number;
+  /** Output features. */
+  readonly O: number;
+  /** Input features. */
+  readonly I: number;
+}
+
 /** Computes x [M, I] · weightᵀ, with weight [O, I]: shape [M, O]. */
 export type MatrixProduct = (
   x: Float32Array,
   weight: Float32Array,
-  sizes: { readonly M: number; readonly O: number; readonly I: number },
+  sizes: ProductSizes,
 ) => Float64Array;
 
 /** The definition of {@linkcode MatrixProduct}: three loops. */
-export const multiplyMatrices: MatrixProduct = (x, weight, { M, O, I }) => {
+export function multiplyMatrices(
+  x: Float32Array,
+  weight: Float32Array,
+  { M, O, I }: ProductSizes,
+): Float64Array {
   const out = new Float64Array(M * O);
   for (let m = 0; m < M; m++) {
     for (let o = 0; o < O; o++) {
@@ -224,7 +238,7 @@ export const multiplyMatrices: MatrixProduct = (x, weight, { M, O, I }) => {
     }
   }
   return out;
-};
+}
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const silu = (x: number): number => x * sigmoid(x);

@@ -7,14 +7,18 @@
  * This module is browser compatible.
  */
 
-import type { MatrixProduct } from "./backend.ts";
+import type { ProductSizes } from "./backend.ts";
 
 /**
  * As `multiplyMatrices`, in blocks of 4 × 2 outputs whose sums stay in
  * registers. Rows past an edge repeat the last one, and their sums are not
  * stored.
  */
-export const multiplyInBlocks: MatrixProduct = (x, weight, { M, O, I }) => {
+export function multiplyInBlocks(
+  x: Float32Array,
+  weight: Float32Array,
+  { M, O, I }: ProductSizes,
+): Float64Array {
   const out = new Float64Array(M * O);
   for (let m = 0; m < M; m += 4) {
     const [x0, x1, x2, x3] = [0, 1, 2, 3].map((r) =>
@@ -48,4 +52,4 @@ export const multiplyInBlocks: MatrixProduct = (x, weight, { M, O, I }) => {
     }
   }
   return out;
-};
+}
