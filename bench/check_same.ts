@@ -1,7 +1,8 @@
 /**
  * Does a change of the code change results? Runs search.ts here and in another
  * checkout with the same options, and compares the schedules and the trials that
- * each leaves, byte for byte but for durations.
+ * each leaves, byte for byte but for durations, and for how much of a failing
+ * trial was seen: which worker's samples come first is chance.
  *
  *     git worktree add ../before HEAD~1
  *     deno task check:same ../before              # --quick, some minutes
@@ -54,7 +55,14 @@ async function filesLeftBy(
     for await (const { name } of Deno.readDir(out)) {
       if (!/\.jsonl?$/.test(name)) continue;
       const text = await Deno.readTextFile(`${out}/${name}`);
-      files.set(name, text.replaceAll(/,"seconds":[^,}]*/g, ""));
+      files.set(
+        name,
+        text.replaceAll(/,"seconds":[^,}]*/g, "")
+          .replaceAll(
+            /("verdict":"fail"),"samplesUsed":\d+,"meanDrop":[^,]*/g,
+            "$1",
+          ),
+      );
     }
     return files;
   } finally {
