@@ -6,9 +6,10 @@
  * deno run -A jsr:@tokensieve/tokensieve/cli/search     # without one
  * ```
  *
- * Runs G-Search (paper section 3) or P-Sigmoid (section 4) on calibration
- * questions and shows on held-out questions what the result is worth. Needs no
- * arguments: a small trained model and its questions are part of the repository.
+ * Runs G-Search (docs/method.md, "G-Search") or P-Sigmoid (docs/method.md,
+ * "P-Sigmoid") on calibration questions and shows on held-out questions what the
+ * result is worth. Needs no arguments: a small trained model and its questions are
+ * part of the repository.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Scenario I (paper section 3): the least schedule that G-Search finds to be as
+ * Scenario I (docs/method.md, "G-Search"): the least schedule that G-Search finds to be as
  * good as the full model, beside controls at the same counts and FastV.
  */
 

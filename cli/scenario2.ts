@@ -1,5 +1,5 @@
 /**
- * Scenario II (paper section 4): the best schedule within each budget, by
+ * Scenario II (docs/method.md, "P-Sigmoid"): the best schedule within each budget, by
  * P-Sigmoid, beside other methods at the same budget.
  */
 

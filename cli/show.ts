@@ -108,7 +108,7 @@ export function printKinds(
 /** Samples that τ is averaged over. */
 const TAU_SAMPLES = 100;
 
-/** Kendall's τ between the rankings of neighbouring layers (paper section 2). */
+/** Kendall's τ of neighbouring layers (docs/method.md, "Layers rank alike"). */
 export async function printTau(
   { say, draw, columns }: Output,
   { model }: LoadedModel,

@@ -4,7 +4,7 @@
  * first and re-runs only the deeper ones.
  *
  * Every sample of a batch has its own kept set and its own position ids.
- * Source: transformers' LlamaModel; Sort & Reduce from the paper, section 1.
+ * Source: transformers' LlamaModel; for reduction docs/method.md, "Sort & Reduce".
  *
  * This module is browser compatible.
  */

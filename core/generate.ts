@@ -1,8 +1,8 @@
 /**
  * Generation: prefill under a schedule, then one token at a time. The KV cache
  * of a layer holds the tokens that the layer kept in the prefill, and that set
- * is fixed (paper section 1). Layers therefore attend to different sets of vision
- * tokens, and decoding saves the removed tokens too.
+ * is fixed (docs/method.md, "Sort & Reduce"). Layers therefore attend to different
+ * sets of vision tokens, and decoding saves the removed tokens too.
  *
  * A conversation continues from the same caches: later turns attend to the
  * vision tokens that the first question kept, and to no others.

@@ -1,6 +1,7 @@
 /**
- * Rules that rank vision tokens: the paper's (section 1), those of the methods
- * that it is compared with (section 6), and two controls. The backend computes
+ * Rules that rank vision tokens: the paper's (docs/method.md, "Sort & Reduce"),
+ * those of the methods that it is compared with (docs/method.md, "Other methods"),
+ * and two controls. The backend computes
  * all scores, and nothing is read back. (Kendall's τ, which compares two
  * rankings, is in search/rank_correlation.ts.)
  *

@@ -1,5 +1,5 @@
 /**
- * Sort & Reduce (paper section 1): choosing the vision tokens that stay.
+ * Sort & Reduce (docs/method.md, "Sort & Reduce"): choosing the vision tokens that stay.
  *
  * At layer i the vision tokens are sorted by their scores (`ranking.ts`: the
  * attention they received in layer i − 1), and the best keep[i] stay. A removed

@@ -20,7 +20,7 @@ export interface Schedule {
   /**
    * Shape [L]: layer `i` (0-based) computes with `keep[i]` vision tokens.
    * Integers in [0, N], non-increasing, as a removed token is gone for all
-   * later layers (paper section 1).
+   * later layers (docs/method.md, "Sort & Reduce").
    */
   readonly keep: readonly number[];
 }
@@ -121,8 +121,8 @@ export interface FastvOptions {
 }
 
 /**
- * FastV's schedule (ECCV 2024, paper section 6): all tokens before layer K,
- * `round(keepRate · N)` from layer K on.
+ * FastV's schedule (ECCV 2024; docs/method.md, "Other methods"): all tokens before
+ * layer K, `round(keepRate · N)` from layer K on.
  *
  * This function gives the counts only. FastV also ranks by the attention of the
  * last token, which is the ranking `last`.
@@ -173,8 +173,8 @@ export function scaleSchedule(
 }
 
 /**
- * Mean of `keep / N` over the layers: the paper's memory cost (section 5), 1 for
- * the unreduced model.
+ * Mean of `keep / N` over the layers: the paper's memory cost (docs/method.md,
+ * "Cost"), 1 for the unreduced model.
  *
  * @param schedule The schedule; if N is 0, the rate is 1.
  * @returns The mean keeping rate, in [0, 1].

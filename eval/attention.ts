@@ -1,6 +1,7 @@
 /**
  * The attention that vision tokens receive, layer by layer: the data behind
- * the paper's finding that neighbouring layers rank them alike (section 2).
+ * the paper's finding that neighbouring layers rank them alike (docs/method.md,
+ * "Layers rank alike").
  *
  * This module is browser compatible.
  */

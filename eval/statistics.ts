@@ -1,7 +1,7 @@
 /**
- * Statistics of a calibration set, for methods that need no search (paper section
- * 6): the attention that vision tokens receive, for FitPrune; and how the next
- * token's distribution changes without vision tokens, for VTW.
+ * Statistics of a calibration set, for methods that need no search (docs/method.md,
+ * "Other methods"): the attention that vision tokens receive, for FitPrune; and how
+ * the next token's distribution changes without vision tokens, for VTW.
  *
  * This module is browser compatible.
  */

@@ -1,7 +1,7 @@
 /**
- * What a search has to beat at the same budget: each method of paper section 6
- * that reduces tokens inside the decoder, and the controls, as a schedule solved
- * for the budget plus the rule that ranks the tokens.
+ * What a search has to beat at the same budget (docs/method.md, "Other methods"):
+ * each method that reduces tokens inside the decoder, and the controls, as a
+ * schedule solved for the budget plus the rule that ranks the tokens.
  *
  * Only how many and by which rule. SparseVLM's merging of removed tokens into
  * new ones ("recycling") is left out: a schedule has no place for it.

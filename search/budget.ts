@@ -1,7 +1,7 @@
 /**
  * Budgets: what a schedule may cost, and the largest schedule of a family that
- * costs no more (paper section 4: the budget is met for every candidate, so
- * that only performance is left to compare).
+ * costs no more (docs/method.md, "P-Sigmoid": the budget is met for every candidate,
+ * so that only performance is left to compare).
  */
 
 // This module is browser compatible.

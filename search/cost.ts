@@ -1,6 +1,6 @@
 /**
  * What a schedule costs: FLOPs, memory and KV cache, from the model's shape
- * alone (paper section 5). Nothing here is measured.
+ * alone (docs/method.md, "Cost"). Nothing here is measured.
  *
  * One multiply-accumulate counts as 2 FLOPs. As the paper counts it: attention
  * over the full square (no causal saving), the head on all positions, and no
@@ -145,7 +145,8 @@ export interface KvCacheOptions {
 
 /**
  * Bytes of the KV cache after prefill: layer l caches keys and values of the
- * text and of the `keep[l]` vision tokens it computed with (paper section 1).
+ * text and of the `keep[l]` vision tokens it computed with (docs/method.md,
+ * "Sort & Reduce").
  * The paper's "memory cost" is `meanKeepingRate()` instead, without the text.
  *
  * @param model The model's sizes.
@@ -204,9 +205,9 @@ function internVlVisionFlops(decoderWidth: number): number {
 }
 
 /**
- * The three models of the paper's main table (section 5), whose rows the cost
- * model reproduces within .03 TFLOPs, but for PyramidDrop on LLaVA: printed are
- * 5.47, while formula and the paper's own figure give 4.95.
+ * The three models of the paper's main table, whose rows the cost model reproduces
+ * within .03 TFLOPs, but for PyramidDrop on LLaVA: printed are 5.47, while formula
+ * and the paper's own figure give 4.95 (docs/reproducing-the-paper.md, "What differs").
  *
  * The published .619 TFLOPs per InternViT-300M tile is what the linear layers
  * alone give (.620; .724 with the attention products), so the products are

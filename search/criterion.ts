@@ -16,7 +16,8 @@ import { answerProbability } from "./objective.ts";
  * How much worse than the full model a trial may be. n is the number of
  * samples, and every mean is over all of them.
  *
- * - `"accuracy"`: mean correct ≥ the full model's − ε (paper section 3).
+ * - `"accuracy"`: mean correct ≥ the full model's − ε (docs/method.md,
+ *   "G-Search").
  * - `"loss"`: mean answer loss ≤ the full model's + ε, a smooth alternative
  *   (our decision).
  * - `"bound"` (our decision): an upper confidence bound on the drop, which

@@ -1,6 +1,6 @@
 /**
- * FitPrune's keep counts (Ye et al., AAAI 2025; paper section 6): how many
- * tokens each layer needs to receive all but a share α of its attention. α is
+ * FitPrune's keep counts (Ye et al., AAAI 2025; docs/method.md, "Other methods"):
+ * how many tokens each layer needs to receive all but a share α of its attention. α is
  * found by bisection, from attention alone, with no accuracy in the loop.
  */
 

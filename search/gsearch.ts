@@ -1,6 +1,6 @@
 /**
  * G-Search: the least vision tokens per layer without losing performance
- * (paper section 3), by bisection over keep counts from shallow to deep.
+ * (docs/method.md, "G-Search"), by bisection over keep counts from shallow to deep.
  *
  * The search is a plain record and three pure functions, `initGSearch()`,
  * `askGSearch()` and `tellGSearch()`, which neither run nor judge a model.
@@ -248,8 +248,8 @@ export interface GSearchResult {
 }
 
 /**
- * Searches the least schedule that is as good as the full model (paper
- * section 3).
+ * Searches the least schedule that is as good as the full model
+ * (docs/method.md, "G-Search").
  *
  * Evaluates the full schedule once if need be, then one schedule per trial. With the
  * criterion's noise feasibility may not be monotone; the result is then not

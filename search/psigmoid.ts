@@ -1,6 +1,6 @@
 /**
- * P-Sigmoid: the best performance within a budget (paper section 4). b follows
- * from the budget, k and a are left to Bayesian optimisation (`optim/`).
+ * P-Sigmoid: the best performance within a budget (docs/method.md, "P-Sigmoid").
+ * b follows from the budget, k and a are left to Bayesian optimisation (`optim/`).
  *
  * The search is a plain record and four pure functions, `initPSigmoid()`,
  * `askPSigmoid()`, `tellPSigmoid()` and `bestPSigmoid()`, which run no model.
@@ -112,7 +112,7 @@ export interface PSigmoidBest extends PSigmoidProposal {
  * Starts a search.
  *
  * k is searched in (.2, 1] and a in [.05, 2] · 32 / L, the latter by ratios
- * (paper section 4, our decision). A k below the constant rate that spends the
+ * (our decision). A k below the constant rate that spends the
  * budget would leave some of it, so k begins there where that is more than .2;
  * at this end the sigmoid is that constant rate.
  *

@@ -1,6 +1,7 @@
 /**
  * How alike two layers rank the vision tokens: Kendall's τ-b, and its mean
- * over neighbouring layers (the finding behind the search, paper section 2).
+ * over neighbouring layers, the finding behind the search (docs/method.md, "Layers
+ * rank alike").
  *
  * N = vision tokens, L = layers.
  */

@@ -1,6 +1,6 @@
 /**
  * Schedules with one number left open, for `solveBudget()` to choose: the shapes
- * of other methods (paper section 6) and of the controls.
+ * of other methods (docs/method.md, "Other methods") and of the controls.
  *
  * L = decoder layers, N = vision tokens, r = keeping rate of a layer.
  */

@@ -1,6 +1,6 @@
 /**
- * Sigmoid schedules (paper section 4): `r_i = min(1, k / (1 + exp(a (i − b))))`
- * from the first layer on, 1 before it.
+ * Sigmoid schedules (docs/method.md, "P-Sigmoid"):
+ * `r_i = min(1, k / (1 + exp(a (i − b))))` from the first layer on, 1 before it.
  */
 
 // This module is browser compatible.

@@ -28,7 +28,7 @@ function solve(space: GSearchSpace, feasible: Oracle): GSearchState[] {
   return states;
 }
 
-/** paper section 3, line by line: the least feasible count at each layer. */
+/** docs/method.md, "G-Search", line by line: each layer's least feasible count. */
 function exhaustive(
   { layers, visionTokens, firstLayer = 3, minKeep = 0 }: GSearchSpace,
   feasible: Oracle,
