@@ -144,14 +144,14 @@ export async function loadModel(
   const { source, processor, tokenizer, template, format } = opened;
   const { config } = source;
   const { framing } = processor;
-  const plan = planMemory(config, { weightType, framing });
+  const plan = planMemory(source, { weightType, framing });
   const { device, available, backend, passedOver } = await openDevice(
     choice,
     plan.total,
     { weightType },
   );
   const room = { device, available, onCpu: cpuRoom(freeMemory()) };
-  checkRoom(label, config, { weightType, framing, room });
+  checkRoom(source, { weightType, framing, room });
   onPlan?.(plan, room);
   const tensors = onProgress
     ? withProgress(source.tensors, onProgress)

@@ -1,14 +1,17 @@
 /**
- * What memory a model will take, told before its weights are read, and whether
- * there is so much. A pure calculation from the model's configuration.
- *
- * D, M: widths of hidden states and MLP. L: layers. V: vocabulary. S: tokens of
- * the longest prompt.
+ * The memory that a model needs, computed before its weights are read: from the
+ * tensors' names and shapes, which the headers of safetensors files list, and
+ * from the configuration.
  */
 
 import {
+  type CheckpointNames,
+  checkpointNames,
   type Framing,
+  locate,
   type ModelConfig,
+  type ModelSource,
+  type Part,
   WEIGHT_TYPES,
   weightBytes,
   type WeightType,
@@ -25,101 +28,124 @@ export interface MemoryPlan {
   readonly projector: number;
   /** The decoder's layers and head. */
   readonly decoder: number;
-  /** The table of tokens, 32-bit floats whatever the type of the weights. */
+  /** The token table, in 32-bit floats whatever the type of the weights. */
   readonly embeddings: number;
   /** Keys and values of the longest prompt. */
   readonly cache: number;
-  /** What is alive at once while that prompt runs, roughly. */
+  /** Activations that are alive at once while that prompt runs, roughly. */
   readonly activations: number;
-  /** All of it. */
+  /** The sum of all parts. */
   readonly total: number;
 }
 
-/** What a plan is made for. */
+/** The parts of a model's source that a plan is made from. */
+export type PlannedModel = Pick<ModelSource, "config" | "label"> & {
+  /** The checkpoint's tensors: only names and shapes are used. */
+  readonly tensors: Pick<ModelSource["tensors"], "tensors">;
+};
+
+/** How the model will be used. */
 export interface MemoryPlanOptions {
   /** How the weights of linear layers are stored. */
   readonly weightType: WeightType;
-  /** How pictures come to the model's size: how many tiles there may be. */
+  /** How pictures come to the model's size: it bounds the number of tiles. */
   readonly framing: Framing;
 }
 
-/** Words and answer of the prompt that is planned for. */
+/** Text tokens of the longest prompt, its answer included. */
 const TEXT_TOKENS = 512;
 
 const FLOAT = 4;
 
 /** Plans the memory of a model. */
 export function planMemory(
-  config: ModelConfig,
+  model: PlannedModel,
   { weightType, framing }: MemoryPlanOptions,
 ): MemoryPlan {
-  const { width: D, vocabulary: V } = config.decoder;
-  const linear = (O: number, I: number, bias = false): number =>
-    weightBytes(weightType, [O, I]) + (bias ? FLOAT * O : 0);
   const parts = {
-    vision: visionBytes(config, linear),
-    projector: projectorBytes(config, linear),
-    decoder: decoderBytes(config, linear),
-    embeddings: FLOAT * V * D,
-    ...promptBytes(config, mostTiles(framing)),
+    ...tensorBytes(model, weightType),
+    ...promptBytes(model.config, mostTiles(framing)),
   };
   const total = Object.values(parts).reduce((sum, bytes) => sum + bytes, 0);
   return { ...parts, total };
 }
 
-/** Bytes of a linear layer. */
-type LinearBytes = (O: number, I: number, bias?: boolean) => number;
+/** Weights that are no linear layer's, although they have several dimensions. */
+const TABLES: readonly string[] = ["classToken", "positions", "embedding"];
 
-function visionBytes(
-  { vision }: ModelConfig,
-  linear: LinearBytes,
-): number {
-  const { width: D, mlpWidth: M, patchSize: P, qkvBias } = vision;
-  const intern = vision.type === "intern";
-  const patches = Math.floor(vision.imageSize / P) ** 2;
-  const norm = FLOAT * D * (vision.norm === "layer" ? 2 : 1);
-  const layer = 3 * linear(D, D, qkvBias) + linear(D, D, true) +
-    linear(M, D, true) + linear(D, M, true) + 2 * norm +
-    (vision.qkNormEpsilon === null ? 0 : 2 * FLOAT * D);
-  return linear(D, 3 * P * P, intern) + FLOAT * D * (1 + 1 + patches) +
-    (intern ? 0 : norm) + vision.featureLayers * layer;
+/** Weights that the loader multiplies into the layer before them. */
+const FOLDED: readonly string[] = ["layers.*.outScale", "layers.*.downScale"];
+
+/** Bytes of all tensors that are uploaded when the model is loaded. */
+function tensorBytes(
+  { config, tensors: { tensors } }: PlannedModel,
+  weightType: WeightType,
+): Pick<MemoryPlan, "vision" | "projector" | "decoder" | "embeddings"> {
+  const { width: D, vocabulary: V, headWidth: E } = config.decoder;
+  const bytes = { vision: 0, projector: 0, decoder: 0, head: 0, embeddings: 0 };
+  const names = checkpointNames(config);
+  const counted = new Set<string>();
+  for (const part of ["vision", "projector", "decoder", "head"] as const) {
+    for (const name of tensorNames(part, config, names)) {
+      const place = locate(names[part], name)
+        .find(({ tensor }) => tensors.has(tensor));
+      // Several of our weights may share a tensor.
+      if (place === undefined || counted.has(place.tensor)) continue;
+      counted.add(place.tensor);
+      const { shape } = tensors.get(place.tensor)!;
+      const [O, ...rest] = shape;
+      const isLinear = rest.length > 0 && !TABLES.includes(name);
+      bytes[name === "embedding" ? "embeddings" : part] += isLinear
+        ? weightBytes(weightType, [O, sizeOf(rest)])
+        : FLOAT * sizeOf(shape);
+    }
+  }
+  // A tied head is stored once more, as a linear layer.
+  const head = bytes.head || weightBytes(weightType, [V, D]);
+  const rotaryFrequencies = FLOAT * E / 2;
+  return {
+    vision: bytes.vision,
+    projector: bytes.projector,
+    decoder: bytes.decoder + head + rotaryFrequencies,
+    embeddings: bytes.embeddings,
+  };
 }
 
-function projectorBytes(
-  { vision, projector, decoder: { width: D } }: ModelConfig,
-  linear: LinearBytes,
-): number {
-  const C = projector.merge ** 2 * vision.width;
-  return linear(D, C, true) + linear(D, D, true) +
-    (projector.norm ? 2 * FLOAT * C : 0);
+/** Our names of the tensors that a part may have. */
+function tensorNames(
+  part: Part,
+  { vision, decoder }: ModelConfig,
+  names: CheckpointNames,
+): string[] {
+  const layers = part === "vision" ? vision.featureLayers : decoder.layers;
+  return Object.keys(names[part].names)
+    .filter((name) => !FOLDED.includes(name))
+    .flatMap((name) => ["", ".weight", ".bias"].map((end) => name + end))
+    .flatMap((name) =>
+      name.includes("*")
+        ? Array.from({ length: layers }, (_, i) => name.replace("*", `${i}`))
+        : [name]
+    );
 }
 
-function decoderBytes(
-  { decoder }: ModelConfig,
-  linear: LinearBytes,
-): number {
-  const { width: D, mlpWidth: M, headWidth: E, qkvBias, outBias } = decoder;
-  const Q = decoder.heads * E;
-  const K = decoder.kvHeads * E;
-  const layer = linear(Q, D, qkvBias) + 2 * linear(K, D, qkvBias) +
-    linear(D, Q, outBias) + 2 * linear(M, D) + linear(D, M) + 2 * FLOAT * D;
-  return decoder.layers * layer + linear(decoder.vocabulary, D) + FLOAT * D +
-    FLOAT * E / 2;
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
 }
 
-/** Keys and values, and what layers compute, of the longest prompt. */
+/** Bytes of the longest prompt: keys and values, and activations. */
 function promptBytes(
   { vision, decoder, visionTokens }: ModelConfig,
   tiles: number,
 ): { cache: number; activations: number } {
   const S = tiles * visionTokens + TEXT_TOKENS;
   const patches = Math.floor(vision.imageSize / vision.patchSize) ** 2;
-  // All that a layer makes lives until the layer ends.
+  // Activations of a layer are freed when the layer ends. D: width of the
+  // hidden states, M: width of the MLP.
   const perToken = (D: number, M: number): number => FLOAT * (10 * D + 2 * M);
   return {
     cache: FLOAT * S * decoder.layers * 2 * decoder.kvHeads *
       decoder.headWidth,
-    // Tiles go through the tower one after the other.
+    // The tower takes one tile at a time.
     activations: FLOAT * decoder.vocabulary +
       S * perToken(decoder.width, decoder.mlpWidth) +
       (1 + patches) * perToken(vision.width, vision.mlpWidth),
@@ -137,17 +163,17 @@ export function formatBytes(bytes: number): string {
   return `${formatCount(bytes)}B`;
 }
 
-/** The memory that a model may have. */
+/** The memory that is available to a model. */
 export interface MemoryRoom {
-  /** Where it would run. */
+  /** The device that the model would run on. */
   readonly device: ModelDevice;
-  /** Bytes for one copy there. */
+  /** Bytes for one copy on that device. */
   readonly available: number;
-  /** Bytes that one copy could have on the CPU backend. */
+  /** Bytes for one copy on the CPU backend. */
   readonly onCpu: number;
 }
 
-/** A plan in one line, beside what there is. */
+/** A plan and the available memory in one line. */
 export function formatPlan(
   { total, ...parts }: MemoryPlan,
   { device, available }: MemoryRoom,
@@ -155,7 +181,7 @@ export function formatPlan(
   const each = Object.entries(parts).map(([name, bytes]) =>
     `${name === "cache" ? "KV cache" : name} ${formatBytes(bytes)}`
   );
-  // A GPU tells no more than that there is what was asked for.
+  // A GPU only confirms the number of bytes that was asked for.
   return `${formatBytes(total)} (${each.join(", ")}) of ${
     device === "webgpu" ? "at least " : ""
   }${formatBytes(available)} available on ${device}`;
@@ -177,23 +203,21 @@ export function copiesThatFit(
 /**
  * Refuses a model that cannot fit.
  *
- * @param label what to call it
- * @throws {RangeError} it takes more than there is; the message names the options
- *   with which it would fit, if there are any
+ * @throws {RangeError} the model needs more memory than there is; the message
+ *   names options with which it would fit, if there are any
  */
 export function checkRoom(
-  label: string,
-  config: ModelConfig,
+  model: PlannedModel,
   { weightType, framing, room }: MemoryPlanOptions & {
     readonly room: MemoryRoom;
   },
 ): void {
   const totalOf = (weightType: WeightType): number =>
-    planMemory(config, { weightType, framing }).total;
+    planMemory(model, { weightType, framing }).total;
   const needed = totalOf(weightType);
   if (needed <= room.available) return;
   throw new RangeError(
-    `Cannot load ${label} as it takes ${
+    `Cannot load ${model.label} as it takes ${
       formatBytes(needed)
     } with ${weightType} weights: ${
       formatBytes(room.available)
@@ -203,7 +227,7 @@ export function checkRoom(
   );
 }
 
-/** The options that would do, those that change least first. */
+/** Options with which the model fits, the smallest change first. */
 function advise(
   totalOf: (weightType: WeightType) => number,
   { device, available, onCpu }: MemoryRoom,

@@ -1,7 +1,5 @@
-// deno-lint-ignore-file camelcase -- Hugging Face's names
-
-// The memory plan: against what is uploaded of small models of every layout, and
-// on the shapes of published ones.
+// The memory plan, compared with what is uploaded of small models of every
+// layout, and on the headers of published checkpoints.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -10,6 +8,7 @@ import {
   formatPlan,
   type MemoryPlan,
   planMemory,
+  type PlannedModel,
 } from "../study/memory_plan.ts";
 import { cpuRoom } from "../study/machine.ts";
 import {
@@ -17,7 +16,6 @@ import {
   createReferenceBackend,
   type Framing,
   loadVisionLanguageModel,
-  type ModelConfig,
   parseModelConfig,
   WEIGHT_TYPES,
   weightBytes,
@@ -26,14 +24,15 @@ import {
 import { openModelDirectory } from "../io/mod.ts";
 import { FAMILY_FIXTURES, loadFamilyFixture } from "./_families.ts";
 import {
-  internLm2Config,
   internVl2Config,
   llava7bConfig,
-  phi3Config,
   qwen2Config,
 } from "./_published_configs.ts";
-
-type Json = Record<string, unknown>;
+import {
+  internVl2Tensors,
+  llavaTensors,
+  type NamedShape,
+} from "./_published_tensors.ts";
 
 const CROP: Framing = { kind: "crop", resize: null, crop: null };
 const TILES: Framing = {
@@ -81,8 +80,8 @@ for (const weightType of WEIGHT_TYPES) {
   Deno.test(`planMemory() counts what is uploaded of every layout, in ${weightType}`, async () => {
     for (const name of FAMILY_FIXTURES) {
       const { backend, bytes } = countingBackend(weightType);
-      const { model } = await loadFamilyFixture(name, backend);
-      const plan = planMemory(model.config, { weightType, framing: CROP });
+      const { source } = await loadFamilyFixture(name, backend);
+      const plan = planMemory(source, { weightType, framing: CROP });
       assertEquals(weightsOf(plan), bytes(), name);
     }
     const { backend, bytes } = countingBackend(weightType);
@@ -90,71 +89,44 @@ for (const weightType of WEIGHT_TYPES) {
       new URL("../models/tiny", import.meta.url).pathname,
     );
     await loadVisionLanguageModel(backend, source);
-    const plan = planMemory(source.config, { weightType, framing });
+    const plan = planMemory(source, { weightType, framing });
     assertEquals(weightsOf(plan), bytes(), "models/tiny");
   });
 }
 
-/** LLaVA-1.5 as published by llava-hf, without what is by default. */
-function llava(text_config: Json): ModelConfig {
-  return parseModelConfig({
-    model_type: "llava",
-    text_config: { model_type: "llama", vocab_size: 32064, ...text_config },
-    vision_config: llava7bConfig.vision_config,
-  });
-}
+/** What is known of a checkpoint before its weights are read. */
+const published = (
+  label: string,
+  config: unknown,
+  tensors: readonly NamedShape[],
+): PlannedModel => ({
+  label,
+  config: parseModelConfig(config),
+  tensors: {
+    tensors: new Map(tensors.map(([name, shape]) => [name, { shape }])),
+  },
+});
 
-const internVl2 = (llm: Json): ModelConfig =>
-  parseModelConfig(internVl2Config(llm));
+const llava = published("LLaVA-1.5-7B", llava7bConfig, llavaTensors);
+const internVl2 = published(
+  "InternVL2-1B",
+  internVl2Config(qwen2Config),
+  internVl2Tensors,
+);
 
 /** Models, how many parameters they have, and how they see pictures. */
-const PUBLISHED: Readonly<Record<string, [ModelConfig, number, Framing]>> = {
-  // The last layer of CLIP, of 12.6 million, is not used.
-  "LLaVA-1.5-7B": [llava({}), 7.063e9 - 12.6e6, CROP],
-  "LLaVA-1.5-13B": [
-    llava({
-      hidden_size: 5120,
-      intermediate_size: 13824,
-      num_attention_heads: 40,
-      num_hidden_layers: 40,
-    }),
-    13.351e9 - 12.6e6,
-    CROP,
-  ],
-  "InternVL2-1B": [
-    internVl2(qwen2Config),
-    0.938e9,
-    TILES,
-  ],
-  "InternVL2-2B": [
-    internVl2(internLm2Config),
-    2.206e9,
-    TILES,
-  ],
-  "InternVL2-4B": [
-    internVl2(phi3Config),
-    4.147e9,
-    TILES,
-  ],
-  "InternVL2-8B": [
-    internVl2({
-      ...internLm2Config,
-      hidden_size: 4096,
-      intermediate_size: 14336,
-      num_attention_heads: 32,
-      num_hidden_layers: 32,
-    }),
-    8.075e9,
-    TILES,
-  ],
-};
+const PUBLISHED: readonly [PlannedModel, number, Framing][] = [
+  // The last layer of CLIP, with 12.6 million parameters, is not used.
+  [llava, 7.063e9 - 12.6e6, CROP],
+  [internVl2, 0.938e9, TILES],
+];
 
-for (const [name, [config, parameters, framing]] of Object.entries(PUBLISHED)) {
-  Deno.test(`planMemory() knows the size of ${name}`, () => {
-    const plan = planMemory(config, { weightType: "f32", framing });
+for (const [model, parameters, framing] of PUBLISHED) {
+  Deno.test(`planMemory() knows the size of ${model.label}`, () => {
+    const plan = planMemory(model, { weightType: "f32", framing });
     const ratio = weightsOf(plan) / 4 / parameters;
     assert(Math.abs(ratio - 1) < 1e-3, `${ratio}`);
-    const int4 = planMemory(config, { weightType: "int4", framing });
+    const int4 = planMemory(model, { weightType: "int4", framing });
     assertEquals(int4.embeddings, plan.embeddings);
     assertEquals(int4.cache, plan.cache);
     // Four bits, and 32 of every 64 weights' scale.
@@ -163,43 +135,42 @@ for (const [name, [config, parameters, framing]] of Object.entries(PUBLISHED)) {
   });
 }
 
-/** What a model is told that is loaded on a CPU with so much memory. */
-function onCpu(
-  name: string,
+/** Checks whether a model fits on a CPU with so much memory. */
+function checkCpu(
+  model: PlannedModel,
   weightType: WeightType,
   freeBytes: number,
-): () => void {
-  const [config, , framing] = PUBLISHED[name];
+  framing: Framing = model === llava ? CROP : TILES,
+): void {
   const available = cpuRoom(freeBytes);
   const room = { device: "cpu", available, onCpu: available } as const;
-  return () => checkRoom(name, config, { weightType, framing, room });
+  checkRoom(model, { weightType, framing, room });
 }
 
 Deno.test("checkRoom() names the weights that would fit, or WebGPU", () => {
-  onCpu("InternVL2-1B", "int8", 64e9)();
+  checkCpu(internVl2, "int8", 64e9);
   assertThrows(
-    onCpu("InternVL2-2B", "f32", 64e9),
+    () => checkCpu(internVl2, "f32", 64e9, { ...TILES, maxTiles: 24 }),
     RangeError,
-    "Cannot load InternVL2-2B as it takes 10.2 GB with f32 weights: 4.29 GB are available on cpu, all that WebAssembly can have; use --weights int8",
+    "Cannot load InternVL2-1B as it takes 4.52 GB with f32 weights: 4.29 GB are available on cpu, all that WebAssembly can have; use --weights f16",
   );
   assertThrows(
-    onCpu("InternVL2-1B", "f16", 1.5e9),
+    () => checkCpu(internVl2, "f16", 1.5e9),
     RangeError,
     "1.50 GB are available on cpu; use --weights int4",
   );
   assertThrows(
-    onCpu("LLaVA-1.5-7B", "f32", 64e9),
+    () => checkCpu(llava, "f32", 64e9),
     RangeError,
     "use --device webgpu, where it takes 15.8 GB with --weights f16 and 5.88 GB with --weights int4",
   );
 });
 
 Deno.test("checkRoom() names what would fit beside a small GPU, or says that nothing would", () => {
-  const [config, , framing] = PUBLISHED["InternVL2-1B"];
   const onGpu = (available: number, onCpu: number) => () =>
-    checkRoom("a model", config, {
+    checkRoom(internVl2, {
       weightType: "f32",
-      framing,
+      framing: TILES,
       room: { device: "webgpu", available, onCpu },
     });
   onGpu(8e9, 0)();
@@ -220,8 +191,13 @@ Deno.test("copiesThatFit() is bounded by cores and by memory", () => {
 
 Deno.test("formatPlan() lists the parts", () => {
   const plan = {
-    ...{ vision: 1e6, projector: 2e6, decoder: 3e9, embeddings: 4e6 },
-    ...{ cache: 5e6, activations: 6e3, total: 3.01e9 },
+    vision: 1e6,
+    projector: 2e6,
+    decoder: 3e9,
+    embeddings: 4e6,
+    cache: 5e6,
+    activations: 6e3,
+    total: 3.01e9,
   };
   const parts =
     "3.01 GB (vision 1.00 MB, projector 2.00 MB, decoder 3.00 GB, embeddings 4.00 MB, KV cache 5.00 MB, activations 6.00 kB)";
@@ -229,7 +205,7 @@ Deno.test("formatPlan() lists the parts", () => {
     formatPlan(plan, { device: "cpu", available: 4e9, onCpu: 4e9 }),
     `${parts} of 4.00 GB available on cpu`,
   );
-  // A GPU only says whether there is what was asked for.
+  // A GPU only confirms the number of bytes that was asked for.
   assertEquals(
     formatPlan(plan, { device: "webgpu", available: 3.01e9, onCpu: 4e9 }),
     `${parts} of at least 3.01 GB available on webgpu`,
