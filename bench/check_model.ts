@@ -177,7 +177,9 @@ async function printKinds(lab: Lab): Promise<void> {
     const { evaluate, full } = await lab.askThese(ofKind(all, kind));
     const { schedule } = await finish(gSearch(evaluate, {
       ...shapeOf(lab.study),
-      ...{ firstLayer: 1, criterion: KIND_CRITERION, full },
+      firstLayer: 1,
+      criterion: KIND_CRITERION,
+      full,
     }));
     const run = await lab.study.judge(kind, schedule, lab.study.rules);
     const [own, whole] = [run, lab.study.full].map(({ evaluation }) =>

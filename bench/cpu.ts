@@ -48,7 +48,10 @@ import {
 
 const linear = (M: number, I: number, O: number): LinearWork => ({
   operation: "linear",
-  ...{ M, I, O, weightType: "f32" },
+  M,
+  I,
+  O,
+  weightType: "f32",
 });
 /** What decoding a token takes again and again. */
 const ROW = linear(1, 4096, 4096);

@@ -123,7 +123,10 @@ const reference = await phase(
 );
 const schedule = await phase("G-Search", async (): Promise<Schedule> => {
   const search = gSearch(onCalibration, {
-    ...{ layers, visionTokens, firstLayer, criterion },
+    layers,
+    visionTokens,
+    firstLayer,
+    criterion,
     full: reference,
   });
   let step = await search.next();

@@ -100,7 +100,8 @@ async function prepare(
   const decoder = await createRandomDecoder(backend, config, 0);
   // No image is encoded: its vision tokens are random, as the words are.
   const known: Pick<VisionLanguageModel, "backend" | "decoder" | "config"> = {
-    ...{ backend, decoder },
+    backend,
+    decoder,
     config: { decoder: config } as VisionLanguageModel["config"],
   };
   const model = known as VisionLanguageModel;
@@ -206,7 +207,11 @@ async function measure(
 ): Promise<Result[]> {
   const { width, layers, mlpWidth, vocabulary } = setting.model.decoder.config;
   const shape = {
-    ...{ layers, width, kvWidth: width, mlpWidth, vocabulary },
+    layers,
+    width,
+    kvWidth: width,
+    mlpWidth,
+    vocabulary,
     visionFlops: 0,
   };
   const seconds: number[][] = STRATEGIES.map(() => []);
@@ -228,7 +233,8 @@ async function measure(
       seconds: median(seconds[i]),
       flops: decoderFlops(shape, schedule, T),
       kvBytes: kvCacheBytes(shape, schedule, {
-        ...{ textTokens: T, bytesPerElement: 2 },
+        textTokens: T,
+        bytesPerElement: 2,
       }),
       peak: peakBytes(setting, strategy),
       share: shares.length > 0 ? median(shares) : null,

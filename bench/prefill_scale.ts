@@ -37,7 +37,10 @@ export const STRATEGIES: readonly Strategy[] = [
   {
     name: "FastV, K = 2, R = 50 %",
     rates: fastvSchedule({
-      ...{ layers: FULL.layers, visionTokens: N, layer: 2, keepRate: .5 },
+      layers: FULL.layers,
+      visionTokens: N,
+      layer: 2,
+      keepRate: .5,
     }).keep.map((keep) => keep / N),
     reduction: { ranking: "last" },
   },

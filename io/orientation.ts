@@ -329,8 +329,20 @@ const ORIENTATION = 0x0112;
 
 /** Bytes of a value of each type of TIFF. */
 const SIZES: Readonly<Record<number, number>> = {
-  ...{ 1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4 },
-  ...{ 12: 8, 13: 4, 16: 8 },
+  1: 1,
+  2: 1,
+  3: 2,
+  4: 4,
+  5: 8,
+  6: 1,
+  7: 1,
+  8: 2,
+  9: 4,
+  10: 8,
+  11: 4,
+  12: 8,
+  13: 4,
+  16: 8,
 };
 
 /** The value of the tag; undefined where there is none. */

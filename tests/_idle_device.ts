@@ -23,7 +23,8 @@ export function createIdleDevice(description: string): GPUDevice {
     lost,
     queue: { writeBuffer: () => {}, submit: () => {} },
     createBuffer: ({ size, usage }: GPUBufferDescriptor) => ({
-      ...{ size, usage },
+      size,
+      usage,
       destroy: () => {},
     }),
     pushErrorScope: () => {},

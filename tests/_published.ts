@@ -120,7 +120,10 @@ export const publishedRows: readonly PublishedRow[] = ([
   ["InternVL2-2B", "PDrop", 5.93, .583],
   ["InternVL2-2B", "FastV 50 %", 5.85, .542],
 ] as const).map(([model, strategy, teraflops, memory]) => ({
-  ...{ model, strategy, teraflops, memory },
+  model,
+  strategy,
+  teraflops,
+  memory,
 }));
 
 /** The comparison within a budget. */
@@ -129,7 +132,9 @@ export const budgetRows: readonly PublishedRow[] = ([
   ["InternVL2-1B", 3.38],
   ["InternVL2-2B", 4.16],
 ] as const).map(([model, teraflops]) => ({
-  ...{ model, strategy: "FastV 87.5 %", teraflops },
+  model,
+  strategy: "FastV 87.5 %",
+  teraflops,
 }));
 
 /**

@@ -21,8 +21,13 @@ function adapter(
   [subgroupMinSize, subgroupMaxSize]: readonly [number, number],
 ): AdapterInfo {
   return {
-    ...{ vendor: "", architecture: "", device: "", description },
-    ...{ isFallbackAdapter: false, subgroupMinSize, subgroupMaxSize },
+    vendor: "",
+    architecture: "",
+    device: "",
+    description,
+    isFallbackAdapter: false,
+    subgroupMinSize,
+    subgroupMaxSize,
   };
 }
 

@@ -206,7 +206,8 @@ testIn(
     await writeFamilyModel(`${place}/internvl2`, "internvl2_qwen2_a");
     const { data } = noise(2, 44);
     await writePng(`${place}/wide.png`, {
-      ...{ width: 44, height: 22 },
+      width: 44,
+      height: 22,
       data: data.slice(0, 44 * 22 * 3),
     });
     // Made for one tile of four tokens; here are two and a thumbnail.

@@ -19,7 +19,9 @@ for (const backend of CPU_BACKENDS) {
     for (const Sq of [1, 7]) {
       const sizes = { B: 2, Sq, Sk: 50, K: 2, group: 2, E: 6 };
       const { q, k, v } = attentionInputs(new Inputs(backend, Sq), {
-        ...{ ...sizes, scale: 1, causal: false },
+        ...sizes,
+        scale: 1,
+        causal: false,
       });
       const spec = { headWidth: sizes.E };
       const together = await backend.read(backend.attention(q, k, v, spec));

@@ -86,7 +86,8 @@ Deno.test("generate() frees its context when it is left early or fails", async (
   const before = backend.live();
   const start = (signal?: AbortSignal) =>
     generate(model, prefill(model, state, fromKeepCounts([16, 9, 9, 3], 16)), {
-      ...{ stopTokens: [], maxTokens: 5 },
+      stopTokens: [],
+      maxTokens: 5,
       ...signal && { signal },
     });
   for await (const id of start()) {

@@ -194,7 +194,10 @@ Deno.test("chooseMetric() takes the benchmark's where answers have several token
     choices?: string[],
   ) => {
     const question: Question = {
-      ...{ id: "1", image: "a", question: "?", answers: ["x"] },
+      id: "1",
+      image: "a",
+      question: "?",
+      answers: ["x"],
       ...choices && { choices },
     };
     const dataset = format && { format, questions: [question] };
@@ -202,7 +205,9 @@ Deno.test("chooseMetric() takes the benchmark's where answers have several token
     return chooseMetric(choice, {
       images: set.images,
       samples: [{ image: 0, prompt, answer }],
-      ...{ kinds: ["all"], texts: [], dataset },
+      kinds: ["all"],
+      texts: [],
+      dataset,
     });
   };
   assertEquals(choose("auto", "gqa", [5, 6]), "gqa");

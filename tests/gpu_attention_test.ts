@@ -47,8 +47,14 @@ Deno.test("attention() gives zeros to a query that sees no key (WebGPU)", async 
 
 Deno.test("attentionScores() gives the same bits every time (WebGPU)", async () => {
   const { q, k, spec } = attentionInputs(new Inputs(gpu, 1), {
-    ...{ B: 2, Sq: 70, Sk: 100, K: 2, group: 2, E: 32 },
-    ...{ scale: 1, causal: true },
+    B: 2,
+    Sq: 70,
+    Sk: 100,
+    K: 2,
+    group: 2,
+    E: 32,
+    scale: 1,
+    causal: true,
   });
   const scores = () =>
     gpu.read(gpu.attentionScores(q, k, {

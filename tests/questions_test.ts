@@ -96,7 +96,9 @@ Deno.test("splitQuestions() refuses to judge by the images that were searched wi
     assertThrows(
       () =>
         splitQuestions(questionsAbout(...counts), {
-          ...{ calibration: 8, heldout: 8, seed: 0 },
+          calibration: 8,
+          heldout: 8,
+          seed: 0,
         }),
       RangeError,
       "must be about different images",
@@ -229,8 +231,12 @@ testIn(
   async (place) => {
     await writeFamilyModel(`${place}/model`, "internvl2_qwen2_a");
     const problem = (split: string, image: string | null) => ({
-      ...{ question: "what?", choices: ["a cat", "a dog"], answer: 1 },
-      ...{ hint: "", image, split },
+      question: "what?",
+      choices: ["a cat", "a dog"],
+      answer: 1,
+      hint: "",
+      image,
+      split,
     });
     const file = `${place}/problems.json`;
     await Deno.writeTextFile(

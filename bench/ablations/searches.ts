@@ -149,13 +149,17 @@ export async function compareSizes(
     for (const seed of all) {
       const { evaluate, evaluateAnew, full } = await lab.ask(size, seed);
       const found = await searchPSigmoid(study, {
-        ...{ evaluate: evaluateAnew, rate: RATE, seed },
+        evaluate: evaluateAnew,
+        rate: RATE,
+        seed,
         evaluations: EVALUATIONS,
       });
       best.push(await study.judge("P-Sigmoid", found, study.rules));
       const { schedule } = await finish(gSearch(evaluate, {
         ...shapeOf(study),
-        ...{ firstLayer: lab.firstLayer, criterion: LOSS, full },
+        firstLayer: lab.firstLayer,
+        criterion: LOSS,
+        full,
       }));
       least.push(await study.judge("G-Search", schedule, study.rules));
     }

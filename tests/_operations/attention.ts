@@ -95,8 +95,14 @@ export function testAttention(
     for (const E of [64, 80, 128]) {
       for (const [Sq, Sk] of [[40, 50], [7, 520], [1, 520]]) {
         await assertSameAttention(backend, E, {
-          ...{ B: 1, Sq, Sk, K: 1, group: 2, E },
-          ...{ scale: 1, causal: true },
+          B: 1,
+          Sq,
+          Sk,
+          K: 1,
+          group: 2,
+          E,
+          scale: 1,
+          causal: true,
         });
       }
     }

@@ -78,7 +78,11 @@ export function randomLinear(
   const maybe = (length: number): Float32Array | undefined =>
     random.below(2) ? uniform(length) : undefined;
   return {
-    ...{ M, I, O, x: uniform(M * I), weight: uniform(O * I, 1 / Math.sqrt(I)) },
+    M,
+    I,
+    O,
+    x: uniform(M * I),
+    weight: uniform(O * I, 1 / Math.sqrt(I)),
     bias: maybe(O),
     activation: random.pick([undefined, "gelu", "gelu_tanh", "quick_gelu"]),
     gate: maybe(M * O),
@@ -171,7 +175,14 @@ export function testLinear(
     const [x, weight] = [Float32Array.of(3), Float32Array.of(2)];
     const [bias, gate, residual] = [-4, 5, 100].map((v) => Float32Array.of(v));
     const out = await run({
-      ...{ M: 1, I: 1, O: 1, x, weight, bias, gate, residual },
+      M: 1,
+      I: 1,
+      O: 1,
+      x,
+      weight,
+      bias,
+      gate,
+      residual,
       activation: "quick_gelu",
     });
     const sigmoid = (z: number): number => 1 / (1 + Math.exp(-z));
@@ -186,8 +197,13 @@ export function testLinear(
     );
     for (const activation of ["gelu", "gelu_tanh", "quick_gelu"] as const) {
       await assertSameLinear(linear, {
-        ...{ M: x.length, I: 1, O: 1, x, weight: Float32Array.of(1) },
-        ...{ activation, gate: x.map((z) => z / 1e3) },
+        M: x.length,
+        I: 1,
+        O: 1,
+        x,
+        weight: Float32Array.of(1),
+        activation,
+        gate: x.map((z) => z / 1e3),
       });
     }
   });
