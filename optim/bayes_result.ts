@@ -11,7 +11,7 @@ import { type BayesModel, bestExpected, fitModel } from "./bayes_model.ts";
 import { type BayesState, type Evaluation, isFeasible } from "./bayes_state.ts";
 import { createPredictor } from "./gp/gp.ts";
 import { checkKeys } from "./keys.ts";
-import { propose } from "./propose.ts";
+import { LEAST_EXHAUSTIVE, propose } from "./propose.ts";
 import { createPrng } from "./math/random.ts";
 import {
   createSpace,
@@ -234,6 +234,7 @@ export function regretBound(state: BayesState): number {
   const highest = propose(space, upperConfidenceBound(objective, beta), {
     around: [bestExpected(state, model)!.x],
     taken: new Set(),
+    exhaustive: LEAST_EXHAUSTIVE,
     random: createPrng(state.seed, BOUND_STREAM, t),
   });
   const low = Math.max(...lows);

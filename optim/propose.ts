@@ -47,9 +47,14 @@ export interface ProposeOptions {
   readonly around: readonly Float64Array[];
   /** `pointKey()` of every point that was proposed before. */
   readonly taken: ReadonlySet<string>;
+  /** A finite space of no more points than this is searched exhaustively. */
+  readonly exhaustive: number;
   /** Makes the points to try. */
   readonly random: Prng;
 }
+
+/** A finite space of so many points is searched exhaustively, whatever it costs. */
+export const LEAST_EXHAUSTIVE = 1000;
 
 /** Points all over the space that are tried first. */
 const SPREAD = 1024;
@@ -91,9 +96,11 @@ const SCREENING = 10;
 
 /**
  * How many of those all over the space, and of those near good points, are climbed
- * to the end, and how far apart these are.
+ * to the end (more without floats, where climbs are short), and how far apart
+ * these are.
  */
 const FINALISTS = 3;
+const DISCRETE_FINALISTS = 12;
 const FINALISTS_APART = 1e-3;
 
 /** Most moves from neighbour to neighbour: integers start near their maximum. */
@@ -119,7 +126,7 @@ type CoordinateKind = "float" | "integer" | "category";
  *    the floats, and from there over neighbours (an integer one step up or down,
  *    another category), each polished in its floats.
  *
- * A finite space of no more points than the sweep has is searched exhaustively.
+ * A small finite space is searched exhaustively.
  *
  * @param space The space.
  * @param acquisition What to maximise, over the unit cube.
@@ -131,7 +138,7 @@ export function propose(
   acquisition: SmoothFunction,
   options: ProposeOptions,
 ): Candidate | null {
-  const { taken, random } = options;
+  const { taken, exhaustive, random } = options;
   const evaluate = (point: Point): Candidate => {
     const x = encode(space, point);
     const isTaken = taken.has(pointKey(space, point));
@@ -141,7 +148,7 @@ export function propose(
     const point = untakenPoint(space, taken, random);
     return point === null ? null : evaluate(point);
   };
-  if (space.size <= SPREAD) {
+  if (space.size <= exhaustive) {
     const all = Array.from(
       { length: space.size },
       (_, i) => nthPoint(space, i),
@@ -185,7 +192,11 @@ export function propose(
     return best([start, evaluate(decode(space, x))])!;
   };
   const finalists = screened.flatMap((maxima) =>
-    chooseStarts(sortMaxima(maxima), FINALISTS_APART, FINALISTS)
+    chooseStarts(
+      sortMaxima(maxima),
+      FINALISTS_APART,
+      kinds.includes("float") ? FINALISTS : DISCRETE_FINALISTS,
+    )
       .map(({ x }) => polish(evaluate(decode(space, x))))
   );
   const winner = best(

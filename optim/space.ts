@@ -256,7 +256,7 @@ export function pointKey(space: Space, point: Point): string {
 }
 
 /**
- * The points one step away in one integer or category.
+ * The points that differ in one integer, by 1, 2, 4, …, or in one category.
  *
  * @param space The space.
  * @param point A point of the space.
@@ -269,9 +269,11 @@ export function neighbours(space: Space, point: Point): Point[] {
     if (parameter.kind === "categorical") {
       others = parameter.values.filter((other) => other !== value);
     } else if (parameter.kind === "integer") {
-      others = [value as number - 1, value as number + 1].filter((other) =>
-        other >= parameter.low && other <= parameter.high
-      );
+      const { low, high } = parameter;
+      const steps: number[] = [];
+      for (let step = 1; step <= high - low; step *= 2) steps.push(-step, step);
+      others = steps.map((step) => value as number + step)
+        .filter((other) => other >= low && other <= high);
     }
     return others.map((other) => ({ ...point, [name]: other }));
   });

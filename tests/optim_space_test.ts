@@ -136,11 +136,15 @@ Deno.test("`pointAt()` makes equally likely values from uniform shares", () => {
 Deno.test("`neighbours()` changes one integer or category at a time", () => {
   const space = createSpace({
     x: { kind: "float", low: 0, high: 1 },
-    n: { kind: "integer", low: 1, high: 3 },
+    n: { kind: "integer", low: 1, high: 9 },
     c: { kind: "categorical", values: ["a", "b", "c"] },
   });
   assertEquals(neighbours(space, { x: 0.5, n: 3, c: "b" }), [
     { x: 0.5, n: 2, c: "b" },
+    { x: 0.5, n: 4, c: "b" },
+    { x: 0.5, n: 1, c: "b" },
+    { x: 0.5, n: 5, c: "b" },
+    { x: 0.5, n: 7, c: "b" },
     { x: 0.5, n: 3, c: "a" },
     { x: 0.5, n: 3, c: "c" },
   ]);
