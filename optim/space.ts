@@ -119,7 +119,7 @@ export interface Axis {
  * Makes a space.
  *
  * @param parameters The parameters by name, at least one of which can take
- * more than one value, and no more than 32 of which can.
+ * more than one value, and no more than 64 of which can.
  * @returns The space.
  * @throws {RangeError} If a bound is not a finite number, bounds are in the
  * wrong order or not integers where they must be, values are repeated, or

@@ -168,7 +168,7 @@ Deno.test("`createSpace()` refuses parameters that cannot be searched", () => {
   assertThrows(
     () => createSpace({ fixed }),
     RangeError,
-    "must be in [1, 32]: current value is 0",
+    "must be in [1, 64]: current value is 0",
   );
 });
 
