@@ -159,7 +159,7 @@ export function* statesOf(
 /** The acquisition function of a state, −∞ at points that were proposed. */
 function acquisitionOf(state: BayesState) {
   const model = fitModel(state);
-  const best = bestExpected(state, model);
+  const best = bestExpected(model);
   const acquisition = logConstrainedExpectedImprovement(
     model.objective,
     best?.value ?? null,

@@ -27,12 +27,7 @@ import {
 } from "./bayes_state.ts";
 import { condition, createPredictor, type GaussianProcess } from "./gp/gp.ts";
 import { checkKeys } from "./keys.ts";
-import {
-  type Candidate,
-  LEAST_EXHAUSTIVE,
-  propose,
-  untakenPoint,
-} from "./propose.ts";
+import { type Candidate, propose, untakenPoint } from "./propose.ts";
 import { createPrng, type Prng } from "./math/random.ts";
 import { createSobol } from "./math/sobol.ts";
 import {
@@ -54,12 +49,6 @@ const SOBOL_STREAM = 2;
 
 /** Evaluated points, the best first, around which proposals are looked for. */
 const CENTERS = 4;
-
-/**
- * A finite space is searched exhaustively up to so many points times observations,
- * which takes some 20 ms.
- */
-const EXHAUSTIVE = 5e5;
 
 /** What to optimise. */
 export interface BayesOptions<P extends ParameterSet = ParameterSet> {
@@ -389,7 +378,7 @@ function proposeByModel(
 ): Proposals {
   const model = fitModel(state);
   const { space } = model;
-  const ranked = rankExpected(state, model);
+  const ranked = rankExpected(model);
   let belief: Belief = { model, best: ranked.at(0) ?? null };
   for (const point of state.pending) belief = believe(belief, point);
   const taken = state.noisy ? new Set<string>() : takenKeys(space, state);
@@ -415,7 +404,7 @@ function proposeByModel(
           ...ranked.slice(0, CENTERS).map(({ x }) => x),
         ],
         taken,
-        exhaustive: Math.max(EXHAUSTIVE / objective.size, LEAST_EXHAUSTIVE),
+        observations: objective.size,
         random,
       },
     );

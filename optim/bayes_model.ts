@@ -84,6 +84,13 @@ const OUT_OF_PROPORTION = 1e15;
 /** Differences of larger numbers overflow. */
 const LARGEST = 1e300;
 
+/** Most evaluations that are modelled, and the best that they are near to. */
+const MOST = 400;
+const BEST = 8;
+
+/** Share of the modelled ones that are near to those. */
+const NEAR_SHARE = 0.75;
+
 /** Models of objective and constraints. */
 export interface BayesModel {
   /** The space. */
@@ -94,6 +101,8 @@ export interface BayesModel {
   readonly warp: Warp;
   /** Model of the warped values, large ones being good. */
   readonly objective: GaussianProcess;
+  /** The evaluations that it was fitted to, in the order of its rows. */
+  readonly modelled: readonly Evaluation[];
   /** Models of the constraints, and of where evaluations fail if any did. */
   readonly constraints: readonly ModelledConstraint[];
   /** Hyper-parameters of all models, for the state. */
@@ -127,14 +136,16 @@ export function fitModel(state: BayesState): BayesModel {
     tame(evaluations.map(({ constraints }) => constraints[c]), 0)
   );
   const failed = values.map((value) => value === null ? 1 : -1);
+  const inputs = evaluations.map(({ point }) => encode(space, point));
+  const rows = chooseRows(evaluations, inputs, scores);
   const lengthScale = valueLengthScalePrior(space.dimensions);
   const models = [warped, ...limited].map((outputs, i) =>
-    fitTo(space, evaluations, outputs, lengthScale, state.fits[i])
+    fitTo(rows, inputs, outputs, lengthScale, state.fits[i])
   );
   if (values.includes(null)) {
     const lengthScale = failureLengthScalePrior(space.dimensions);
     const fit = state.fits[models.length];
-    models.push(fitTo(space, evaluations, failed, lengthScale, fit));
+    models.push(fitTo(rows, inputs, failed, lengthScale, fit));
   }
   const [objective, ...constraints] = models;
   return {
@@ -142,6 +153,8 @@ export function fitModel(state: BayesState): BayesModel {
     sign,
     warp,
     objective: objective!.gp,
+    modelled: rows.map((row) => evaluations[row])
+      .filter(({ value }) => value !== null),
     constraints: constraints
       .map((model, i) =>
         model &&
@@ -176,29 +189,31 @@ function tame(
 /**
  * Fits a process to the outputs that are not null; null if all are null.
  *
+ * @param rows The evaluations that are modelled.
+ * @param inputs Coordinates of all evaluations.
+ * @param values Their outputs.
+ * @param lengthScalePrior Prior of the length scales.
  * @param earlier The last fit to these outputs, when they were fewer. Finding
  * hyper-parameters is most of the work when there are many observations, so they
  * are kept until there are clearly more.
  */
 function fitTo(
-  space: Space,
-  evaluations: readonly Evaluation[],
+  rows: readonly number[],
+  inputs: readonly Float64Array[],
   values: readonly (number | null)[],
   lengthScalePrior: LogNormalPrior,
   earlier: Fit | null = null,
 ): { gp: GaussianProcess; fit: Fit } | null {
-  const told = values.flatMap((value, i) => value === null ? [] : [i]);
+  const told = rows.filter((row) => values[row] !== null);
   if (told.length === 0) return null;
-  const inputs = new Float64Array(told.length * space.dimensions);
-  told.forEach((i, row) => {
-    inputs.set(encode(space, evaluations[i].point), row * space.dimensions);
-  });
-  const outputs = Float64Array.from(told, (i) => values[i]!);
-  const observations = { inputs, outputs };
-  if (
-    earlier !== null && told.length > FEW &&
-    told.length < GROWTH * earlier.size
-  ) {
+  const d = inputs[0].length;
+  const observations = {
+    inputs: new Float64Array(told.length * d),
+    outputs: Float64Array.from(told, (row) => values[row]!),
+  };
+  told.forEach((row, i) => observations.inputs.set(inputs[row], i * d));
+  const size = values.filter((value) => value !== null).length;
+  if (earlier !== null && size > FEW && size < GROWTH * earlier.size) {
     const gp = createGaussianProcess(observations, COVARIANCE, {
       ...earlier,
       lengthScales: Float64Array.from(earlier.lengthScales),
@@ -212,8 +227,60 @@ function fitTo(
     outputScalePrior: OUTPUT_SCALE_PRIOR,
   });
   const { lengthScales, ...others } = gp.hyperParameters;
-  const fit = { size: gp.size, lengthScales: [...lengthScales], ...others };
+  const fit = { size, lengthScales: [...lengthScales], ...others };
   return { gp, fit };
+}
+
+/**
+ * The evaluations that are modelled. The time of a fit and of a suggestion grows
+ * with the square and cube of their number, so that of more than `MOST` a part
+ * stands for all: most are nearest to one of the best, and the others are as far
+ * apart as possible. The best alone would be those with lucky noise.
+ *
+ * @param evaluations All evaluations.
+ * @param inputs Their coordinates.
+ * @param scores Their values, large ones being good; null where one failed.
+ * @returns Indices, rising.
+ */
+function chooseRows(
+  evaluations: readonly Evaluation[],
+  inputs: readonly Float64Array[],
+  scores: readonly (number | null)[],
+): number[] {
+  const all = evaluations.map((_, i) => i);
+  if (all.length <= MOST) return all;
+  const best = all.filter((i) => isFeasible(evaluations[i]))
+    .sort((a, b) => scores[b]! - scores[a]!)
+    .slice(0, BEST);
+  /** Squared distance to the nearest that is chosen. */
+  const distances = new Float64Array(all.length).fill(Infinity);
+  const approach = (to: number): void => {
+    for (const i of all) {
+      let square = 0;
+      for (let k = 0; k < inputs[i].length; k++) {
+        square += (inputs[i][k] - inputs[to][k]) ** 2;
+      }
+      distances[i] = Math.min(distances[i], square);
+    }
+  };
+  best.forEach(approach);
+  const rows = new Set(
+    best.length === 0
+      ? [0]
+      : all.toSorted((a, b) => distances[a] - distances[b]).slice(
+        0,
+        NEAR_SHARE * MOST,
+      ),
+  );
+  rows.forEach(approach);
+  while (rows.size < MOST) {
+    const next = all.reduce((a, b) => distances[b] > distances[a] ? b : a);
+    // All others are where one is already.
+    if (rows.has(next)) break;
+    rows.add(next);
+    approach(next);
+  }
+  return [...rows].sort((a, b) => a - b);
 }
 
 /** A point that was evaluated, and what the model expects there. */
@@ -230,23 +297,18 @@ export interface Expected {
  * The evaluated feasible point with the largest mean; null if none is feasible.
  * The best observed value is biased by noise, the mean is not.
  */
-export function bestExpected(
-  state: BayesState,
-  model: BayesModel,
-): Expected | null {
-  return rankExpected(state, model).at(0) ?? null;
+export function bestExpected(model: BayesModel): Expected | null {
+  return rankExpected(model).at(0) ?? null;
 }
 
-/** All evaluated feasible points, the largest mean first. */
+/** All feasible points that are modelled, the largest mean first. */
 export function rankExpected(
-  { evaluations }: BayesState,
-  { space, objective }: BayesModel,
+  { space, objective, modelled }: BayesModel,
 ): Expected[] {
   const { outputs, outputDeviation, noiseVariances, jitter, weights } =
     objective;
   const ranked: Expected[] = [];
-  const told = evaluations.filter(({ value }) => value !== null);
-  told.forEach((evaluation, i) => {
+  modelled.forEach((evaluation, i) => {
     if (!isFeasible(evaluation)) return;
     // K α = y − m, so the mean at an observation is the output less noise · α.
     const left = (noiseVariances[i] + jitter) * weights[i];

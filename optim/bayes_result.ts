@@ -11,7 +11,7 @@ import { type BayesModel, bestExpected, fitModel } from "./bayes_model.ts";
 import { type BayesState, type Evaluation, isFeasible } from "./bayes_state.ts";
 import { createPredictor } from "./gp/gp.ts";
 import { checkKeys } from "./keys.ts";
-import { LEAST_EXHAUSTIVE, propose } from "./propose.ts";
+import { propose } from "./propose.ts";
 import { createPrng } from "./math/random.ts";
 import {
   createSpace,
@@ -93,7 +93,7 @@ export function bestPoint<P extends ParameterSet>(
 ): { point: PointOf<P>; value: number } | null {
   if (!state.evaluations.some(isFeasible)) return null;
   const model = fitModel(state);
-  const { point, value } = bestExpected(state, model)!;
+  const { point, value } = bestExpected(model)!;
   return {
     point: point as PointOf<P>,
     value: model.sign * unwarpValue(model.warp, value),
@@ -232,9 +232,9 @@ export function regretBound(state: BayesState): number {
     return mean - Math.sqrt(beta * variance);
   });
   const highest = propose(space, upperConfidenceBound(objective, beta), {
-    around: [bestExpected(state, model)!.x],
+    around: [bestExpected(model)!.x],
     taken: new Set(),
-    exhaustive: LEAST_EXHAUSTIVE,
+    observations: objective.size,
     random: createPrng(state.seed, BOUND_STREAM, t),
   });
   const low = Math.max(...lows);

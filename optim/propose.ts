@@ -47,17 +47,25 @@ export interface ProposeOptions {
   readonly around: readonly Float64Array[];
   /** `pointKey()` of every point that was proposed before. */
   readonly taken: ReadonlySet<string>;
-  /** A finite space of no more points than this is searched exhaustively. */
-  readonly exhaustive: number;
+  /** Observations of the model: a value of the acquisition costs their square. */
+  readonly observations: number;
   /** Makes the points to try. */
   readonly random: Prng;
 }
 
-/** A finite space of so many points is searched exhaustively, whatever it costs. */
-export const LEAST_EXHAUSTIVE = 1000;
+/**
+ * A finite space is searched exhaustively up to so many points times observations,
+ * which takes some 20 ms, and in any case up to so many points.
+ */
+const EXHAUSTIVE = 5e5;
+const LEAST_EXHAUSTIVE = 1000;
 
 /** Points all over the space that are tried first. */
 const SPREAD = 1024;
+
+/** With more observations there are fewer of them, down to this share. */
+const FULL_EFFORT = 128;
+const LEAST_EFFORT = 0.25;
 
 /**
  * Coordinates of theirs that are this near to a bound are moved to it, in turn
@@ -138,7 +146,7 @@ export function propose(
   acquisition: SmoothFunction,
   options: ProposeOptions,
 ): Candidate | null {
-  const { taken, exhaustive, random } = options;
+  const { taken, observations, random } = options;
   const evaluate = (point: Point): Candidate => {
     const x = encode(space, point);
     const isTaken = taken.has(pointKey(space, point));
@@ -148,7 +156,7 @@ export function propose(
     const point = untakenPoint(space, taken, random);
     return point === null ? null : evaluate(point);
   };
-  if (space.size <= exhaustive) {
+  if (space.size <= Math.max(EXHAUSTIVE / observations, LEAST_EXHAUSTIVE)) {
     const all = Array.from(
       { length: space.size },
       (_, i) => nthPoint(space, i),
@@ -254,10 +262,15 @@ function spreadStarts(
   space: Space,
   kinds: readonly CoordinateKind[],
   acquisition: SmoothFunction,
-  { around, random }: ProposeOptions,
+  { around, observations, random }: ProposeOptions,
 ): Maximum[] {
+  const effort = Math.max(
+    Math.min(FULL_EFFORT / observations, 1),
+    LEAST_EFFORT,
+  );
+  const count = Math.round(effort * SPREAD);
   const sobol = createSobol(countShares(space), random);
-  const points = Array.from({ length: SPREAD }, (_, i) => {
+  const points = Array.from({ length: count }, (_, i) => {
     const x = encode(space, pointAt(space, sobol.point(i)));
     const edge = EDGES[i % EDGES.length];
     return edge === 0 ? x : settle(space, kinds, toEdges(x, edge));
@@ -276,12 +289,22 @@ function spreadStarts(
   // Points that share the cube of d numbers evenly are this far apart.
   const d = kinds.filter((kind) => kind !== "category").length;
   const apart = (count: number) => d === 0 ? 0 : count ** (-1 / d);
-  const starts = chooseStarts(ranked, apart(SPREAD), SPREAD_STARTS);
+  const starts = chooseStarts(
+    ranked,
+    apart(count),
+    Math.round(effort * SPREAD_STARTS),
+  );
   if (!kinds.includes("category")) return starts;
   const ofChoices = groupByChoice(kinds, ranked);
-  const count = Math.ceil(CHOICE_STARTS / ofChoices.length);
-  for (const choice of ofChoices.slice(0, CHOICE_STARTS)) {
-    starts.push(...chooseStarts(choice, apart(choice.length), count));
+  const climbs = Math.round(effort * CHOICE_STARTS);
+  for (const choice of ofChoices.slice(0, climbs)) {
+    starts.push(
+      ...chooseStarts(
+        choice,
+        apart(choice.length),
+        Math.ceil(climbs / ofChoices.length),
+      ),
+    );
   }
   return [...new Set(starts)];
 }

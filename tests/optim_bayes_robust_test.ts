@@ -8,6 +8,7 @@ import {
   type BayesOptions,
   bestObserved,
   bestPoint,
+  createPrng,
   createSpace,
   encode,
   type Outcome,
@@ -20,6 +21,7 @@ import {
   regretCurve,
   tellBayes,
 } from "../optim/mod.ts";
+import { fitModel } from "../optim/bayes_model.ts";
 import { bowl, optimise, start } from "./_bayes.ts";
 import { assertClose } from "./_compare.ts";
 
@@ -136,6 +138,49 @@ Deno.test("the optimiser takes 500 observations, many of them equal", () => {
   }
   const { points: [point] } = askBayes(state);
   assert(bowl(point) < 0.01);
+});
+
+Deno.test("the optimiser models a part of many observations, with the best", () => {
+  const random = createPrng(4);
+  let state = start();
+  for (let i = 0; i < 700; i++) {
+    const point = { x: 2 * random() - 1, y: 2 * random() - 1 };
+    state = tellBayes(state, point, i % 9 === 0 ? NaN : bowl(point));
+  }
+  const { objective, modelled, constraints } = fitModel(state);
+  assertEquals(constraints[0].gp.size, 400);
+  assertEquals(objective.size, modelled.length);
+  const best = bestObserved(state)!;
+  assert(modelled.includes(best));
+  // It predicts what is left out.
+  const { median } = posteriorAt(
+    state,
+    state.evaluations.slice(0, 100).map(({ point }) => point),
+  );
+  state.evaluations.slice(0, 100).forEach(({ value }, i) => {
+    if (value !== null) assertClose([median[i]], [value], { absolute: 0.02 });
+  });
+  assert(bowl(askBayes(state).points[0]) < 0.01);
+  // Many failures, and nothing else but one point again and again.
+  for (let i = 0; i < 300; i++) state = tellBayes(state, { x: 0, y: 0 }, NaN);
+  assert(askBayes(state).points.length === 1);
+});
+
+Deno.test("the optimiser searches 50 parameters", () => {
+  const parameters = Object.fromEntries(
+    Array.from(
+      { length: 50 },
+      (_, i) => [`x${i}`, { kind: "float", low: -1, high: 1 }] as const,
+    ),
+  );
+  const f = (point: Point): number =>
+    Object.values(point).reduce<number>(
+      (sum, x, i) => sum + (i < 5 ? ((x as number) - 0.5) ** 2 : 0),
+      0,
+    );
+  const state = optimise(start({ parameters, startingPoints: 20 }), f, 45);
+  const firsts = state.evaluations.slice(0, 20).map(({ value }) => value!);
+  assert(bestObserved(state)!.value! < 0.3 * Math.min(...firsts));
 });
 
 const anyValue = fc.oneof(
