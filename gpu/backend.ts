@@ -42,6 +42,13 @@ export interface GpuBackend extends Backend {
    * @throws {GpuError} the device lacks "timestamp-query", or as `read`
    */
   profile(body: () => void): Promise<ReadonlyMap<string, KernelTime>>;
+  /**
+   * Compiles the pipelines of the kernels that `body` would run, side by side,
+   * and runs none of them.
+   *
+   * @param body calls operations and awaits nothing
+   * @throws {GpuError} a kernel does not compile
+   */
   prepare(body: () => void): Promise<void>;
 }
 

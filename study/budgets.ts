@@ -119,6 +119,7 @@ export interface BudgetRun extends ComparedRun {
 
 /** A method that cannot meet a budget. */
 export interface Unmet {
+  /** The method. */
   readonly name: string;
   /** What its least schedule costs, in the unit of the budget's share. */
   readonly share: number;
@@ -126,6 +127,7 @@ export interface Unmet {
 
 /** What came of a budget. */
 export interface BudgetOutcome {
+  /** The budget. */
   readonly choice: BudgetChoice;
   /**
    * P-Sigmoid first, the full model last; empty where P-Sigmoid cannot meet the
@@ -138,6 +140,7 @@ export interface BudgetOutcome {
 
 /** What is compared at a budget. */
 export interface Contenders {
+  /** What schedules may cost. */
   readonly budget: Budget;
   /** First layer that may be reduced. */
   readonly firstLayer: number;

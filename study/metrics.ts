@@ -34,7 +34,9 @@ export type MetricName =
 
 /** An answer in words, and what was asked. */
 export interface GeneratedAnswer {
+  /** What the model said. */
   readonly answer: string;
+  /** The question, with its reference answers. */
   readonly question: Question;
 }
 

@@ -57,7 +57,9 @@ export interface DataOptions {
 
 /** Questions to search with, and to judge the result. */
 export interface QuestionSets {
+  /** For searching. */
   readonly calibration: QuestionSet;
+  /** For judging the result. */
   readonly heldout: QuestionSet;
 }
 
@@ -344,7 +346,7 @@ function takeImages(
 }
 
 /** An image as a model sees it: one picture, or several tiles. */
-type Tiles = SampleSet["images"][number];
+export type Tiles = SampleSet["images"][number];
 
 /** Images that are read before one can say what the rest will take. */
 const TYPICAL = 32;

@@ -65,10 +65,15 @@ export interface Study extends QuestionSets, Disposable {
 
 /** A way to run the model, and what came of it on the held-out questions. */
 export interface Run {
+  /** The name that tables give it. */
   readonly name: string;
+  /** Vision tokens that each layer keeps. */
   readonly schedule: Schedule;
+  /** How they are ranked. */
   readonly ranking: Ranking;
+  /** Which position ids survivors have. */
   readonly positions: PositionRule;
+  /** The results of all held-out questions. */
   readonly evaluation: Evaluation;
 }
 
