@@ -3,7 +3,7 @@
  *
  *     deno task docs:figures
  *
- * `tests/method_docs_test.ts` draws them anew and compares.
+ * `tests/docs/method_docs_test.ts` draws them anew and compares.
  */
 // deno-lint-ignore-file no-console
 

@@ -82,15 +82,21 @@ Deno.test("GPU tests are not left out where the environment requires them", () =
 
 Deno.test("only files of GPU tests import _gpu.ts, as it leaves out all of a file", () => {
   const folder = new URL("./", import.meta.url);
-  const names = [...Deno.readDirSync(folder)].map(({ name }) => name)
-    .filter((name) => name.endsWith(".ts"));
-  const importing = names.filter((name) =>
-    /^(import |\}).*"\.\/_gpu\.ts";$/m.test(
+  const namesIn = (room: string): string[] =>
+    [...Deno.readDirSync(new URL(room, folder))].map(({ name }) => room + name)
+      .filter((name) => name.endsWith(".ts"));
+  const rooms = [...Deno.readDirSync(folder)]
+    .filter(({ isDirectory }) => isDirectory).map(({ name }) => `${name}/`);
+  const importing = ["./", ...rooms].flatMap(namesIn).filter((name) =>
+    /^(import |\}).*"\.{1,2}\/_gpu\.ts";$/m.test(
       Deno.readTextFileSync(new URL(name, folder)),
     )
   );
   assert(importing.length > 10);
-  assertEquals(importing.filter((name) => !/^gpu_.*_test\.ts$/.test(name)), []);
+  assertEquals(
+    importing.filter((name) => !/^gpu\/.*_test\.ts$/.test(name)),
+    [],
+  );
 });
 
 /** Runs a program of the repository where there is no adapter. */
@@ -113,7 +119,7 @@ async function runWithout(
   );
 }
 
-const GPU_TEST = new URL("gpu_upload_test.ts", import.meta.url).pathname;
+const GPU_TEST = new URL("gpu/upload_test.ts", import.meta.url).pathname;
 
 /** Tests of what other systems do not let be switched off. */
 function testOnLinux(name: string, fn: () => Promise<void>): void {
@@ -149,7 +155,7 @@ testOnLinux("a run ends as Deno's does where nothing is left out", async () => {
   const { code, out } = await runWithout([
     "run.ts",
     "--no-run",
-    new URL("erf_test.ts", import.meta.url).pathname,
+    new URL("core/erf_test.ts", import.meta.url).pathname,
   ]);
   assertEquals([code, out], [0, ""]);
 });

@@ -1,7 +1,7 @@
 /**
  * exp and the activation functions, on four floats at a time: code that kernels
  * put into their loops. Stated errors are the largest over all floats of the
- * interval; `tests/cpu_math_test.ts` measures them.
+ * interval; `tests/cpu/math_test.ts` measures them.
  *
  * GELU needs ½ (1 + erf(x / √2)) and ½ (1 + tanh(u)). For negative arguments these
  * are small differences of large numbers. This file computes the equal functions

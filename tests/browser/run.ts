@@ -12,9 +12,9 @@ import { findBrowser, startBrowser } from "./browser.ts";
 import type { TestResult } from "./page.ts";
 import { serveRepository } from "./server.ts";
 
-/** Test files that run in a page: of the GPU backend those that need no Deno. */
+/** Test files that run in a page: those of the GPU backend that need no Deno. */
 const FILES =
-  /^(gpu_(?!evaluators|example).*|cpu_model|orientation|page_images|pool|pool_workers)_test\.ts$/;
+  /^(gpu\/(?!evaluators|example).*|cpu\/model|io\/(orientation|page_images)|eval\/(pool|pool_workers))_test\.ts$/;
 
 /** Longest time of one file, in milliseconds. */
 const LIMIT = 300_000;
@@ -28,8 +28,11 @@ interface Count {
 /** All test files that run in a page. */
 function testFiles(): string[] {
   const tests = new URL("../", import.meta.url);
-  return [...Deno.readDirSync(tests)].map(({ name }) => name)
-    .filter((name) => FILES.test(name)).sort();
+  const folders = ["cpu", "eval", "gpu", "io"];
+  return folders.flatMap((folder) =>
+    [...Deno.readDirSync(new URL(folder, tests))]
+      .map(({ name }) => `${folder}/${name}`)
+  ).filter((name) => FILES.test(name)).sort();
 }
 
 /** Prints the browser and its adapter. */
