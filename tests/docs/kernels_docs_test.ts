@@ -76,10 +76,10 @@ Deno.test("the kernels page counts the registers of tiles", () => {
 
 Deno.test("the kernels page quotes code that is there", async () => {
   const sources = await Promise.all([
-    "../../gpu/kernels/linear.ts",
-    "../../cpu/kernels/linear.ts",
-    "../../cpu/kernels/linear_tile.ts",
-    "../../cpu/relaxed.ts",
+    "../gpu/kernels/linear.ts",
+    "../cpu/kernels/linear.ts",
+    "../cpu/kernels/linear_tile.ts",
+    "../cpu/relaxed.ts",
   ].map(readTestText));
   const quoted = [
     "MATRIX_LINEAR",
