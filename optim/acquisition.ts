@@ -9,6 +9,7 @@
 
 // This module is browser compatible.
 
+import { exp, log } from "./math/elementary.ts";
 import { createPredictor, type GaussianProcess } from "./gp/gp.ts";
 import { logImprovement } from "./math/normal.ts";
 import type { SmoothFunction } from "./math/lbfgs.ts";
@@ -66,7 +67,7 @@ export function logExpectedImprovement(
   return ofPrediction(gp, (mean, deviation) => {
     const h = logImprovement((mean - best) / deviation);
     return {
-      value: Math.log(deviation) + h.value,
+      value: log(deviation) + h.value,
       byMean: h.probability / deviation,
       byDeviation: h.density / deviation,
     };
@@ -89,7 +90,7 @@ export function expectedImprovement(
   return ofPrediction(gp, (mean, deviation) => {
     const z = (mean - best) / deviation;
     return {
-      value: deviation * Math.exp(logImprovement(z).value),
+      value: deviation * exp(logImprovement(z).value),
       byMean: normalCdf(z),
       byDeviation: normalPdf(z),
     };

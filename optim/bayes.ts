@@ -435,8 +435,9 @@ function isTooClose(
   let scaledSquare = 0;
   for (let k = 0; k < a.length; k++) {
     const difference = a[k] - b[k];
-    square += difference ** 2;
-    scaledSquare += (difference / lengthScales[k]) ** 2;
+    const scaled = difference / lengthScales[k];
+    square += difference * difference;
+    scaledSquare += scaled * scaled;
   }
   return square < APART ** 2 && scaledSquare < APART_IN_LENGTH_SCALES ** 2;
 }

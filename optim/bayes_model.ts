@@ -5,6 +5,7 @@
 
 // This module is browser compatible.
 
+import { log } from "./math/elementary.ts";
 import type { ModelledConstraint } from "./acquisition.ts";
 import {
   type BayesState,
@@ -42,7 +43,7 @@ const OUTPUT_SCALE_PRIOR: LogNormalPrior = {
  * observations are often explained by the shortest length scale and no noise.
  */
 function valueLengthScalePrior(d: number): LogNormalPrior {
-  return { location: 0.5 * Math.log(d), scale: 1, least: 0.025 };
+  return { location: 0.5 * log(d), scale: 1, least: 0.025 };
 }
 
 /**
@@ -53,7 +54,7 @@ function valueLengthScalePrior(d: number): LogNormalPrior {
  */
 function failureLengthScalePrior(d: number): LogNormalPrior {
   return {
-    location: Math.log(0.5) + 0.5 * Math.log(d),
+    location: log(0.5) + 0.5 * log(d),
     scale: 0.5,
     least: 0.1,
   };
@@ -258,7 +259,8 @@ function chooseRows(
     for (const i of all) {
       let square = 0;
       for (let k = 0; k < inputs[i].length; k++) {
-        square += (inputs[i][k] - inputs[to][k]) ** 2;
+        const difference = inputs[i][k] - inputs[to][k];
+        square += difference * difference;
       }
       distances[i] = Math.min(distances[i], square);
     }

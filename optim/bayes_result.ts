@@ -6,6 +6,7 @@
 
 // This module is browser compatible.
 
+import { log } from "./math/elementary.ts";
 import { upperConfidenceBound } from "./acquisition.ts";
 import { type BayesModel, bestExpected, fitModel } from "./bayes_model.ts";
 import { type BayesState, type Evaluation, isFeasible } from "./bayes_state.ts";
@@ -225,7 +226,7 @@ export function regretBound(state: BayesState): number {
   const { space, objective, warp } = model;
   const t = state.evaluations.length;
   const d = space.dimensions;
-  const beta = 2 * Math.log(d * t * t * Math.PI ** 2 / (6 * BOUND_RISK));
+  const beta = 2 * log(d * t * t * Math.PI * Math.PI / (6 * BOUND_RISK));
   const predict = createPredictor(objective);
   const lows = feasible.map(({ point }) => {
     const { mean, variance } = predict(encode(space, point), false);

@@ -10,6 +10,7 @@
 // This module is browser compatible.
 
 import { checkKeys } from "./keys.ts";
+import { power } from "./math/elementary.ts";
 import { minimizeLbfgs, type SmoothFunction } from "./math/lbfgs.ts";
 
 /** How to maximise. */
@@ -73,7 +74,7 @@ export function maximizeAcquisition(
     );
   }
   // m points that share the cube evenly have 1/m of its volume each.
-  const starts = chooseStarts(ranked, m ** (-1 / d), restarts);
+  const starts = chooseStarts(ranked, power(m, -1 / d), restarts);
   const unit = starts[0].value - starts[starts.length - 1].value || 1;
   return sortMaxima(
     starts.map((start) => ascend(f, start, { ...options, unit })),

@@ -9,6 +9,7 @@
 
 // This module is browser compatible.
 
+import { power } from "./math/elementary.ts";
 import type { SmoothFunction } from "./math/lbfgs.ts";
 import type { Prng } from "./math/random.ts";
 import { createSobol } from "./math/sobol.ts";
@@ -288,7 +289,7 @@ function spreadStarts(
   const ranked = rank(acquisition, points);
   // Points that share the cube of d numbers evenly are this far apart.
   const d = kinds.filter((kind) => kind !== "category").length;
-  const apart = (count: number) => d === 0 ? 0 : count ** (-1 / d);
+  const apart = (count: number) => d === 0 ? 0 : power(count, -1 / d);
   const starts = chooseStarts(
     ranked,
     apart(count),

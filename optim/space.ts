@@ -13,6 +13,7 @@
 
 // This module is browser compatible.
 
+import { log, power } from "./math/elementary.ts";
 import { checkKeys } from "./keys.ts";
 import { MAX_SOBOL_DIMENSIONS } from "./math/sobol.ts";
 
@@ -293,7 +294,7 @@ function placeOf(
 ): number {
   if (kind === "integer") return (value - low + 0.5) / (high - low + 1);
   if (kind === "float") return (value - low) / (high - low);
-  return Math.log(value / low) / Math.log(high / low);
+  return log(value / low) / log(high / low);
 }
 
 /** The value at a share of the range, in [0, 1]. */
@@ -306,12 +307,13 @@ export function valueAt(parameter: Parameter, share: number): Value {
   }
   const { kind, low, high } = parameter;
   if (low === high) return low;
+  if (share >= 1) return high;
   if (kind === "integer") {
     return Math.min(low + Math.floor(share * (high - low + 1)), high);
   }
   const value = kind === "float"
     ? low + share * (high - low)
-    : low * (high / low) ** share;
+    : low * power(high / low, share);
   return Math.min(Math.max(value, low), high);
 }
 

@@ -21,6 +21,8 @@
 
 // This module is browser compatible.
 
+import { expm1, log, log1p } from "./math/elementary.ts";
+
 /** A transform. */
 export interface Warp {
   /** Median of the values it was fitted to. */
@@ -82,14 +84,14 @@ export function unwarpValue(warp: Warp, warped: number): number {
 
 /** ((1 + v)^λ − 1) / λ for v ≥ 0, accurate for small v. */
 function power(v: number, lambda: number): number {
-  if (lambda === 0) return Math.log1p(v);
-  return Math.expm1(lambda * Math.log1p(v)) / lambda;
+  if (lambda === 0) return log1p(v);
+  return expm1(lambda * log1p(v)) / lambda;
 }
 
 /** v for ((1 + v)^λ − 1) / λ. */
 function inversePower(t: number, lambda: number): number {
-  if (lambda === 0) return Math.expm1(t);
-  return Math.expm1(Math.log1p(lambda * t) / lambda);
+  if (lambda === 0) return expm1(t);
+  return expm1(log1p(lambda * t) / lambda);
 }
 
 /**
@@ -100,13 +102,13 @@ function inversePower(t: number, lambda: number): number {
 function logLikelihood(warp: Warp, values: Float64Array): number {
   const warped = values.map((value) => warpValue(warp, value));
   const mean = average(warped, (t) => t);
-  const variance = average(warped, (t) => (t - mean) ** 2);
+  const variance = average(warped, (t) => (t - mean) * (t - mean));
   const stretch = average(values, (value) => {
     const v = (value - warp.center) / warp.scale;
-    return Math.sign(v) * Math.log1p(Math.abs(v));
+    return Math.sign(v) * log1p(Math.abs(v));
   });
   return values.length *
-    (-0.5 * Math.log(variance) + (warp.lambda - 1) * stretch);
+    (-0.5 * log(variance) + (warp.lambda - 1) * stretch);
 }
 
 function average(values: Float64Array, of: (value: number) => number): number {

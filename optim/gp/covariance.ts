@@ -15,6 +15,8 @@
 
 // This module is browser compatible.
 
+import { exp } from "../math/elementary.ts";
+
 /**
  * The covariance functions, by how rough the functions are that they describe:
  * samples are continuous (Matérn 1/2), once (3/2), twice (5/2) or infinitely
@@ -54,7 +56,7 @@ export function applyCovariance(
     case "matern12":
       for (let i = from; i < to; i++) {
         const r = Math.sqrt(values[i]);
-        const decay = Math.exp(-r);
+        const decay = exp(-r);
         values[i] = decay;
         if (slopes !== null) slopes[i] = r === 0 ? 0 : -decay / (2 * r);
       }
@@ -62,7 +64,7 @@ export function applyCovariance(
     case "matern32":
       for (let i = from; i < to; i++) {
         const u = Math.sqrt(3 * values[i]);
-        const decay = Math.exp(-u);
+        const decay = exp(-u);
         values[i] = (1 + u) * decay;
         if (slopes !== null) slopes[i] = -1.5 * decay;
       }
@@ -70,14 +72,14 @@ export function applyCovariance(
     case "matern52":
       for (let i = from; i < to; i++) {
         const u = Math.sqrt(5 * values[i]);
-        const decay = Math.exp(-u);
+        const decay = exp(-u);
         values[i] = (1 + u + u * u / 3) * decay;
         if (slopes !== null) slopes[i] = (-5 / 6) * (1 + u) * decay;
       }
       return;
     case "squaredExponential":
       for (let i = from; i < to; i++) {
-        const k = Math.exp(-0.5 * values[i]);
+        const k = exp(-0.5 * values[i]);
         values[i] = k;
         if (slopes !== null) slopes[i] = -0.5 * k;
       }

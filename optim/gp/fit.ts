@@ -10,6 +10,7 @@
 
 // This module is browser compatible.
 
+import { log } from "../math/elementary.ts";
 import type { CovarianceName } from "./covariance.ts";
 import {
   createGaussianProcess,
@@ -94,7 +95,7 @@ export const NOISE_PRIOR: LogNormalPrior = {
  */
 export function lengthScalePrior(d: number): LogNormalPrior {
   return {
-    location: Math.SQRT2 + 0.5 * Math.log(d),
+    location: Math.SQRT2 + 0.5 * log(d),
     scale: Math.sqrt(3),
     least: 0.025,
   };
@@ -169,7 +170,7 @@ function findMaximum(data: Standardised, problem: Problem): HyperParameters {
     return -value;
   };
   const options = {
-    lower: posterior.priors.map(({ least }) => Math.log(least)),
+    lower: posterior.priors.map(({ least }) => log(least)),
     upper: posterior.priors.map(({ location, scale }) =>
       location + FAR * scale
     ),
@@ -211,7 +212,7 @@ function startingPoints(
       Float64Array.from(priors, ({ location, scale, least }, i) => {
         const factor = i < d ? lengthScale : i === d ? other : 1;
         const mode = location - scale * scale;
-        return Math.max(mode + Math.log(factor), Math.log(least));
+        return Math.max(mode + log(factor), log(least));
       })
     )
   );

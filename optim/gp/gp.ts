@@ -11,6 +11,7 @@
 
 // This module is browser compatible.
 
+import { log } from "../math/elementary.ts";
 import {
   applyCovariance,
   type CovarianceName,
@@ -427,7 +428,7 @@ export function leaveOneOut(gp: GaussianProcess): LeaveOneOut {
     mean[i] = outputs[i] - outputDeviation * weights[i] / inverse;
     variance[i] = deviation * deviation;
     residuals[i] = weights[i] / Math.sqrt(inverse);
-    logDensity += normalLogPdf(residuals[i]) - Math.log(deviation);
+    logDensity += normalLogPdf(residuals[i]) - log(deviation);
   }
   return { mean, variance, residuals, logDensity };
 }

@@ -8,6 +8,7 @@
 
 // This module is browser compatible.
 
+import { exp, log } from "../math/elementary.ts";
 import {
   type CovarianceName,
   covarianceTriangle,
@@ -58,7 +59,7 @@ export function logPrior(
   t: number,
 ): number {
   const z = (t - location) / scale;
-  return -t - Math.log(scale * Math.sqrt(2 * Math.PI)) - 0.5 * z * z;
+  return -t - log(scale * Math.sqrt(2 * Math.PI)) - 0.5 * z * z;
 }
 
 /** Its derivative in t. */
@@ -153,8 +154,8 @@ export class LogPosterior {
 
     // R&W 5.8, with log |K| = 2 Σ log L_ii.
     const fit = dot(alpha, 0, alpha, 0, n);
-    let value = -0.5 * fit - 0.5 * n * Math.log(2 * Math.PI);
-    for (let i = 0; i < n; i++) value -= Math.log(this.#matrix[i * n + i]);
+    let value = -0.5 * fit - 0.5 * n * log(2 * Math.PI);
+    for (let i = 0; i < n; i++) value -= log(this.#matrix[i * n + i]);
     this.priors.forEach((prior, i) => value += logPrior(prior, theta[i]));
     if (gradient !== null) this.#fillGradient(theta, fit, gradient);
     return value;
@@ -165,7 +166,7 @@ export class LogPosterior {
     const n = this.#n;
     const matrix = this.#matrix;
     for (let k = 0; k < this.#d; k++) {
-      this.#lengthScales[k] = Math.exp(theta[k]);
+      this.#lengthScales[k] = exp(theta[k]);
     }
     scalePoints(this.#data.inputs, this.#lengthScales, this.#scaled);
     covarianceTriangle(
@@ -180,7 +181,7 @@ export class LogPosterior {
       for (let i = 0; i < matrix.length; i++) matrix[i] *= outputScale;
     }
     if (this.#data.noise !== null) this.#noise.set(this.#data.noise);
-    else this.#noise.fill(Math.exp(theta[this.#noiseAt]));
+    else this.#noise.fill(exp(theta[this.#noiseAt]));
     for (let i = 0; i < n; i++) matrix[i * n + i] += this.#noise[i];
   }
 
@@ -226,16 +227,16 @@ export class LogPosterior {
   }
 
   #outputScale(theta: Float64Array): number {
-    return this.#outputScaleAt < 0 ? 1 : Math.exp(theta[this.#outputScaleAt]);
+    return this.#outputScaleAt < 0 ? 1 : exp(theta[this.#outputScaleAt]);
   }
 
   /** θ as hyper-parameters, with the mean that is best for it. */
   hyperParameters(theta: Float64Array): HyperParameters {
     this.evaluate(theta, null);
     return {
-      lengthScales: theta.slice(0, this.#d).map(Math.exp),
+      lengthScales: theta.slice(0, this.#d).map(exp),
       outputScale: this.#outputScale(theta),
-      noise: this.#noiseAt < 0 ? 0 : Math.exp(theta[this.#noiseAt]),
+      noise: this.#noiseAt < 0 ? 0 : exp(theta[this.#noiseAt]),
       mean: this.#mean,
     };
   }
@@ -243,10 +244,10 @@ export class LogPosterior {
   /** θ of given hyper-parameters. */
   theta({ lengthScales, outputScale, noise }: HyperParameters): Float64Array {
     const theta = new Float64Array(this.priors.length);
-    theta.set(lengthScales.map(Math.log));
-    if (this.#noiseAt >= 0) theta[this.#noiseAt] = Math.log(noise);
+    theta.set(lengthScales.map(log));
+    if (this.#noiseAt >= 0) theta[this.#noiseAt] = log(noise);
     if (this.#outputScaleAt >= 0) {
-      theta[this.#outputScaleAt] = Math.log(outputScale);
+      theta[this.#outputScaleAt] = log(outputScale);
     }
     return theta;
   }

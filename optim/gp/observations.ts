@@ -191,7 +191,10 @@ function moments(
   for (const output of outputs) sum += output / unit;
   const mean = sum / n;
   let squares = 0;
-  for (const output of outputs) squares += (output / unit - mean) ** 2;
+  for (const output of outputs) {
+    const difference = output / unit - mean;
+    squares += difference * difference;
+  }
   const spread = n === 1 ? 0 : Math.sqrt(squares / (n - 1));
   const isConstant = spread < LEAST_SPREAD || spread * unit < LEAST_DEVIATION;
   return { mean: mean * unit, deviation: isConstant ? 1 : spread * unit };

@@ -110,7 +110,7 @@ export function minimizeLbfgs(
       // Before any curvature is known, a step of length 1 at most.
       const first = memory.size > 0
         ? 1
-        : Math.min(1, 1 / Math.hypot(...direction));
+        : Math.min(1, 1 / Math.sqrt(product(direction, direction)));
       const line = searchLine(f, box, here, direction, first);
       evaluations += line.evaluations;
       if (line.found !== null) {

@@ -13,17 +13,18 @@
 
 // This module is browser compatible.
 
+import { exp, log, log1p } from "./elementary.ts";
 import type { Prng } from "./random.ts";
 
 /** Below this the continued fraction is used, above it the power series. */
 const TAIL = -1.5;
 
 const SQRT_2_PI = Math.sqrt(2 * Math.PI);
-const HALF_LOG_2_PI = 0.5 * Math.log(2 * Math.PI);
+const HALF_LOG_2_PI = 0.5 * log(2 * Math.PI);
 
 /** φ(x) = exp(−x²/2) / √(2π). */
 export function normalPdf(x: number): number {
-  return Math.exp(-0.5 * x * x) / SQRT_2_PI;
+  return exp(-0.5 * x * x) / SQRT_2_PI;
 }
 
 /** log φ(x) = −x²/2 − ½ log 2π, finite for |x| < 1e154. */
@@ -40,10 +41,10 @@ export function normalCdf(x: number): number {
 
 /** log Φ(x), finite for |x| < 1e154. */
 export function normalLogCdf(x: number): number {
-  if (x < TAIL) return normalLogPdf(x) - Math.log(-x + millsFraction(-x));
+  if (x < TAIL) return normalLogPdf(x) - log(-x + millsFraction(-x));
   // Φ is near 1 here, and log Φ is small: 1 − Φ(−x) would round it away.
-  if (x > -TAIL) return Math.log1p(-normalCdf(-x));
-  return Math.log(normalCdf(x));
+  if (x > -TAIL) return log1p(-normalCdf(-x));
+  return log(normalCdf(x));
 }
 
 /**
@@ -93,7 +94,7 @@ function oddSeries(x: number): number {
  */
 export function drawNormal(random: Prng): number {
   // 1 − u is in (0, 1], of which there is a logarithm.
-  const radius = Math.sqrt(-2 * Math.log(1 - random()));
+  const radius = Math.sqrt(-2 * log(1 - random()));
   return radius * Math.cos(2 * Math.PI * random());
 }
 
@@ -125,13 +126,13 @@ export interface LogImprovement {
 export function logImprovement(z: number): LogImprovement {
   if (z < TAIL) {
     const c = millsFraction(-z);
-    const value = normalLogPdf(z) + Math.log(c / (c - z));
+    const value = normalLogPdf(z) + log(c / (c - z));
     return { value, probability: 1 / c, density: (c - z) / c };
   }
   const [density, probability] = [normalPdf(z), normalCdf(z)];
   const h = density + z * probability;
   return {
-    value: Math.log(h),
+    value: log(h),
     probability: probability / h,
     density: density / h,
   };

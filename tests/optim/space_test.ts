@@ -79,14 +79,19 @@ Deno.test("`decode()` rounds to the cell of an integer and the largest category"
   const space = createSpace(MIXED);
   const at = (integer: number, ...category: number[]) =>
     decode(space, Float64Array.of(0.5, integer, ...category, 1));
-  assertEquals(at(0.74, 0.3, 0.2, 0.4), {
-    rate: 0.01,
+  const { rate, ...others } = at(0.74, 0.3, 0.2, 0.4);
+  assertClose([rate as number], [0.01], { relative: 1e-15 });
+  assertEquals(others, {
     layers: 1,
     norm: "rms",
     dropout: 0.5,
     batch: 8,
     bias: true,
   });
+  assertEquals(
+    decode(space, Float64Array.of(1, 0.5, 1, 0, 0, 0.5)).rate,
+    1,
+  );
   assertEquals(at(0, 0, 0, 0).layers, -1);
   assertEquals(at(0.76, 0, 0, 0).layers, 2);
   assertEquals(at(1, 0, 0, 0).layers, 2);
