@@ -2,8 +2,8 @@
 // InternVL2 in its original layout (the templates of its conversation.py, named
 // as in config.json's "template") and LLaVA-1.5 as in llava-hf.
 
-import type { TextPiece } from "./added_tokens.ts";
 import type { ChatTemplate, Message } from "./templates.ts";
+import type { TextPiece } from "./tokenizer.ts";
 
 /** Role markers around messages: the style that InternVL calls MPT. */
 interface Markers {

@@ -7,18 +7,16 @@ import {
   chartQaRows,
   docVqaRows,
   gqaRows,
-  scienceQaRows,
-  textVqaRows,
-  vqaRows,
-} from "./dataset_json.ts";
-import {
   isMmbenchHeader,
   jsonLinesRows,
   mmbenchRows,
   mmeRows,
   popeRows,
-} from "./dataset_lines.ts";
-import { type Question, readRows, type Row } from "./dataset_rows.ts";
+  scienceQaRows,
+  textVqaRows,
+  vqaRows,
+} from "./dataset_formats.ts";
+import { LETTERS, type Question, readRows, type Row } from "./dataset_rows.ts";
 import { directoryOf, readText } from "./files.ts";
 
 export type { Question } from "./dataset_rows.ts";
@@ -293,4 +291,37 @@ function rowsOfVqa(files: readonly Record<string, unknown>[]): Rows {
     throw new SyntaxError('"data_subtype" must name the images\' subset');
   }
   return { format: "vqa", rows: vqaRows({ questions, annotations, subset }) };
+}
+
+const SHORT = "Answer the question using a single word or phrase.";
+const LETTER =
+  "Answer with the option's letter from the given choices directly.";
+
+/**
+ * What to ask a model: the question, its choices with letters, and how short
+ * the answer shall be. Open questions of our own layout are asked as they are.
+ *
+ * @example
+ * ```ts
+ * import { questionText } from "@tokensieve/tokensieve/io";
+ *
+ * const question = { id: "1", image: null, question: "Red?", answers: ["no"] };
+ * console.log(questionText(question, "gqa").split("\n")[0]); // "Red?"
+ * ```
+ *
+ * @param question From a dataset.
+ * @param format The dataset's.
+ * @returns The text, without an image's marker.
+ */
+export function questionText(
+  { question, choices }: Question,
+  format: DatasetFormat,
+): string {
+  if (choices === undefined) {
+    return format === "jsonl" ? question : `${question}\n${SHORT}`;
+  }
+  const lines = choices.flatMap((choice, i) =>
+    choice === "" ? [] : [`${LETTERS[i]}. ${choice}`]
+  );
+  return [question, ...lines, LETTER].join("\n");
 }

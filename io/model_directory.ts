@@ -23,9 +23,8 @@ import {
 import { ignoredSettings } from "./generation_settings.ts";
 import { loadCheckpoint } from "./hf.ts";
 import { type ImageFormat, imageFormats } from "./prompts.ts";
-import type { TextPiece } from "./added_tokens.ts";
 import { type ChatTemplate, readChatTemplate } from "./templates.ts";
-import { parseTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { parseTokenizer, type TextPiece, type Tokenizer } from "./tokenizer.ts";
 
 /** What a model's folder holds, the weights yet to be read. */
 export interface ModelDirectory {

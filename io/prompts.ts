@@ -4,9 +4,8 @@
 import type { Span } from "../core/backend.ts";
 import type { Family } from "../core/config.ts";
 import { type Prompt, splitPrompt } from "../core/model.ts";
-import type { TextPiece } from "./added_tokens.ts";
 import type { ChatTemplate, Message } from "./templates.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { TextPiece, Tokenizer } from "./tokenizer.ts";
 
 /** How a family of models writes an image in its prompts. */
 export interface ImageFormat {

@@ -2,13 +2,13 @@
 // a prompt. They are run by jinja/template.ts, and what users wrote is found again
 // in the result, so that no special token is made of it.
 
-import type { TextPiece } from "./added_tokens.ts";
 import { type Folder, readJsonIn, readTextIn } from "./folder.ts";
 import {
   type JinjaTemplate,
   pythonStrip,
   readJinja,
 } from "./jinja/template.ts";
+import type { TextPiece } from "./tokenizer.ts";
 
 /** One message of a conversation. */
 export interface Message {

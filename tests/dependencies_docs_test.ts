@@ -33,3 +33,11 @@ Deno.test("docs/dependencies.md counts the templates that are refused", () => {
     assertEquals(counts.reduce((sum, n) => sum + n), rendered.length);
   }
 });
+
+Deno.test("docs/dependencies.md names files that are there", async () => {
+  const files = [...page.text.matchAll(/`([\w./-]+\.(?:ts|json))`/g)];
+  for (const [, file] of files) {
+    await Deno.stat(new URL(`../${file}`, import.meta.url));
+  }
+  assert(files.length > 0);
+});

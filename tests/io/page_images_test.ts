@@ -2,8 +2,7 @@
 // io/images_test.ts is about what decodes them there.
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { inBrowser } from "../../io/browser_images.ts";
-import { decodeImage } from "../../io/images.ts";
+import { decodeImage, inBrowser } from "../../io/images.ts";
 import { assertClose } from "../_compare.ts";
 import { FILES } from "../_images.ts";
 
