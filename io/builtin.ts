@@ -4,6 +4,7 @@
 /** The part of `process` that is used. */
 interface Process {
   readonly platform: string;
+  readonly pid: number;
   readonly env: Record<string, string | undefined>;
   getBuiltinModule?(name: string): unknown;
   availableMemory?(): number;

@@ -18,7 +18,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   eval: ["core/", "cpu/mod.ts", "search/evaluate.ts"],
   io: ["core/"],
   report: ["search/"],
-  study: ["core/", "cpu/", "gpu/", "search/", "eval/", "io/", "report/"],
+  store: ["search/evaluate.ts", "io/builtin.ts", "io/files.ts"],
+  study: [
+    ...["core/", "cpu/", "gpu/", "search/", "eval/", "io/", "report/"],
+    "store/",
+  ],
 };
 
 /** Folders that may use packages of other people. */

@@ -1,0 +1,150 @@
+/**
+ * The part of `node:sqlite`, `node:zlib` and `node:fs` that the store uses, and
+ * what their errors mean.
+ */
+
+import { builtin, process } from "../io/builtin.ts";
+
+/** A value of a column; blobs are bytes. */
+export type Column = string | number | null | Uint8Array;
+
+/** A prepared statement. */
+export interface Statement<Row> {
+  /** Its first row. */
+  get(...values: readonly Column[]): Row | undefined;
+  /** All of its rows. */
+  all(...values: readonly Column[]): Row[];
+  /** Carries it out. */
+  run(
+    ...values: readonly Column[]
+  ): { readonly lastInsertRowid: number | bigint };
+}
+
+/** A connection to a database. */
+export interface Database {
+  /** Carries out statements without values. */
+  exec(sql: string): void;
+  /** Prepares a statement. */
+  prepare<Row>(sql: string): Statement<Row>;
+  /** Lets go of it; rolls back a transaction that is open. */
+  close(): void;
+}
+
+/** What is used of `node:fs`. */
+interface FileSystem {
+  statSync(
+    path: string,
+    options: { readonly throwIfNoEntry: false },
+  ): { isFile(): boolean } | undefined;
+  mkdirSync(path: string, options: { readonly recursive: true }): unknown;
+  readdirSync(path: string): string[];
+  rmSync(path: string, options: { readonly force: true }): void;
+}
+
+/** The file system of Node, which Deno has too. */
+export function fileSystem(): FileSystem {
+  return builtin("node:fs");
+}
+
+/** The number of this process; 0 where it has none. */
+export function processId(): number {
+  return process?.pid ?? 0;
+}
+
+/**
+ * Opens a database.
+ *
+ * @param path The file, made when it is missing; ":memory:" for none.
+ * @param timeout Milliseconds to wait for locks of other connections.
+ * @returns The connection.
+ * @throws {Error} If the runtime has no SQLite, or the file cannot be opened.
+ */
+export function openDatabase(path: string, timeout: number): Database {
+  let sqlite: {
+    DatabaseSync: new (
+      path: string,
+      options: { readonly timeout: number },
+    ) => Database;
+  };
+  try {
+    sqlite = builtin("node:sqlite");
+  } catch (error) {
+    throw new Error(
+      `Cannot open ${path} as this runtime has no node:sqlite: a store needs Deno, or Node 22.13`,
+      { cause: error },
+    );
+  }
+  return new sqlite.DatabaseSync(path, { timeout });
+}
+
+/**
+ * Does several things, all of them or none. Nobody else writes meanwhile.
+ *
+ * @param database The connection.
+ * @param body What to do, at once.
+ * @returns What it returns.
+ */
+export function inTransaction<T>(database: Database, body: () => T): T {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const result = body();
+    database.exec("COMMIT");
+    return result;
+  } catch (error) {
+    try {
+      database.exec("ROLLBACK");
+    } catch {
+      // SQLite has rolled it back already, as it does when the disk is full.
+    }
+    throw error;
+  }
+}
+
+/** Whether an error says that another connection has the lock. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("is locked");
+}
+
+/** What SQLite says, in the words of whoever wants to know what to do. */
+const REASONS: readonly (readonly [string, string])[] = [
+  ["file is not a database", "it is not a database"],
+  ["database disk image is malformed", "it is a damaged database"],
+  ["database is locked", "another program keeps it locked"],
+  ["readonly database", "the system denies writing"],
+  ["unable to open database file", "the system denies opening it"],
+  ["database or disk is full", "the disk is full"],
+  ["disk I/O error", "the disk refuses to read or write"],
+];
+
+/**
+ * Says in one sentence what could not be done with a database, and why.
+ *
+ * @param action What could not be done, as in "read".
+ * @param path The database.
+ * @param error What was thrown.
+ * @returns An error; the same one where it is such a sentence already.
+ */
+export function explain(action: string, path: string, error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error && message.startsWith("Cannot ")) return error;
+  const known = REASONS.find(([said]) => message.includes(said));
+  return new Error(`Cannot ${action} ${path} as ${known?.[1] ?? message}`, {
+    cause: error,
+  });
+}
+
+/**
+ * A checksum of several parts in order. It is there for what goes wrong by
+ * itself, or by a slip: whoever means to deceive could replace a checksum of any
+ * kind. A CRC finds every change of up to 32 bits in a row, and takes a tenth of
+ * the time of SHA-256, which would cost half of the time of going on.
+ *
+ * @param parts Texts and bytes.
+ * @returns An integer in [0, 2^32).
+ */
+export function checksumOf(...parts: readonly (string | Uint8Array)[]): number {
+  const { crc32 } = builtin<
+    { crc32(data: string | Uint8Array, value: number): number }
+  >("node:zlib");
+  return parts.reduce((sum, part) => crc32(part, sum), 0);
+}

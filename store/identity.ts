@@ -1,0 +1,86 @@
+/** Plain values as one text each, and what tells them apart: a hash of it. */
+
+/**
+ * A value as JSON with the keys of every object in order, so that equal values
+ * have equal texts. Fields that are undefined are left out.
+ *
+ * @param value The value.
+ * @param label What errors call it.
+ * @returns The text.
+ * @throws {RangeError} If something in it is not JSON, such as NaN.
+ */
+export function canonicalJson(value: unknown, label: string): string {
+  switch (typeof value) {
+    case "number":
+      if (Number.isFinite(value)) return JSON.stringify(value);
+      break;
+    case "string":
+    case "boolean":
+      return JSON.stringify(value);
+    case "object":
+      return value === null
+        ? "null"
+        : Array.isArray(value)
+        ? `[${
+          value.map((item, i) => canonicalJson(item, `${label}[${i}]`)).join()
+        }]`
+        : `{${fields(value as Record<string, unknown>, label).join()}}`;
+  }
+  throw new RangeError(
+    `Cannot store ${label} as it must be JSON: current value is ${
+      String(value)
+    }`,
+  );
+}
+
+function fields(value: Record<string, unknown>, label: string): string[] {
+  return Object.keys(value).sort().flatMap((key) =>
+    value[key] === undefined
+      ? []
+      : `${JSON.stringify(key)}:${canonicalJson(value[key], `${label}.${key}`)}`
+  );
+}
+
+/**
+ * What tells a text from all others.
+ *
+ * @param text The text.
+ * @returns Its SHA-256, 64 hexadecimal digits.
+ */
+export async function hashOf(text: string): Promise<string> {
+  const bytes = new TextEncoder().encode(text);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
+}
+
+/**
+ * The first field in which two values differ, in the order of their keys.
+ *
+ * @param a A value that is JSON.
+ * @param b Another.
+ * @param label What the field's name begins with.
+ * @returns The field and its two values as JSON; null where there is none.
+ */
+export function firstDifference(
+  a: unknown,
+  b: unknown,
+  label: string,
+): { readonly field: string; readonly a: string; readonly b: string } | null {
+  if (isObject(a) && isObject(b)) {
+    for (const key of [...new Set([...Object.keys(a), ...Object.keys(b)])]) {
+      const field = label === "" ? key : `${label}.${key}`;
+      const found = firstDifference(a[key], b[key], field);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+  const [left, right] = [a, b].map((value) =>
+    value === undefined ? "nothing" : canonicalJson(value, label)
+  );
+  return left === right ? null : { field: label, a: left, b: right };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,136 @@
+/** The tables of a store, and whether a database has them. */
+
+import { type Database, inTransaction, openDatabase } from "./database.ts";
+
+/** What tells a store from other databases: "tksv". */
+const APPLICATION_ID = 0x746b7376;
+
+/**
+ * The version of the tables. A change of them adds a step that brings those of
+ * the version before to the new one.
+ */
+export const SCHEMA_VERSION = 1;
+
+/**
+ * A checksum is of all columns of its row and of the study's hash, so that a row
+ * belongs to one study. Samples are apart from trials: going on reads no samples.
+ */
+const TABLES = `
+CREATE TABLE studies (
+  number INTEGER PRIMARY KEY,
+  hash TEXT NOT NULL UNIQUE CHECK (length(hash) = 64),
+  identity TEXT NOT NULL CHECK (json_valid(identity)),
+  name TEXT UNIQUE CHECK (name <> ''),
+  description TEXT NOT NULL,
+  program TEXT NOT NULL,
+  created TEXT NOT NULL
+) STRICT;
+CREATE TABLE trials (
+  study INTEGER NOT NULL REFERENCES studies,
+  number INTEGER NOT NULL CHECK (number >= 0),
+  record TEXT NOT NULL CHECK (json_type(record) = 'object'),
+  checksum INTEGER NOT NULL,
+  PRIMARY KEY (study, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE trial_results (
+  study INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  results BLOB NOT NULL CHECK (length(results) >= 8),
+  checksum INTEGER NOT NULL,
+  UNIQUE (study, number),
+  FOREIGN KEY (study, number) REFERENCES trials
+) STRICT;
+CREATE TABLE states (
+  study INTEGER PRIMARY KEY REFERENCES studies,
+  trials INTEGER NOT NULL CHECK (trials > 0),
+  state TEXT NOT NULL CHECK (json_valid(state)),
+  checksum INTEGER NOT NULL
+) STRICT;
+CREATE TABLE evaluations (
+  hash TEXT NOT NULL UNIQUE CHECK (length(hash) = 64),
+  key TEXT NOT NULL CHECK (json_valid(key)),
+  results BLOB NOT NULL CHECK (length(results) >= 8),
+  checksum INTEGER NOT NULL
+) STRICT;
+CREATE TABLE holders (
+  study INTEGER PRIMARY KEY REFERENCES studies,
+  pid INTEGER NOT NULL,
+  since TEXT NOT NULL
+) STRICT;
+`;
+
+/**
+ * Whether a database is a store. Nothing is written.
+ *
+ * @param database The connection.
+ * @param path What errors call it.
+ * @returns False where it is empty.
+ * @throws {Error} If it is another program's, a newer version's, or its tables
+ *   are not those of its version.
+ */
+export function isStore(database: Database, path: string): boolean {
+  const { id } = one<{ id: number }>(
+    database,
+    "SELECT application_id AS id FROM pragma_application_id",
+  );
+  const { version } = one<{ version: number }>(
+    database,
+    "SELECT user_version AS version FROM pragma_user_version",
+  );
+  const tables = tablesOf(database);
+  if (tables === "" && id === 0) return false;
+  if (id !== APPLICATION_ID) {
+    throw new Error(
+      `Cannot use ${path} as a store as it is another program's database`,
+    );
+  }
+  if (version !== SCHEMA_VERSION) {
+    throw new Error(
+      `Cannot use ${path} as a store as its schema version must be ${SCHEMA_VERSION}: current value is ${version}`,
+    );
+  }
+  if (tables !== expectedTables()) {
+    throw new Error(
+      `Cannot use ${path} as a store as its tables must be those of schema version ${SCHEMA_VERSION}`,
+    );
+  }
+  return true;
+}
+
+/**
+ * Makes the tables of a store where there are none yet.
+ *
+ * @param database The connection.
+ * @param path What errors call it.
+ */
+export function makeTables(database: Database, path: string): void {
+  inTransaction(database, () => {
+    // Another process may have made them in the meantime.
+    if (isStore(database, path)) return;
+    database.exec(TABLES);
+    database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  });
+}
+
+/** All that SQLite knows of tables, indices, triggers and views, as one text. */
+function tablesOf(database: Database): string {
+  return database.prepare<{ readonly sql: string | null }>(
+    "SELECT sql FROM sqlite_schema ORDER BY rowid",
+  ).all().map(({ sql }) => sql ?? "").join("\n");
+}
+
+/** The same of new tables. */
+function expectedTables(): string {
+  const fresh = openDatabase(":memory:", 0);
+  try {
+    fresh.exec(TABLES);
+    return tablesOf(fresh);
+  } finally {
+    fresh.close();
+  }
+}
+
+function one<Row>(database: Database, sql: string): Row {
+  return database.prepare<Row>(sql).get()!;
+}
