@@ -134,17 +134,19 @@ export function explain(action: string, path: string, error: unknown): Error {
 }
 
 /**
- * A checksum of several parts in order. It is there for what goes wrong by
- * itself, or by a slip: whoever means to deceive could replace a checksum of any
- * kind. A CRC finds every change of up to 32 bits in a row, and takes a tenth of
- * the time of SHA-256, which would cost half of the time of going on.
+ * A checksum. It is there for what goes wrong by itself, or by a slip: whoever
+ * means to deceive could replace a checksum of any kind. A CRC finds every change
+ * of up to 32 bits in a row, and takes a tenth of the time of SHA-256, which would
+ * be half of the time of going on with many trials.
  *
- * @param parts Texts and bytes.
+ * @param data A text, or bytes.
+ * @param start Where to start from, an integer in [0, 2^32): the same data with
+ *   another start has another checksum.
  * @returns An integer in [0, 2^32).
  */
-export function checksumOf(...parts: readonly (string | Uint8Array)[]): number {
+export function checksumOf(data: string | Uint8Array, start = 0): number {
   const { crc32 } = builtin<
-    { crc32(data: string | Uint8Array, value: number): number }
+    { crc32(data: string | Uint8Array, start: number): number }
   >("node:zlib");
-  return parts.reduce((sum, part) => crc32(part, sum), 0);
+  return crc32(data, start);
 }

@@ -24,7 +24,8 @@ export interface Lock {
 export function takeLock(path: string): Lock | null {
   const database = openDatabase(path, 0);
   try {
-    database.exec("BEGIN EXCLUSIVE");
+    // Of the lock itself no trace is to be left, such as a journal.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
     if (isLocked(error)) return null;

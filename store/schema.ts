@@ -13,7 +13,8 @@ export const SCHEMA_VERSION = 1;
 
 /**
  * A checksum is of all columns of its row and of the study's hash, so that a row
- * belongs to one study. Samples are apart from trials: going on reads no samples.
+ * belongs to one study; how many trials a study has, it says itself, so that none is
+ * missed. Samples are apart from trials: going on reads no samples.
  */
 const TABLES = `
 CREATE TABLE studies (
@@ -23,7 +24,8 @@ CREATE TABLE studies (
   name TEXT UNIQUE CHECK (name <> ''),
   description TEXT NOT NULL,
   program TEXT NOT NULL,
-  created TEXT NOT NULL
+  created TEXT NOT NULL,
+  trials INTEGER NOT NULL DEFAULT 0 CHECK (trials >= 0)
 ) STRICT;
 CREATE TABLE trials (
   study INTEGER NOT NULL REFERENCES studies,

@@ -119,6 +119,7 @@ interface StudyRow {
   readonly description: string;
   readonly program: string;
   readonly created: string;
+  readonly trials: number;
 }
 
 interface TrialRow {
@@ -189,7 +190,7 @@ class SqliteStore implements TrialStore {
       this.#check(
         `samples of trial ${trial} of study ${study}`,
         row.checksum,
-        resultsChecksum(row.hash, trial, row.results),
+        checksumIn(row.hash, trial, row.results),
       );
       return decodeEvaluation(row.results);
     });
@@ -205,7 +206,7 @@ class SqliteStore implements TrialStore {
       this.#check(
         `the evaluation of schedule [${key.schedule}]`,
         row.checksum,
-        checksumOf(hash, row.results),
+        checksumIn(hash, 0, row.results),
       );
       return decodeEvaluation(row.results);
     });
@@ -221,7 +222,7 @@ class SqliteStore implements TrialStore {
     this.#attempt("write", () => {
       this.#query(
         "INSERT OR REPLACE INTO evaluations (hash, key, results, checksum) VALUES (?, ?, ?, ?)",
-      ).run(hash, text, results, checksumOf(hash, results));
+      ).run(hash, text, results, checksumIn(hash, 0, results));
     });
   }
 
@@ -335,7 +336,7 @@ class SqliteStore implements TrialStore {
     }
   }
 
-  #begin(row: Omit<StudyRow, "number">): number {
+  #begin(row: Omit<StudyRow, "number" | "trials">): number {
     const { hash, identity, name, description, program, created } = row;
     const { lastInsertRowid } = this.#query(
       "INSERT INTO studies (hash, identity, name, description, program, created) VALUES (?, ?, ?, ?, ?, ?)",
@@ -415,39 +416,44 @@ class SqliteStore implements TrialStore {
     const record = plainJson(trial, "a trial");
     this.#query(
       "INSERT INTO trials (study, number, record, checksum) VALUES (?, ?, ?, ?)",
-    ).run(study, number, record, trialChecksum(hash, number, record));
+    ).run(study, number, record, checksumIn(hash, number, record));
+    this.#query("UPDATE studies SET trials = ? WHERE number = ?")
+      .run(number + 1, study);
     if (evaluation) {
       const results = encodeEvaluation(evaluation);
       this.#query(
         "INSERT INTO trial_results (study, number, results, checksum) VALUES (?, ?, ?, ?)",
-      ).run(study, number, results, resultsChecksum(hash, number, results));
+      ).run(study, number, results, checksumIn(hash, number, results));
     }
     if (state !== undefined) {
       const text = plainJson(state, "the state of a search");
       const trials = number + 1;
       this.#query("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)")
-        .run(study, trials, text, trialChecksum(hash, trials, text));
+        .run(study, trials, text, checksumIn(hash, trials, text));
     }
   }
 
   /** All trials of a study, each as it was recorded. */
   #trials(study: number): readonly TrialRow[] {
-    const { hash } = this.#query<StudyRow>(
+    const { hash, trials } = this.#query<StudyRow>(
       "SELECT * FROM studies WHERE number = ?",
     ).get(study)!;
     const rows = this.#query<TrialRow>(
       "SELECT number, record, checksum FROM trials WHERE study = ? ORDER BY number",
     ).all(study);
-    for (const [i, { number, record, checksum }] of rows.entries()) {
-      if (number !== i) {
+    for (let i = 0; i < Math.max(trials, rows.length); i++) {
+      if (rows[i]?.number !== i || i >= trials) {
         throw new RangeError(
-          `Cannot use study ${study} of ${this.#label} as trial ${i} is missing`,
+          `Cannot use study ${study} of ${this.#label} as its trials must be ${trials} in a row: trial ${i} is ${
+            i >= trials ? "one more" : "missing"
+          }`,
         );
       }
+      const { record, checksum } = rows[i];
       this.#check(
         `trial ${i} of study ${study}`,
         checksum,
-        trialChecksum(hash, i, record),
+        checksumIn(hash, i, record),
       );
     }
     return rows;
@@ -461,7 +467,7 @@ class SqliteStore implements TrialStore {
     this.#check(
       `the state of study ${number}`,
       row.checksum,
-      trialChecksum(hash, row.trials, row.state),
+      checksumIn(hash, row.trials, row.state),
     );
     return row.trials === trials ? JSON.parse(row.state) : null;
   }
@@ -537,16 +543,13 @@ class SqliteStore implements TrialStore {
   }
 }
 
-function trialChecksum(hash: string, number: number, record: string): number {
-  return checksumOf(`${hash} ${number} ${record}`);
-}
-
-function resultsChecksum(
+/** A checksum that belongs to a study, and to a trial of it. */
+function checksumIn(
   hash: string,
-  number: number,
-  results: Uint8Array,
+  trial: number,
+  data: string | Uint8Array,
 ): number {
-  return checksumOf(`${hash} ${number} `, results);
+  return checksumOf(data, (checksumOf(hash) + trial) % 2 ** 32);
 }
 
 /** A record as JSON, refused where JSON would change it. */

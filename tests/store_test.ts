@@ -383,7 +383,17 @@ const ALTERATIONS: readonly [string, string, string][] = [
   [
     "a trial that is gone",
     `PRAGMA foreign_keys = OFF; DELETE FROM trials WHERE number = 2`,
-    "trial 2 is missing",
+    "as its trials must be 5 in a row: trial 2 is missing",
+  ],
+  [
+    "a last trial that is gone",
+    `PRAGMA foreign_keys = OFF; DELETE FROM trials WHERE number = 4`,
+    "trial 4 is missing",
+  ],
+  [
+    "one trial more",
+    `INSERT INTO trials SELECT study, 5, record, checksum FROM trials WHERE number = 4`,
+    "trial 5 is one more",
   ],
   [
     "another number",
