@@ -82,3 +82,50 @@ export function checkRecorded(
     );
   }
 }
+
+/** What a field of a recorded trial must be; a number stands for itself. */
+export type FieldRule = "number" | "count" | "duration" | number;
+
+const RULES: Readonly<
+  Record<
+    string,
+    readonly [requirement: string, holds: (value: number) => boolean]
+  >
+> = {
+  number: ["a finite number", () => true],
+  count: [
+    "an integer of at least 1",
+    (value) => Number.isInteger(value) && value >= 1,
+  ],
+  duration: ["missing, or at least 0", (value) => value >= 0],
+};
+
+/**
+ * Checks fields of a recorded trial that the search does not ask for: a file may
+ * have been changed by hand.
+ *
+ * @param index Number of the trial.
+ * @param trial The trial.
+ * @param rules What its fields must be.
+ * @throws {RangeError} If one is not.
+ */
+export function checkFields<Trial extends object>(
+  index: number,
+  trial: Trial,
+  rules: Readonly<Partial<Record<keyof Trial & string, FieldRule>>>,
+): void {
+  for (const [name, rule] of Object.entries<FieldRule | undefined>(rules)) {
+    const value = trial[name as keyof Trial] as unknown;
+    if (rule === "duration" && value === undefined) continue;
+    const [requirement, holds] = typeof rule === "number"
+      ? [String(rule), (value: number) => value === rule] as const
+      : RULES[rule!];
+    if (!Number.isFinite(value) || !holds(value as number)) {
+      throw new RangeError(
+        `Cannot resume as ${name} of recorded trial ${index} must be ${requirement}: current value is ${
+          JSON.stringify(value)
+        }`,
+      );
+    }
+  }
+}

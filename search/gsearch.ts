@@ -16,7 +16,7 @@ import {
   fullSchedule,
   type Schedule,
 } from "../core/schedule.ts";
-import { createCaller } from "./calls.ts";
+import { checkFields, createCaller } from "./calls.ts";
 import { checkIntegers } from "./checks.ts";
 import {
   checkEpsilon,
@@ -271,7 +271,7 @@ export async function* gSearch(
 ): AsyncGenerator<Trial, GSearchResult, void> {
   const { criterion, now, signal } = options;
   const recorded = options.recorded ?? [];
-  let state = replay(initGSearch(options), recorded);
+  let state = resumeGSearch(options, recorded);
   const trials = [...recorded];
   const call = createCaller(evaluate, signal);
 
@@ -314,11 +314,21 @@ export async function* gSearch(
   return { schedule: bestSchedule(state), full, trials };
 }
 
-/** The state after the recorded trials, each checked against the search. */
-function replay(
-  state: GSearchState,
+/**
+ * Where a search stands after trials that were recorded, each of which is checked
+ * against what the search asks for.
+ *
+ * @param space What is searched over.
+ * @param recorded Trials from the first one on, in order.
+ * @returns The state.
+ * @throws {RangeError} If a trial is not what the search asks for, or has a value
+ *   that no trial has; the message has its number.
+ */
+export function resumeGSearch(
+  space: GSearchSpace,
   recorded: readonly Trial[],
 ): GSearchState {
+  let state = initGSearch(space);
   for (const [index, trial] of recorded.entries()) {
     const proposal = askGSearch(state);
     if (proposal === null || !matches(trial, proposal)) {
@@ -330,12 +340,19 @@ function replay(
       );
     }
     state = tellGSearch(state, trial.verdict);
+    checkFields(index, trial, {
+      samplesUsed: "count",
+      meanDrop: "number",
+      remaining: remainingTrials(state),
+      seconds: "duration",
+    });
   }
   return state;
 }
 
 function matches(trial: Trial, { layer, keep, schedule }: Proposal): boolean {
   return trial.layer === layer && trial.keep === keep &&
+    Array.isArray(trial.schedule) &&
     trial.schedule.length === schedule.keep.length &&
     trial.schedule.every((count, i) => count === schedule.keep[i]) &&
     (trial.verdict === "pass" || trial.verdict === "fail");

@@ -16,7 +16,12 @@ import { bestPoint } from "../optim/bayes_result.ts";
 import type { BayesState } from "../optim/bayes_state.ts";
 import type { Point } from "../optim/space.ts";
 import { type Budget, costOf, solveBudget } from "./budget.ts";
-import { checkRecorded, createCaller, type TrialOptions } from "./calls.ts";
+import {
+  checkFields,
+  checkRecorded,
+  createCaller,
+  type TrialOptions,
+} from "./calls.ts";
 import { checkIntegers } from "./checks.ts";
 import type { Evaluate } from "./evaluate.ts";
 import { meanScore } from "./objective.ts";
@@ -273,7 +278,16 @@ export interface PSigmoidTrial extends Sigmoid {
 
 /** Options of {@linkcode pSigmoid}. */
 export interface PSigmoidOptions
-  extends PSigmoidSpace, TrialOptions<PSigmoidTrial> {}
+  extends PSigmoidSpace, TrialOptions<PSigmoidTrial> {
+  /**
+   * The search after the recorded trials, as `onState` gave it. It spares fitting
+   * the optimiser's model to each of them again. A state of other trials is not
+   * used.
+   */
+  readonly state?: PSigmoidState;
+  /** Called with the search after a trial, before that trial is yielded. */
+  readonly onState?: (state: PSigmoidState) => void;
+}
 
 /** What {@linkcode pSigmoid} returns. */
 export interface PSigmoidResult extends PSigmoidBest {
@@ -300,9 +314,13 @@ export async function* pSigmoid(
   evaluate: Evaluate,
   options: PSigmoidOptions,
 ): AsyncGenerator<PSigmoidTrial, PSigmoidResult, void> {
-  const { objective = "probability", recorded = [], now, signal } = options;
+  const { objective = "probability", recorded = [], now, signal, onState } =
+    options;
   const call = createCaller(evaluate, signal);
-  let state = replay(initPSigmoid(options), recorded);
+  const { state: given } = options;
+  let state = given && isAfter(given, recorded)
+    ? given
+    : resumePSigmoid(options, recorded);
   const trials = [...recorded];
   for (
     let proposal = askPSigmoid(state);
@@ -317,26 +335,55 @@ export async function* pSigmoid(
       ...sigmoid,
       schedule: schedule.keep,
       value,
-      remaining: state.proposal === null
-        ? 0
-        : state.evaluations - state.known.length,
+      remaining: remainingAfter(state),
       ...(now && start !== undefined && { seconds: (now() - start) / 1000 }),
     };
     trials.push(trial);
+    onState?.(state);
     yield trial;
   }
   return { ...bestPSigmoid(state)!, trials };
 }
 
-/** The state after the recorded trials, each checked against the search. */
-function replay(
-  state: PSigmoidState,
+/**
+ * Where a search stands after trials that were recorded, each of which is checked
+ * against what the search asks for.
+ *
+ * @param space What is searched.
+ * @param recorded Trials from the first one on, in order.
+ * @returns The state.
+ * @throws {RangeError} If a trial is not what the search asks for, or has a value
+ *   that no trial has; the message has its number.
+ */
+export function resumePSigmoid(
+  space: PSigmoidSpace,
   recorded: readonly PSigmoidTrial[],
 ): PSigmoidState {
-  for (const [index, { schedule, value }] of recorded.entries()) {
+  let state = initPSigmoid(space);
+  for (const [index, trial] of recorded.entries()) {
     const proposal = askPSigmoid(state);
-    checkRecorded(index, schedule, proposal?.schedule.keep ?? null);
-    state = tellPSigmoid(state, value);
+    checkRecorded(index, trial.schedule, proposal?.schedule.keep ?? null);
+    checkFields(index, trial, { value: "number", seconds: "duration" });
+    state = tellPSigmoid(state, trial.value);
+    checkFields(index, trial, { remaining: remainingAfter(state) });
   }
   return state;
+}
+
+/** Upper bound on the trials still to come. */
+function remainingAfter(
+  { proposal, evaluations, known }: PSigmoidState,
+): number {
+  return proposal === null ? 0 : evaluations - known.length;
+}
+
+/** Whether a state is that after certain trials. */
+function isAfter(
+  { known }: PSigmoidState,
+  trials: readonly PSigmoidTrial[],
+): boolean {
+  return known.length === trials.length &&
+    known.every(({ keep, value }, i) =>
+      value === trials[i].value && String(keep) === String(trials[i].schedule)
+    );
 }

@@ -19,7 +19,7 @@ import { decodeEvaluation, encodeEvaluation } from "./results.ts";
 import { isStore, makeTables } from "./schema.ts";
 import {
   type EvaluationKey,
-  type Study,
+  type StoredStudy,
   StudyBusyError,
   type StudyHolder,
   type StudyIdentity,
@@ -157,7 +157,7 @@ class SqliteStore implements TrialStore {
   async study<Trial>(
     identity: StudyIdentity,
     { name, description = identity.search, onWait, signal }: StudyOptions = {},
-  ): Promise<Study<Trial>> {
+  ): Promise<StoredStudy<Trial>> {
     const text = canonicalJson(identity, "identity");
     const hash = await hashOf(text);
     const begin = { hash, identity: text, name: name ?? null, description };
@@ -361,7 +361,7 @@ class SqliteStore implements TrialStore {
   }
 
   /** Reads what is recorded of a study. */
-  #open<Trial>(held: Held): Study<Trial> {
+  #open<Trial>(held: Held): StoredStudy<Trial> {
     const { number } = held.row;
     const [recorded, state] = this.#attempt("read", () => {
       const rows = this.#trials(number);

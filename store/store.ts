@@ -84,7 +84,7 @@ export interface TrialDetails {
 }
 
 /** A study that this process runs, and no other does until it is released. */
-export interface Study<Trial> {
+export interface StoredStudy<Trial> {
   /** Its number in the store, from 1 on. */
   readonly number: number;
   /** The trials that were recorded before it was opened, in order. */
@@ -145,7 +145,7 @@ export interface TrialStore {
   study<Trial>(
     identity: StudyIdentity,
     options?: StudyOptions,
-  ): Promise<Study<Trial>>;
+  ): Promise<StoredStudy<Trial>>;
   /**
    * What the model made of each sample in a trial.
    *

@@ -128,10 +128,31 @@ Deno.test("`gSearch()` rejects when a recorded trial is not what the search asks
   const turned = first.verdict === "pass" ? "fail" : "pass";
   const wrong: [Trial[], string][] = [
     [[second], "recorded trial 0"],
-    [[{ ...first, verdict: turned }, second], "recorded trial 1"],
+    [[first, { ...second, layer: 2 }], "recorded trial 1"],
     [[{ ...first, schedule: [20, 10, 10, 10, 9] }], "recorded trial 0"],
     [[{ ...first, verdict: "open" as "pass" }], "recorded trial 0"],
     [[...yielded, second], "expected no further trial"],
+    // The last verdict decides what is left, so it is known to be turned.
+    [
+      [{ ...first, verdict: turned }],
+      "Cannot resume as remaining of recorded trial 0 must be",
+    ],
+    [[first, { ...second, remaining: 0 }], "remaining of recorded trial 1"],
+    [
+      [first, { ...second, samplesUsed: -7 }],
+      "Cannot resume as samplesUsed of recorded trial 1 must be an integer of at least 1: current value is -7",
+    ],
+    [[{ ...first, samplesUsed: 1.5 }], "samplesUsed of recorded trial 0"],
+    [
+      [{ ...first, meanDrop: "x" as unknown as number }],
+      'Cannot resume as meanDrop of recorded trial 0 must be a finite number: current value is "x"',
+    ],
+    [[{ ...first, meanDrop: Infinity }], "meanDrop of recorded trial 0"],
+    [[{ ...first, seconds: -1 }], "seconds of recorded trial 0"],
+    [
+      [{ ...first, schedule: null as unknown as number[] }],
+      "recorded trial 0",
+    ],
   ];
   for (const [recorded, message] of wrong) {
     await assertRejects(

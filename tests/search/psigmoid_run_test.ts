@@ -3,6 +3,7 @@ import type { Evaluate } from "../../search/evaluate.ts";
 import {
   pSigmoid,
   type PSigmoidOptions,
+  type PSigmoidState,
   type PSigmoidTrial,
 } from "../../search/psigmoid.ts";
 import { sigmoidSchedule, solveSigmoid } from "../../search/sigmoid.ts";
@@ -92,6 +93,51 @@ Deno.test("`pSigmoid()` resumed from any cut gives the identical result without 
   }
 });
 
+Deno.test("`pSigmoid()` goes on from its state as from its trials", async () => {
+  const states: PSigmoidState[] = [];
+  const onState = (state: PSigmoidState) => states.push(state);
+  const search = pSigmoid(evaluateByRates(toy), { ...options, onState });
+  const whole = await finish(search);
+  assertEquals(states.length, 12);
+  for (const cut of [1, 6, 12]) {
+    const recorded = whole.yielded.slice(0, cut);
+    const state = JSON.parse(JSON.stringify(states[cut - 1]));
+    const resumed = await finish(
+      pSigmoid(evaluateByRates(toy), { ...options, recorded, state }),
+    );
+    assertEquals(resumed.result, whole.result);
+    assertEquals(resumed.yielded, whole.yielded.slice(cut));
+  }
+  // It is a state that is gone on from: without a proposal it is the end.
+  const ended = { ...states[5], proposal: null };
+  const recorded = whole.yielded.slice(0, 6);
+  const given = { ...options, recorded, state: ended };
+  const { result, yielded } = await finish(
+    pSigmoid(evaluateByRates(toy), given),
+  );
+  assertEquals([yielded.length, result.trials], [0, recorded]);
+});
+
+Deno.test("`pSigmoid()` does not go on from a state of other trials", async () => {
+  const states: PSigmoidState[] = [];
+  const onState = (state: PSigmoidState) => states.push(state);
+  const search = pSigmoid(evaluateByRates(toy), { ...options, onState });
+  const whole = await finish(search);
+  const [, , third] = states;
+  for (
+    const state of [
+      states[3],
+      { ...third, known: third.known.map((one) => ({ ...one, value: 9 })) },
+      { ...third, known: third.known.map((one) => ({ ...one, keep: [9] })) },
+    ]
+  ) {
+    const recorded = whole.yielded.slice(0, 3);
+    const given = { ...options, recorded, state: { ...state, proposal: null } };
+    const resumed = await finish(pSigmoid(evaluateByRates(toy), given));
+    assertEquals(resumed.result, whole.result);
+  }
+});
+
 Deno.test("`pSigmoid()` rejects when a recorded trial is not what the search asks for", async () => {
   const { yielded } = await finish(pSigmoid(evaluateByRates(toy), options));
   const [first, second] = yielded;
@@ -99,7 +145,16 @@ Deno.test("`pSigmoid()` rejects when a recorded trial is not what the search ask
     [[second], "recorded trial 0"],
     [[first, first], "recorded trial 1"],
     [[...yielded, first], "expected no further trial"],
-    [[{ ...first, value: NaN }], "finite"],
+    [
+      [{ ...first, value: NaN }],
+      "Cannot resume as value of recorded trial 0 must be a finite number",
+    ],
+    [
+      [{ ...first, value: "x" as unknown as number }],
+      "value of recorded trial 0",
+    ],
+    [[first, { ...second, remaining: 3 }], "remaining of recorded trial 1"],
+    [[{ ...first, seconds: -1 }], "seconds of recorded trial 0"],
   ];
   for (const [recorded, message] of wrong) {
     await assertRejects(
