@@ -18,6 +18,7 @@ import { informationText } from "./cli/help.ts";
 import {
   parseOptions,
   type SearchOptions,
+  type SettledOptions,
   settleOptions,
 } from "./cli/options.ts";
 import { createOutput, explainEnd, type Output } from "./cli/output.ts";
@@ -27,6 +28,7 @@ import { runScenario1 } from "./cli/scenario1.ts";
 import { runScenario2 } from "./cli/scenario2.ts";
 import type { Setup } from "./cli/setup.ts";
 import { printAnswers, printHeader, printKinds, printTau } from "./cli/show.ts";
+import { exportStudies, listStudies, openTrialStore } from "./cli/trials.ts";
 import { USAGE } from "./cli/usage.ts";
 import {
   announceDevice,
@@ -36,9 +38,11 @@ import {
 } from "./cli/warnings.ts";
 import { formatSeconds } from "./report/mod.ts";
 import { checkEpsilon } from "./search/mod.ts";
-import { loadModel } from "./study/load.ts";
-import { chooseMetric } from "./study/metrics.ts";
-import { loadQuestionSets } from "./study/questions.ts";
+import type { TrialStore } from "./store/mod.ts";
+import { type LoadedModel, loadModel } from "./study/load.ts";
+import { chooseMetric, type MetricName } from "./study/metrics.ts";
+import { loadQuestionSets, type QuestionSets } from "./study/questions.ts";
+import { openRecords } from "./study/records.ts";
 import { openStudy } from "./study/study.ts";
 
 /**
@@ -59,6 +63,10 @@ export async function main(args: readonly string[]): Promise<number> {
       output.draw(informationText(options, USAGE, output));
     } else {
       output = createOutput(options);
+      const { list, exportTo, out, study } = options;
+      if (exportTo !== null) await exportStudies(out, exportTo, study);
+      if (list) await listStudies(out, study, output);
+      if (list || exportTo !== null) return 0;
       await search(options, {
         output,
         signal: interrupt.signal,
@@ -77,17 +85,22 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** What a search is told besides its options. */
+interface Surroundings {
+  /** Where all of it is told. */
+  readonly output: Output;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** Called when what comes is worth keeping. */
+  readonly onTrials: () => void;
+}
+
+/** Loads and checks what there is, and searches with it. */
 async function search(
   given: SearchOptions,
-  { output, signal, onTrials }: {
-    /** Where all of it is told. */
-    readonly output: Output;
-    /** Ends it. */
-    readonly signal: AbortSignal;
-    /** Called when what comes is worth keeping. */
-    readonly onTrials: () => void;
-  },
+  surroundings: Surroundings,
 ): Promise<void> {
+  const { output } = surroundings;
   const start = performance.now();
   const loaded = await loadModel(given.model, {
     device: given.device,
@@ -98,32 +111,53 @@ async function search(
   const { layers } = loaded.model.config.decoder;
   const options = settleOptions(given, layers);
   const sets = await loadQuestionSets(loaded, options);
-  const { calibration, heldout } = sets;
   if (options.scenario !== "2") {
-    checkEpsilon(options.criterion, calibration.samples.length);
+    checkEpsilon(options.criterion, sets.calibration.samples.length);
   }
-  const metric = chooseMetric(options.metric, heldout);
+  const metric = chooseMetric(options.metric, sets.heldout);
   await prepareDirectory(options.out);
-  const embedded = given.model === null;
+  const store = await openTrialStore(options.out);
+  try {
+    const prepared = { loaded, options, sets, metric, store, start };
+    await searchAndJudge(prepared, surroundings);
+  } finally {
+    await store.close();
+  }
+}
+
+/** All that was checked. */
+interface Prepared {
+  readonly loaded: LoadedModel;
+  readonly options: SettledOptions;
+  readonly sets: QuestionSets;
+  readonly metric: MetricName | null;
+  /** Where trials are recorded. */
+  readonly store: TrialStore;
+  /** When the program began, in milliseconds. */
+  readonly start: number;
+}
+
+async function searchAndJudge(
+  { loaded, options, sets, metric, store, start }: Prepared,
+  { output, signal, onTrials }: Surroundings,
+): Promise<void> {
+  const { model, scenario, out, ranking, positions } = options;
+  const { calibration, heldout } = sets;
   const warnings = [
-    ...await searchWarnings({ ...sets, loaded, embedded }),
+    ...await searchWarnings({ ...sets, loaded, embedded: model === null }),
     ...metric === null ? [] : generationWarnings(loaded),
   ];
   warnings.forEach(output.warn);
   printHeader(output, loaded, sets);
   await printAnswers(output, loaded, heldout);
 
-  using study = await openStudy(loaded, sets, {
-    ranking: options.ranking,
-    positions: options.positions,
-    metric,
-    status: output.status,
-    signal,
-  });
+  const records = await openRecords(store, loaded);
+  const { status } = output;
+  const how = { ranking, positions, metric, records, status, signal };
+  using study = await openStudy(loaded, sets, how);
   printKinds(output, heldout, study.full.evaluation);
   await printTau(output, loaded, calibration);
-  const setup: Setup = { ...study, options, output };
-  const { scenario, out } = options;
+  const setup: Setup = { ...study, records, options, output };
   onTrials();
   const scenario1 = scenario === "2" ? null : await runScenario1(setup);
   const scenario2 = scenario === "1"
@@ -132,9 +166,9 @@ async function search(
 
   const seconds = (performance.now() - start) / 1000;
   const files = [...scenario1?.files ?? [], ...scenario2?.files ?? []];
-  const names = files.map((file) => `${out}/${file}`);
+  const names = [...files, "trials.sqlite"].map((file) => `${out}/${file}`);
   output.say(
-    `\nWritten: ${new Intl.ListFormat("en").format(names) || "nothing"}, in ${
+    `\nWritten: ${new Intl.ListFormat("en").format(names)}, in ${
       formatSeconds(seconds)
     }`,
   );

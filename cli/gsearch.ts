@@ -1,5 +1,5 @@
 /**
- * G-Search from the command line: logged, resumable, with progress.
+ * G-Search from the command line: recorded, resumable, with progress.
  */
 
 import { formatSeconds } from "../report/mod.ts";
@@ -7,73 +7,69 @@ import {
   type Criterion,
   gSearch,
   type GSearchResult,
+  resumeGSearch,
   type Trial,
 } from "../search/mod.ts";
-import { openTrialLog, runLogged, type SearchIdentity } from "./log.ts";
 import type { Setup } from "./setup.ts";
-
-/** What the trials of G-Search depend on. */
-interface GSearchIdentity extends SearchIdentity {
-  /** When a trial passes. */
-  readonly criterion: Criterion;
-}
+import { openTrials, remembering, runRecorded } from "./trials.ts";
 
 /**
- * Runs G-Search on calibration questions, appending every trial to
- * search.jsonl and taking up the trials that are there already.
+ * Runs G-Search on calibration questions, recording every trial and taking up
+ * those that are recorded already.
  *
  * @throws the signal's reason, after printing what is known
  */
-export async function runGSearch(
-  { loaded, options, onCalibration, rules, visionTokens, signal, output }:
-    Setup,
-): Promise<GSearchResult> {
+export async function runGSearch(setup: Setup): Promise<GSearchResult> {
+  const { loaded, options, onCalibration, rules, visionTokens, signal } = setup;
+  const { output } = setup;
   const { model: { config }, name } = loaded;
   const { out, criterion, firstLayer } = options;
   const { ranking, positions } = rules;
-  const { evaluate, full, fullLoss } = onCalibration;
+  const { full, fullLoss } = onCalibration;
   const { say, status } = output;
   say(
     `\nG-Search from layer ${firstLayer}, ranking by ${ranking}, criterion ${criterion.kind}, epsilon ${criterion.epsilon} ${
       unitOf(criterion)
     }`,
   );
-  const path = `${out}/search.jsonl`;
-  const identity: GSearchIdentity = {
-    model: name,
-    criterion,
-    firstLayer,
-    ranking,
-    positions,
-    samples: full.total,
-    fullLoss,
-  };
-  const log = await openTrialLog<Trial>(path, identity, say);
-  const trials: Trial[] = [...log.recorded];
-  if (trials.length > 0) {
-    say(`  goes on after trial ${trials.length} in ${path}`);
-  }
-
-  const search = gSearch(evaluate, {
-    layers: config.decoder.layers,
-    visionTokens,
-    firstLayer,
+  const { layers } = config.decoder;
+  const space = { layers, visionTokens, firstLayer };
+  const recording = await openTrials<Trial>(setup, {
+    search: "G-Search",
+    told: `${criterion.kind} ${criterion.epsilon}`,
+    label: "gsearch",
+    options: { ...space, criterion, ...rules },
+    old: {
+      path: `${out}/search.jsonl`,
+      identity: {
+        ...{ model: name, criterion, firstLayer, ranking, positions },
+        ...{ samples: full.total, fullLoss },
+      },
+      check: (trials) => resumeGSearch(space, trials),
+    },
+  });
+  const { recorded } = recording;
+  const trials: Trial[] = [...recorded];
+  const asked = remembering(onCalibration.evaluate);
+  const search = gSearch(asked.evaluate, {
+    ...space,
     criterion,
     full,
-    recorded: log.recorded,
+    recorded,
     now: () => performance.now(),
     signal,
   });
+  const show = (trial: Trial): void => {
+    status.clear();
+    const before = trials.at(-1);
+    if (before && before.layer !== trial.layer) {
+      say(layerText(trials, criterion));
+    }
+    trials.push(trial);
+    status.show(statusText(trials));
+  };
   try {
-    const result = await runLogged(search, log, (trial) => {
-      status.clear();
-      const before = trials.at(-1);
-      if (before && before.layer !== trial.layer) {
-        say(layerText(trials, criterion));
-      }
-      trials.push(trial);
-      status.show(statusText(trials));
-    });
+    const result = await runRecorded(search, recording, { asked, show });
     status.clear();
     if (trials.length > 0) say(layerText(trials, criterion));
     return result;

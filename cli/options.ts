@@ -79,6 +79,12 @@ export interface SearchOptions {
   readonly seed: number;
   /** Directory for results. */
   readonly out: string;
+  /** What people call the run; null where it has no name. */
+  readonly study: string | null;
+  /** Whether to list what was searched there, instead of searching. */
+  readonly list: boolean;
+  /** Where to export its trials, instead of searching; null for nowhere. */
+  readonly exportTo: string | null;
   /** Whether standard output is one JSON object alone. */
   readonly json: boolean;
 }
@@ -137,9 +143,11 @@ const STRINGS = [
   "baselines",
   "seed",
   "out",
+  "study",
+  "export",
 ] as const;
 const COLLECTED = ["data"] as const;
-const FLAGS = ["quick", "json", "help", "version"] as const;
+const FLAGS = ["quick", "list", "json", "help", "version"] as const;
 const NAMES = { strings: STRINGS, flags: FLAGS };
 
 /**
@@ -232,6 +240,11 @@ export function parseOptions(
     ),
     seed: integer("seed", values.seed ?? "0", 0),
     out: text("out", values.out ?? "out"),
+    study: values.study === undefined ? null : text("study", values.study),
+    list: values.list,
+    exportTo: values.export === undefined
+      ? null
+      : text("export", values.export),
     json: values.json,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * P-Sigmoid from the command line: within a budget, logged, resumable, with
- * progress.
+ * P-Sigmoid from the command line: within a budget, recorded, resumable,
+ * with progress.
  */
 
 import { formatSeconds } from "../report/mod.ts";
@@ -8,13 +8,15 @@ import {
   type Budget,
   pSigmoid,
   type PSigmoidResult,
+  type PSigmoidState,
   type PSigmoidTrial,
+  resumePSigmoid,
   type WarmStart,
 } from "../search/mod.ts";
-import { openTrialLog, runLogged, type SearchIdentity } from "./log.ts";
 import type { Setup } from "./setup.ts";
+import { openTrials, remembering, runRecorded } from "./trials.ts";
 
-/** What is searched, and where its logs go. */
+/** What is searched, and what files of it are called. */
 export interface BudgetSearch {
   readonly budget: Budget;
   /** What files are named after. */
@@ -23,17 +25,9 @@ export interface BudgetSearch {
   readonly warmStart: readonly WarmStart[];
 }
 
-/** What all trials within a budget depend on. */
-interface BudgetIdentity extends SearchIdentity {
-  readonly budget: Budget;
-  readonly evaluations: number;
-  readonly seed: number;
-  readonly lastFirstLayer: number;
-  readonly warmStart: readonly WarmStart[];
-}
-
 /**
- * Runs P-Sigmoid, appending every trial to psigmoid-….jsonl.
+ * Runs P-Sigmoid on calibration questions, recording every trial and taking up
+ * those that are recorded already.
  *
  * @throws {RangeError} no schedule meets the budget
  * @throws the signal's reason, when aborted
@@ -44,48 +38,52 @@ export async function runPSigmoid(
 ): Promise<PSigmoidResult> {
   const { loaded, options, onCalibration, rules, visionTokens, signal } = setup;
   const { output: { say, status } } = setup;
-  const { evaluateAnew, full, fullLoss } = onCalibration;
+  const { full, fullLoss } = onCalibration;
   const { layers } = loaded.model.config.decoder;
   const { leastFirstLayer: firstLayer, evaluations, seed } = options;
   const lastFirstLayer = layers - 1;
-  const identity: BudgetIdentity = {
-    model: loaded.name,
-    budget,
-    firstLayer,
-    ranking: rules.ranking,
-    positions: rules.positions,
-    evaluations,
-    seed,
-    samples: full.total,
-    fullLoss,
-    lastFirstLayer,
-    warmStart,
+  const space = {
+    ...{ layers, visionTokens, firstLayer, lastFirstLayer },
+    ...{ budget, warmStart, evaluations, seed },
   };
-  const path = `${options.out}/psigmoid-${label}.jsonl`;
-  const log = await openTrialLog<PSigmoidTrial>(path, identity, say);
-  const { recorded } = log;
-  const search = pSigmoid(evaluateAnew, {
-    layers,
-    visionTokens,
-    firstLayer,
-    lastFirstLayer,
-    budget,
-    warmStart,
-    evaluations,
-    seed,
+  const recording = await openTrials<PSigmoidTrial>(setup, {
+    search: "P-Sigmoid",
+    told: `budget ${label}`,
+    label: `psigmoid-${label}`,
+    options: { ...space, ...rules },
+    old: {
+      path: `${options.out}/psigmoid-${label}.jsonl`,
+      identity: {
+        ...{ model: loaded.name, budget, firstLayer, ...rules },
+        ...{ evaluations, seed, samples: full.total, fullLoss },
+        ...{ lastFirstLayer, warmStart },
+      },
+      check: (trials) => resumePSigmoid(space, trials),
+    },
+  });
+  const { recorded } = recording;
+  const asked = remembering(onCalibration.evaluateAnew);
+  let state = recording.state as PSigmoidState | null;
+  const search = pSigmoid(asked.evaluate, {
+    ...space,
     recorded,
     signal,
     now: () => performance.now(),
+    ...state && { state },
+    onState: (next) => state = next,
   });
   let trials = recorded.length;
   let seconds = 0;
-  if (trials > 0) say(`  goes on after trial ${trials} in ${path}`);
   try {
-    return await runLogged(search, log, (trial) => {
-      trials++;
-      seconds += trial.seconds!;
-      const mean = seconds / (trials - recorded.length);
-      status.show(`  P-Sigmoid, trial ${trials}; ${leftText(trial, mean)}`);
+    return await runRecorded(search, recording, {
+      asked,
+      state: () => state,
+      show(trial) {
+        trials++;
+        seconds += trial.seconds!;
+        const mean = seconds / (trials - recorded.length);
+        status.show(`  P-Sigmoid, trial ${trials}; ${leftText(trial, mean)}`);
+      },
     });
   } catch (error) {
     status.clear();

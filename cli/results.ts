@@ -3,21 +3,27 @@
  */
 
 import { meanKeepingRate } from "../core/mod.ts";
-import { SCHEDULE_FORMAT, writeAtomically } from "../io/mod.ts";
+import {
+  SCHEDULE_FORMAT,
+  sweepTemporaries,
+  writeAtomically,
+} from "../io/mod.ts";
 import type { AccuracyDifference } from "../search/mod.ts";
 import type { ComparedRun } from "../study/compare.ts";
 import type { SearchOptions } from "./options.ts";
 
 /**
  * Makes the directory for results, and sure that files can be written there
- * before hours are spent on them.
+ * before hours are spent on them. What a killed run left of its files goes.
  *
  * @throws {Error} they cannot
  */
 export async function prepareDirectory(out: string): Promise<void> {
   try {
     await Deno.mkdir(out, { recursive: true });
-    await Deno.remove(await Deno.makeTempFile({ dir: out }));
+    const probe = `${out}/probe.${crypto.randomUUID()}.tmp`;
+    await Deno.writeTextFile(probe, "", { createNew: true });
+    await sweepTemporaries(out);
   } catch (error) {
     throw new Error(
       `Cannot write to ${out} as ${(error as Error).message}`,

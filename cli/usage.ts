@@ -86,9 +86,12 @@ best within a budget, beside other methods at the same budget.
                        (rescaled; with --scenario both), constant, psigmoid
                        (ranked at random and evenly) (default: all)
   --seed N             which calibration questions are drawn (default: 0)
-  --out DIR            where results go (default: out): schedule.json and
-                       search.jsonl, and of Scenario II schedule-B.json and
-                       psigmoid-B.jsonl for each budget B
+  --out DIR            where results go (default: out): schedule.json, of
+                       Scenario II schedule-B.json for each budget B, and the
+                       trials of all searches in trials.sqlite
+  --study NAME         what to call the searches of this run, to find them again
+  --list               list the searches of --out, or of --study, and end
+  --export FILE        write their trials to a file of JSON Lines, and end
   --quick              few questions, and a tolerance of ${QUICK_EPSILON.bound} points for
                        bound: a first look
   --json               print one JSON object alone; all that is for people goes
@@ -96,8 +99,9 @@ best within a budget, beside other methods at the same budget.
   -h, --help           print this
   --version            print the version
 
-An interrupted search (Ctrl-C) goes on where it stood when started again with
-the same options; with others it begins anew, and *.jsonl.old has its trials.
+A search that was interrupted (Ctrl-C) or killed goes on where it stood when
+started again with the same options; with others its trials stay for later. Two
+programs may search in one folder: of equal searches the second waits.
 Where nobody reads standard output any more, as in "| head", the search is
 interrupted too. Lines are as wide as the terminal, or as COLUMNS says.
 Exit codes: 0 done or no reader, 2 wrong use, unreadable input or no room for

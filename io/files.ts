@@ -8,13 +8,9 @@ import { builtin, process } from "./builtin.ts";
 interface FileSystem {
   stat(path: string): Promise<{ readonly size: number; isFile(): boolean }>;
   lstat(path: string): Promise<unknown>;
-  open(path: string): Promise<FileHandle>;
+  open(path: string, flag?: "wx"): Promise<FileHandle>;
   readFile(path: string): Promise<Uint8Array>;
-  writeFile(
-    path: string,
-    content: string | Uint8Array,
-    options: { readonly flag: "wx" | "a" },
-  ): Promise<void>;
+  readdir(path: string): Promise<string[]>;
   mkdir(path: string, options: { readonly recursive: true }): Promise<unknown>;
   rename(from: string, to: string): Promise<void>;
   rm(path: string, options: { readonly force: true }): Promise<void>;
@@ -27,6 +23,8 @@ interface FileHandle {
     length: number,
     position: number,
   ): Promise<{ readonly bytesRead: number }>;
+  writeFile(content: string | Uint8Array): Promise<void>;
+  sync(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -198,9 +196,16 @@ export function parseJson(text: string, label: string): unknown {
   }
 }
 
+/** What the file is called that is to take the place of another. */
+const TEMPORARY = /\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
+
+/** Tries to write a file whose temporary one is swept up meanwhile. */
+const MOST_TRIES = 5;
+
 /**
  * Writes a file, all of it or nothing: the content goes to a file beside it,
- * which then takes its place. Folders on the way are made.
+ * which then takes its place. Folders on the way are made. When the promise
+ * resolves, the file outlives a power cut.
  *
  * @param path The file.
  * @param content What it shall hold; text as UTF-8.
@@ -210,36 +215,59 @@ export async function writeAtomically(
   path: string,
   content: string | Uint8Array,
 ): Promise<void> {
-  const beside = `${path}.${crypto.randomUUID()}.tmp`;
+  const folder = directoryOf(path);
+  for (let tries = 1;; tries++) {
+    const beside = `${path}.${crypto.randomUUID()}.tmp`;
+    try {
+      await fileSystem().mkdir(folder, { recursive: true });
+      const file = await fileSystem().open(beside, "wx");
+      try {
+        await file.writeFile(content);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await fileSystem().rename(beside, path);
+      await syncFolder(folder);
+      return;
+    } catch (error) {
+      await fileSystem().rm(beside, { force: true }).catch(() => {});
+      // Another process that has just started took it for one that was left.
+      if (codeOf(error) === "ENOENT" && tries < MOST_TRIES) continue;
+      throw cannot("write", path, error);
+    }
+  }
+}
+
+/** Makes the names in a folder outlive a power cut, where a system can. */
+async function syncFolder(path: string): Promise<void> {
+  let folder: FileHandle | null = null;
   try {
-    await fileSystem().mkdir(directoryOf(path), { recursive: true });
-    await fileSystem().writeFile(beside, content, { flag: "wx" });
-    await fileSystem().rename(beside, path);
-  } catch (error) {
-    await fileSystem().rm(beside, { force: true }).catch(() => {});
-    throw cannot("write", path, error);
+    folder = await fileSystem().open(path);
+    await folder.sync();
+  } catch {
+    // Windows opens no folders, and some file systems do not sync them.
+  } finally {
+    await folder?.close();
   }
 }
 
 /**
- * Appends one value to a JSON Lines file, which is made when it is missing.
+ * Removes what `writeAtomically` left in a folder when its process was killed.
+ * A process that is just writing there begins again.
  *
- * @param path The file.
- * @param value The value, one line of JSON.
- * @throws {Error} If it cannot be written.
+ * @param path The folder.
+ * @throws {Error} If it cannot be read, or a file in it not be removed.
  */
-export async function appendJsonLine(
-  path: string,
-  value: unknown,
-): Promise<void> {
+export async function sweepTemporaries(path: string): Promise<void> {
   try {
-    await fileSystem().mkdir(directoryOf(path), { recursive: true });
-    // One write per line: lines of several writers do not mix.
-    await fileSystem().writeFile(path, JSON.stringify(value) + "\n", {
-      flag: "a",
-    });
+    for (const name of await fileSystem().readdir(path)) {
+      if (TEMPORARY.test(name)) {
+        await fileSystem().rm(`${path}/${name}`, { force: true });
+      }
+    }
   } catch (error) {
-    throw cannot("write", path, error);
+    throw cannot("sweep", path, error);
   }
 }
 

@@ -42,13 +42,17 @@ function fields(value: Record<string, unknown>, label: string): string[] {
 }
 
 /**
- * What tells a text from all others.
+ * What tells a text, or bytes, from all others.
  *
- * @param text The text.
+ * @param content The text, taken as UTF-8, or the bytes.
  * @returns Its SHA-256, 64 hexadecimal digits.
  */
-export async function hashOf(text: string): Promise<string> {
-  const bytes = new TextEncoder().encode(text);
+export async function hashOf(
+  content: string | Uint8Array<ArrayBuffer>,
+): Promise<string> {
+  const bytes = typeof content === "string"
+    ? new TextEncoder().encode(content)
+    : content;
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0"))
     .join("");

@@ -46,6 +46,7 @@
  * @module
  */
 
+export { canonicalJson, hashOf } from "./identity.ts";
 export { openStore, type StoreOptions } from "./sqlite_store.ts";
 export * from "./store.ts";
 export type { Evaluation, SampleResult } from "../search/evaluate.ts";

@@ -226,38 +226,37 @@ class SqliteStore implements TrialStore {
     });
   }
 
-  list(): Promise<StudySummary[]> {
+  list(name?: string): Promise<StudySummary[]> {
     return this.#promise(
       "read",
       () =>
         this.#transact(() =>
-          this.#query<StudyRow & { readonly trials: number }>(
-            "SELECT *, (SELECT count(*) FROM trials WHERE study = studies.number) AS trials FROM studies ORDER BY number",
-          ).all().map(({ number, identity, ...row }): StudySummary => ({
-            number,
-            name: row.name,
-            description: row.description,
-            identity: JSON.parse(identity),
-            program: row.program,
-            created: row.created,
-            trials: row.trials,
-            holder: this.#holder(number),
-          }))
+          this.#query<StudyRow>("SELECT * FROM studies ORDER BY number").all()
+            .filter((row) =>
+              name === undefined || `${row.name}/`.startsWith(`${name}/`)
+            )
+            .map(({ number, identity, ...row }): StudySummary => ({
+              number,
+              name: row.name,
+              description: row.description,
+              identity: JSON.parse(identity),
+              program: row.program,
+              created: row.created,
+              trials: row.trials,
+              holder: this.#holder(number),
+            }))
         ),
     );
   }
 
   async *exportLines(name?: string): AsyncIterable<string> {
-    const studies = await this.list();
-    const chosen = studies.filter((study) =>
-      name === undefined || study.name === name
-    );
-    if (name !== undefined && chosen.length === 0) {
+    const studies = await this.list(name);
+    if (name !== undefined && studies.length === 0) {
       throw new RangeError(
         `Cannot export study ${name} as ${this.#label} has none of that name`,
       );
     }
-    for (const { number, trials: _, holder: __, ...study } of chosen) {
+    for (const { number, trials: _, holder: __, ...study } of studies) {
       yield JSON.stringify({ study: number, ...study }) + "\n";
       const rows = this.#attempt("read", () => this.#trials(number));
       for (const row of rows) {

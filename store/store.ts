@@ -170,14 +170,19 @@ export interface TrialStore {
    * @param evaluation Complete results.
    */
   keepEvaluation(key: EvaluationKey, evaluation: Evaluation): Promise<void>;
-  /** All studies, in the order in which they were begun. */
-  list(): Promise<StudySummary[]>;
+  /**
+   * Studies, in the order in which they were begun.
+   *
+   * @param name Those of that name, and those whose names go on with "/" after
+   *   it. Default: all.
+   */
+  list(name?: string): Promise<StudySummary[]>;
   /**
    * Studies as JSON Lines: each as one line with `study`, `name`,
    * `description`, `program`, `created` and `identity`, followed by one line
    * with `study`, `number` and `trial` for each of its trials.
    *
-   * @param name The study of that name alone. Default: all.
+   * @param name As in `list`.
    * @returns The lines, each with its newline.
    * @throws {RangeError} If there is no study of that name, or a trial is not as
    *   it was recorded.

@@ -16,6 +16,7 @@ import { openEvaluators, searchBatchSize } from "./evaluators.ts";
 import type { LoadedModel } from "./load.ts";
 import { generationLimits, type MetricName } from "./metrics.ts";
 import type { QuestionSet, QuestionSets } from "./questions.ts";
+import { evaluateOnce, type Records } from "./records.ts";
 
 /** Hears how far long work has come. */
 export interface Status {
@@ -35,6 +36,11 @@ export interface StudyOptions extends ReductionOptions {
    * null, the default, to generate none. See `chooseMetric`.
    */
   readonly metric?: MetricName | null;
+  /**
+   * Where evaluations of the full model, and those of held-out questions, are
+   * kept and looked up; null, the default, for nowhere. See `openRecords`.
+   */
+  readonly records?: Records | null;
   /** Hears how far it is. */
   readonly status?: Status;
   /** Ends whatever runs. */
@@ -57,6 +63,8 @@ export interface Study extends QuestionSets, Disposable {
   readonly judge: Judge;
   /** The full model on held-out questions. */
   readonly full: Run;
+  /** Where evaluations are kept; null for nowhere. */
+  readonly records: Records | null;
   /** Ends whatever runs. */
   readonly signal: AbortSignal;
   /** What runs the model; ended when the study is disposed. */
@@ -108,6 +116,7 @@ export async function openStudy(
     ranking = "instruction",
     positions = "original",
     metric = null,
+    records = null,
     status = SILENT,
     signal = new AbortController().signal,
   }: StudyOptions = {},
@@ -119,8 +128,15 @@ export async function openStudy(
   const everything = fullSchedule(config.decoder.layers, visionTokens);
   const evaluators = openEvaluators(loaded);
   try {
-    const asked = { loaded, heldout, evaluators, metric, status, signal };
-    const judge = createJudge(asked);
+    const judge = createJudge({
+      loaded,
+      heldout,
+      evaluators,
+      metric,
+      records,
+      status,
+      signal,
+    });
     const full = await judge("full model", everything, rules);
     status.show("full model on the calibration questions");
     const onCalibration = await openCalibration(calibration, {
@@ -128,6 +144,7 @@ export async function openStudy(
       evaluators,
       rules,
       full,
+      records,
       signal,
     });
     return {
@@ -140,6 +157,7 @@ export async function openStudy(
       onCalibration,
       judge,
       full,
+      records,
       signal,
       evaluators,
       [Symbol.dispose]: () => evaluators[Symbol.dispose](),
@@ -153,25 +171,31 @@ export async function openStudy(
 }
 
 function createJudge(
-  { loaded, heldout, evaluators, metric, status, signal }:
-    & Pick<Study, "loaded" | "evaluators" | "metric" | "signal">
+  { loaded, heldout, evaluators, metric, records, status, signal }:
+    & Pick<Study, "loaded" | "evaluators" | "metric" | "records" | "signal">
     & { readonly heldout: QuestionSet; readonly status: Status },
 ): Judge {
   /** By ranking and position rule; made when first needed. */
   const known = new Map<string, Evaluate>();
+  const generate = metric === null ? null : generationLimits(loaded);
   return async (name, schedule, rules) => {
     const key = `${rules.ranking} ${rules.positions}`;
     const evaluate = known.get(key) ??
       evaluators.createEvaluator(heldout, {
         ...rules,
         cache: false,
-        ...metric && { generate: generationLimits(loaded) },
+        ...generate && { generate },
         onProgress: (done, total) =>
           status.show(`${done} of ${total} held-out questions`),
       });
     known.set(key, evaluate);
     try {
-      const evaluation = await evaluate(schedule, { signal });
+      const evaluation = await evaluateOnce(records, {
+        schedule,
+        questions: heldout,
+        rules: { ...rules, generate },
+        evaluate: () => evaluate(schedule, { signal }),
+      });
       return { name, schedule, ...rules, evaluation };
     } finally {
       status.clear();
@@ -182,9 +206,9 @@ function createJudge(
 /** Asks the full model calibration questions, and keeps them for searches. */
 export async function openCalibration(
   calibration: QuestionSet,
-  { loaded, evaluators, rules, full: { schedule }, signal }: Pick<
+  { loaded, evaluators, rules, full: { schedule }, records, signal }: Pick<
     Study,
-    "loaded" | "evaluators" | "rules" | "full" | "signal"
+    "loaded" | "evaluators" | "rules" | "full" | "records" | "signal"
   >,
 ): Promise<Calibration> {
   const options = { ...rules, batchSize: searchBatchSize(loaded) };
@@ -193,7 +217,12 @@ export async function openCalibration(
     ...options,
     cache: false,
   });
-  const full = await evaluate(schedule, { signal });
+  const full = await evaluateOnce(records, {
+    schedule,
+    questions: calibration,
+    rules: options,
+    evaluate: () => evaluate(schedule, { signal }),
+  });
   return { evaluate, evaluateAnew, full, fullLoss: sumOfLosses(full) };
 }
 

@@ -9,6 +9,8 @@ import {
   program,
   testsIn,
 } from "./_cli.ts";
+import { openStore } from "../store/mod.ts";
+import { alter } from "./_store.ts";
 import { writeQuestions, writeSmallModel } from "./_small_model.ts";
 
 const SEARCH = program("search.ts");
@@ -70,22 +72,53 @@ export async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
-/** How many whole lines of trials a log holds, without its first line. */
-export async function trialsIn(log: string): Promise<number> {
-  return await exists(log)
-    ? (await Deno.readTextFile(log)).split("\n").length - 2
-    : 0;
+/** The trials of a search in a folder of results, by their study's label. */
+export async function trialsIn<Trial>(
+  out: string,
+  told: string,
+): Promise<readonly Trial[]> {
+  const path = `${out}/trials.sqlite`;
+  if (!await exists(path)) return [];
+  const store = await openStore(path, { program: "test" });
+  try {
+    const trials: Trial[] = [];
+    let number = 0;
+    for await (const line of store.exportLines()) {
+      const { study, description, trial } = JSON.parse(line);
+      if (description?.includes(told)) number = study;
+      if (trial && study === number) trials.push(trial);
+    }
+    return trials;
+  } finally {
+    await store.close();
+  }
 }
 
-/** Runs the program until the first trial is in a log, then presses Ctrl-C. */
+/** Cuts a study short, as if the program had been killed earlier. */
+export async function cutTrials(
+  out: string,
+  study: number,
+  trials: number,
+): Promise<void> {
+  const later = `study = ${study} AND number >= ${trials}`;
+  await alter(
+    `${out}/trials.sqlite`,
+    `DELETE FROM trial_results WHERE ${later};
+     DELETE FROM trials WHERE ${later};
+     DELETE FROM states WHERE study = ${study};
+     UPDATE studies SET trials = ${trials} WHERE number = ${study}`,
+  );
+}
+
+/** Runs the program until the first trial is recorded, then presses Ctrl-C. */
 export async function interrupt(
   place: string,
   args: readonly string[],
-  log: string,
+  told: string,
 ): Promise<Finished> {
   const child = SEARCH.command(place, args).spawn();
   const output = child.output();
-  while (await trialsIn(log) < 1) {
+  while ((await trialsIn(`${place}/out`, told)).length < 1) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   child.kill("SIGINT");

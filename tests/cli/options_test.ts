@@ -32,6 +32,9 @@ const DEFAULTS: Counts = {
   baselines: BASELINE_METHODS.filter((method) => method !== "gsearch"),
   seed: 0,
   out: "out",
+  study: null,
+  list: false,
+  exportTo: null,
   json: false,
 };
 
@@ -66,13 +69,17 @@ Deno.test("parseOptions() takes every option, in both spellings", () => {
     baselines: ["vtw", "gsearch"],
     seed: 7,
     out: "results/a",
+    study: "first",
+    list: true,
+    exportTo: "trials.jsonl",
     json: true,
   };
   const line =
     "--scenario both --model some/model --device cpu --weights int4 --calibration 64 --heldout held.jsonl " +
     "--data q.json --data a.json --images pictures --metric vqa " +
     "--criterion accuracy --epsilon 1.5 --first-layer 3 --rank last --positions reindexed " +
-    "--budget 0.30,kv:0.5 --evaluations 8 --baselines vtw,gsearch --seed 7 --out results/a --json";
+    "--budget 0.30,kv:0.5 --evaluations 8 --baselines vtw,gsearch --seed 7 --out results/a --study first " +
+    "--export trials.jsonl --list --json";
   assertEquals(parse(line), expected);
   assertEquals(parse(line.replace(/(--[\w-]+) (?!--)/g, "$1=")), expected);
 });

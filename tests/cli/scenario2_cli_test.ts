@@ -2,7 +2,10 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { BudgetOutcome } from "../../study/budgets.ts";
+import type { PSigmoidTrial } from "../../search/mod.ts";
+import type { StudySummary } from "../../store/mod.ts";
 import {
+  cutTrials,
   DATA,
   exists,
   interrupt,
@@ -30,6 +33,11 @@ interface BudgetJson {
     readonly decodeMilliseconds: number;
   }[];
   readonly unmet: readonly { readonly name: string }[];
+}
+
+/** What `--list --json` says. */
+interface StudiesJson {
+  readonly studies: readonly StudySummary[];
 }
 
 /** What `--json` says. */
@@ -103,36 +111,38 @@ testIn(
     );
     const left = [...Deno.readDirSync(`${place}/out`)].map(({ name }) => name);
     assertEquals(left.sort(), [
-      "psigmoid-0.3.jsonl",
-      "psigmoid-kv-0.8.jsonl",
       "schedule-0.3.json",
       "schedule-kv-0.8.json",
       "schedule.json",
-      "search.jsonl",
+      "trials.sqlite",
     ]);
 
     await t.step("with no trial repeated", async () => {
-      const path = `${place}/out/psigmoid-0.3.jsonl`;
-      const before = await Deno.readTextFile(path);
+      const path = `${place}/out`;
+      const before = await trialsIn<PSigmoidTrial>(path, "budget 0.3");
       const found = await read(place, "out/schedule-0.3.json");
-      const lines = before.split("\n");
-      assert(lines.length > 3, "too easy to show how a search goes on");
-      // The first line, one trial, and a piece of the second.
-      const whole = `${lines[0]}\n${lines[1]}\n`;
-      await Deno.writeTextFile(path, whole + lines[2].slice(0, 20));
-      const { told } = await succeedJson<SearchJson>(place, args);
-      assert(told.includes("goes on after trial 1 in out/psigmoid-0.3.jsonl"));
-      const log = await Deno.readTextFile(path);
-      assertEquals(log.slice(0, whole.length), whole);
-      assertEquals(withoutTimes(log), withoutTimes(before));
-      assertEquals(await read(place, "out/schedule-0.3.json"), found);
+      assert(before.length > 2, "too easy to show how a search goes on");
+      // From its trials, and then from its state.
+      await cutTrials(path, 2, 1);
+      for (const trials of [1, before.length]) {
+        const { told } = await succeedJson<SearchJson>(place, args);
+        assert(
+          told.includes(`goes on after trial ${trials} in out/trials.sqlite`),
+        );
+        const after = await trialsIn<PSigmoidTrial>(path, "budget 0.3");
+        assertEquals(after.slice(0, 1), before.slice(0, 1));
+        assertEquals(after.map(withoutTime), before.map(withoutTime));
+        assertEquals(await read(place, "out/schedule-0.3.json"), found);
+      }
     });
   },
 );
 
-/** A log without what differs from run to run. */
-function withoutTimes(log: string): string {
-  return log.replaceAll(/,"seconds":[^}]*/g, "");
+/** A trial without what differs from run to run. */
+function withoutTime(
+  { seconds: _, ...trial }: PSigmoidTrial,
+): Omit<PSigmoidTrial, "seconds"> {
+  return trial;
 }
 
 testIn(
@@ -158,10 +168,15 @@ testIn(
       ],
     );
     assertEquals(runs[0].keep.slice(0, 2), [16, 16]);
-    assertEquals(await exists(`${place}/out/search.jsonl`), false);
-    const [identity] = (await read(place, "out/psigmoid-flops-0.9.jsonl"))
-      .split("\n");
-    assertEquals(JSON.parse(identity).seed, 5);
+    const { result: { studies } } = await succeedJson<StudiesJson>(place, [
+      "--list",
+    ]);
+    assertEquals(
+      studies.map((
+        { identity: { search, options } },
+      ) => [search, options.seed]),
+      [["P-Sigmoid", 5]],
+    );
   },
 );
 
@@ -174,13 +189,12 @@ testIn(
       ...["--calibration=data/many.jsonl", "--heldout=data/heldout.jsonl"],
       "--evaluations=7",
     ];
-    const log = `${place}/out/psigmoid-0.6.jsonl`;
-    const { code, out, err } = await interrupt(place, args, log);
+    const { code, out, err } = await interrupt(place, args, "P-Sigmoid");
     assertEquals(
       { code, err },
       { code: 130, err: "Interrupted: the same command goes on from here\n" },
     );
-    const trials = await trialsIn(log);
+    const { length: trials } = await trialsIn(`${place}/out`, "P-Sigmoid");
     assert(trials < 7, "too late to interrupt");
     assert(out.includes(`P-Sigmoid stopped after trial ${trials}`), out);
     assertEquals(await exists(`${place}/out/schedule-0.6.json`), false);

@@ -6,6 +6,7 @@ import config from "../../deno.json" with { type: "json" };
 import type { Trial } from "../../search/mod.ts";
 import {
   command,
+  cutTrials,
   DATA,
   exists,
   interrupt,
@@ -82,8 +83,7 @@ testIn(
       file: "data/calibration.jsonl",
     });
     assertEquals(schedule.search.samples, 24);
-    const trials: Trial[] = (await read(place, "out/search.jsonl"))
-      .trimEnd().split("\n").slice(1).map((line) => JSON.parse(line));
+    const trials = await trialsIn<Trial>(`${place}/out`, "G-Search");
     assertEquals(trials.length, result.trials);
     assertEquals(
       trials.findLast(({ verdict }) => verdict === "pass")?.schedule,
@@ -98,7 +98,7 @@ testIn(
     assertEquals(told.includes("\x1b"), false);
     // Nothing but results is left.
     const left = [...Deno.readDirSync(`${place}/out`)].map(({ name }) => name);
-    assertEquals(left.sort(), ["schedule.json", "search.jsonl"]);
+    assertEquals(left.sort(), ["schedule.json", "trials.sqlite"]);
 
     await t.step("and the same with the same seed again", async () => {
       await succeed(place, [...args, "--out=again"]);
@@ -111,25 +111,22 @@ testIn(
     await t.step(
       "and after an interruption, with no trial repeated",
       async () => {
-        const log = await read(place, "out/search.jsonl");
-        const lines = log.split("\n");
-        const recorded = lines.slice(0, 4).join("\n") + "\n";
-        const cuts: [string, number][] = [
-          [recorded + lines[4].slice(0, 30), 3],
-          [log, trials.length],
-        ];
-        for (const [text, trial] of cuts) {
-          await Deno.writeTextFile(`${place}/again/search.jsonl`, text);
+        for (const cut of [3, trials.length]) {
+          const before = await trialsIn<Trial>(`${place}/again`, "G-Search");
+          if (cut < before.length) await cutTrials(`${place}/again`, 1, cut);
           const out = await succeed(place, [...args, "--out=again"]);
-          assert(out.includes(`goes on after trial ${trial} in`), out);
+          assert(
+            out.includes(`goes on after trial ${cut} in again/trials.sqlite`),
+            out,
+          );
           assertEquals(
             await read(place, "again/schedule.json"),
             await read(place, "out/schedule.json"),
           );
           // Durations and all: what was recorded was not run again.
-          const resumed = await read(place, "again/search.jsonl");
-          assertEquals(resumed.slice(0, recorded.length), recorded);
-          assertEquals(resumed.split("\n").length, lines.length);
+          const after = await trialsIn<Trial>(`${place}/again`, "G-Search");
+          assertEquals(after.slice(0, cut), before.slice(0, cut));
+          assertEquals(after.length, before.length);
         }
       },
     );
@@ -149,13 +146,12 @@ testIn(
       "--epsilon=100",
       "--first-layer=1",
     ];
-    const log = `${place}/out/search.jsonl`;
-    const { code, out, err } = await interrupt(place, args, log);
+    const { code, out, err } = await interrupt(place, args, "G-Search");
     assertEquals(
       { code, err },
       { code: 130, err: "Interrupted: the same command goes on from here\n" },
     );
-    const trials = await trialsIn(log);
+    const { length: trials } = await trialsIn(`${place}/out`, "G-Search");
     assert(trials < 5, "too late to interrupt");
     assert(out.includes(`stopped after trial ${trials}; best so far`), out);
     assertEquals(await exists(`${place}/out/schedule.json`), false);
@@ -308,7 +304,7 @@ testIn(
     assertEquals({ code, err }, { code: 0, err: "" });
     assertEquals(await exists(`${place}/out/schedule.json`), false);
     const left = [...Deno.readDirSync(`${place}/out`)].map(({ name }) => name);
-    assertEquals(left.filter((name) => name !== "search.jsonl"), []);
+    assertEquals(left.filter((name) => name !== "trials.sqlite"), []);
     await succeed(place, args);
     const { keep } = JSON.parse(await read(place, "out/schedule.json"));
     assertEquals(keep, [16, 0, 0, 0]);
@@ -340,7 +336,7 @@ testIn(
         err:
           "Cannot write to standard output as No space left on device (os error 28)\n",
       });
-      assertEquals(await exists(`${place}/out/search.jsonl`), false);
+      assertEquals(await exists(`${place}/out/schedule.json`), false);
     }
   },
   Deno.build.os !== "linux",

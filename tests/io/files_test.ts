@@ -1,12 +1,12 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import {
-  appendJsonLine,
   directoryOf,
   isFile,
   openFile,
   openFileIfAny,
   readJson,
   readText,
+  sweepTemporaries,
   writeAtomically,
 } from "../../io/files.ts";
 
@@ -125,15 +125,68 @@ Deno.test("writeAtomically() leaves nothing behind when it fails", async () => {
   });
 });
 
-Deno.test("appendJsonLine() adds whole lines", async () => {
+Deno.test("writeAtomically() syncs the file before it takes the other's place, and then the folder", async () => {
   await inDirectory(async (directory) => {
-    const path = `${directory}/log/trials.jsonl`;
-    await appendJsonLine(path, { trial: 1, note: "two\nlines" });
-    await appendJsonLine(path, { trial: 2 });
-    assertEquals(
-      await Deno.readTextFile(path),
-      '{"trial":1,"note":"two\\nlines"}\n{"trial":2}\n',
-    );
+    const path = `${directory}/a.json`;
+    const promises = await import("node:fs/promises");
+    const done: string[] = [];
+    const { rename, open } = promises.default;
+    promises.default.rename = async (from, to) => {
+      done.push("rename");
+      await rename(from, to);
+    };
+    promises.default.open = async (file, ...rest) => {
+      const handle = await open(file, ...rest);
+      const sync = handle.sync.bind(handle);
+      handle.sync = async () => {
+        done.push(file === directory ? "sync folder" : "sync file");
+        await sync();
+      };
+      return handle;
+    };
+    try {
+      await writeAtomically(path, "one");
+    } finally {
+      Object.assign(promises.default, { rename, open });
+    }
+    assertEquals(done, ["sync file", "rename", "sync folder"]);
+    assertEquals(await Deno.readTextFile(path), "one");
+  });
+});
+
+Deno.test("sweepTemporaries() removes what a killed process left, and nothing else", async () => {
+  await inDirectory(async (directory) => {
+    const id = "0c5e2a1e-54a8-4c6f-9a54-0d3dbd2a7b1c";
+    const kept = [
+      ...["a.json", "a.tmp", `${id}`, `a.json.${id}.tmp.json`],
+      `a.json.${id.slice(1)}.tmp`,
+    ];
+    for (const name of [...kept, `a.json.${id}.tmp`, `b.${id}.tmp`]) {
+      await Deno.writeTextFile(`${directory}/${name}`, "");
+    }
+    await sweepTemporaries(directory);
+    const left = Array.from(Deno.readDirSync(directory), ({ name }) => name);
+    assertEquals(left.sort(), kept.sort());
+  });
+});
+
+Deno.test("writeAtomically() begins again when its temporary file is swept up", async () => {
+  await inDirectory(async (directory) => {
+    const path = `${directory}/a.json`;
+    const promises = await import("node:fs/promises");
+    const { rename } = promises.default;
+    let sweeps = 0;
+    promises.default.rename = async (from, to) => {
+      if (sweeps++ < 2) await sweepTemporaries(directory);
+      await rename(from, to);
+    };
+    try {
+      await writeAtomically(path, "one");
+    } finally {
+      promises.default.rename = rename;
+    }
+    assertEquals(sweeps, 3);
+    assertEquals(await Deno.readTextFile(path), "one");
   });
 });
 
