@@ -1,6 +1,6 @@
 /**
  * A few optimisations of functions that every engine computes alike, for
- * tests/optim_engines_test.ts. Prints what they suggested.
+ * tests/optim/engines_test.ts. Prints what they suggested.
  */
 // deno-lint-ignore-file no-console
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { exp, expm1, log, log1p, power } from "../optim/math/elementary.ts";
-import { createPrng } from "../optim/math/random.ts";
+import { exp, expm1, log, log1p, power } from "../../optim/math/elementary.ts";
+import { createPrng } from "../../optim/math/random.ts";
 
 /** The largest relative difference, in units of the last place. */
 function worst(

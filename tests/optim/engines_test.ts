@@ -2,9 +2,9 @@
 
 import { assertEquals } from "@std/assert";
 import { stripTypeScriptTypes } from "node:module";
-import { suggest } from "./_optim_engines.ts";
+import { suggest } from "../_optim_engines.ts";
 
-const ROOT = new URL("../", import.meta.url);
+const ROOT = new URL("../../", import.meta.url);
 
 /** Node.js, where there is one. */
 const hasNode = await new Deno.Command("node", { args: ["--version"] }).output()

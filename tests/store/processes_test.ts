@@ -2,8 +2,8 @@
 // no stores; and disks that refuse.
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { createRandom } from "../core/mod.ts";
-import { openStore, StudyBusyError } from "../store/mod.ts";
+import { createRandom } from "../../core/mod.ts";
+import { openStore, StudyBusyError } from "../../store/mod.ts";
 import {
   alter,
   evaluationOf,
@@ -13,15 +13,15 @@ import {
   seeded,
   trialOf,
   withPath,
-} from "./_store.ts";
-import { runWithKills } from "./_store_kills.ts";
+} from "../_store.ts";
+import { runWithKills } from "../_store_kills.ts";
 
 const linux = Deno.build.os === "linux";
 const windows = Deno.build.os === "windows";
 
 /** A process with a store: a few lines, after which it does nothing. */
 function holder(path: string, seed: number): Deno.ChildProcess {
-  const helpers = new URL("_store.ts", import.meta.url).href;
+  const helpers = new URL("../_store.ts", import.meta.url).href;
   const script = `
     import { open, seeded, trialOf } from ${JSON.stringify(helpers)};
     const store = await open(${JSON.stringify(path)});
@@ -124,7 +124,7 @@ async function openIn(
   shell: string,
   permissions: readonly string[] = ["-A"],
 ): Promise<string> {
-  const module = new URL("../store/mod.ts", import.meta.url).href;
+  const module = new URL("../../store/mod.ts", import.meta.url).href;
   const folder = await Deno.makeTempDir();
   const script = `${folder}/open.ts`;
   await Deno.writeTextFile(

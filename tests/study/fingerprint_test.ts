@@ -1,10 +1,10 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
-import type { TensorStore } from "../core/mod.ts";
-import type { SampleSet } from "../eval/mod.ts";
-import { openModelDirectory } from "../io/mod.ts";
-import { modelFingerprint, questionsFingerprint } from "../study/mod.ts";
-import { set } from "./_evaluator.ts";
-import { writeSmallModel } from "./_small_model.ts";
+import type { TensorStore } from "../../core/mod.ts";
+import type { SampleSet } from "../../eval/mod.ts";
+import { openModelDirectory } from "../../io/mod.ts";
+import { modelFingerprint, questionsFingerprint } from "../../study/mod.ts";
+import { set } from "../_evaluator.ts";
+import { writeSmallModel } from "../_small_model.ts";
 
 /** A model's source, as its folder has it. */
 async function openSource(): Promise<Parameters<typeof modelFingerprint>[0]> {

@@ -2,8 +2,8 @@
 // disks: store_processes_test.ts.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { canonicalJson } from "../store/identity.ts";
-import { StudyBusyError, type TrialStore } from "../store/mod.ts";
+import { canonicalJson } from "../../store/identity.ts";
+import { StudyBusyError, type TrialStore } from "../../store/mod.ts";
 import {
   alter,
   evaluationOf,
@@ -14,7 +14,7 @@ import {
   trialOf,
   trialsOf,
   withPath,
-} from "./_store.ts";
+} from "../_store.ts";
 
 /** A store with a study of so many trials, closed again. */
 async function fill(path: string, trials: number): Promise<void> {

@@ -1,10 +1,10 @@
 // docs/dependencies.md, compared with deno.json and with the fixture it counts.
 
 import { assert, assertEquals } from "@std/assert";
-import { readJinja } from "../io/jinja/template.ts";
-import { readPage } from "./_docs.ts";
-import record from "./fixtures/jinja.json" with { type: "json" };
-import config from "../deno.json" with { type: "json" };
+import { readJinja } from "../../io/jinja/template.ts";
+import { readPage } from "../_docs.ts";
+import record from "../fixtures/jinja.json" with { type: "json" };
+import config from "../../deno.json" with { type: "json" };
 
 const page = await readPage("dependencies.md");
 
@@ -37,7 +37,7 @@ Deno.test("docs/dependencies.md counts the templates that are refused", () => {
 Deno.test("docs/dependencies.md names files that are there", async () => {
   const files = [...page.text.matchAll(/`([\w./-]+\.(?:ts|json))`/g)];
   for (const [, file] of files) {
-    await Deno.stat(new URL(`../${file}`, import.meta.url));
+    await Deno.stat(new URL(`../../${file}`, import.meta.url));
   }
   assert(files.length > 0);
 });

@@ -2,13 +2,13 @@
 // those of others, listed, exported, and taken over from earlier versions.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { Trial } from "../search/mod.ts";
+import type { Trial } from "../../search/mod.ts";
 import {
   type EvaluationKey,
   openStore,
   type StudySummary,
-} from "../store/mod.ts";
-import { alter } from "./_store.ts";
+} from "../../store/mod.ts";
+import { alter } from "../_store.ts";
 import {
   command,
   DATA,
@@ -18,9 +18,9 @@ import {
   succeedJson,
   testIn,
   trialsIn,
-} from "./_search_cli.ts";
-import { decoded } from "./_cli.ts";
-import { writeQuestions } from "./_small_model.ts";
+} from "../_search_cli.ts";
+import { decoded } from "../_cli.ts";
+import { writeQuestions } from "../_small_model.ts";
 
 const ARGS: readonly string[] = [
   ...["--model=model", ...DATA, "--device=cpu"],
