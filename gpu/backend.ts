@@ -1,7 +1,7 @@
 /**
- * The GPU backend: tensors in WebGPU buffers, operations as runs of kernels
- * that are recorded and submitted together when a result is read. What an
- * operation means is defined in `core/reference/backend.ts`.
+ * The GPU backend. Tensors are WebGPU buffers, and operations record kernels,
+ * which a read submits together. `core/reference/backend.ts` defines each
+ * operation.
  *
  * This module is browser compatible.
  */
@@ -22,32 +22,30 @@ import { normOperations } from "./operations/norms.ts";
 import { uploadOperations } from "./operations/upload.ts";
 import { bufferOf, type GpuTensor } from "./tensors.ts";
 
-/** How to make a GPU backend. */
+/** Options of a GPU backend. */
 export type GpuOptions = WeightOptions;
 
-/** A GPU backend, and how much memory it takes. */
+/** A backend on a GPU, with its memory and its profile. */
 export interface GpuBackend extends Backend {
-  /** Bytes of its buffers, in use or kept for later use. */
+  /** Bytes of its buffers, both in use and idle. */
   readonly memorySize: number;
-  /** Bytes of the buffers that tensors take. */
+  /** Bytes of the buffers in use. */
   readonly memoryUsed: number;
   /**
-   * Runs `body` and waits for how long the GPU took for the kernels that it
-   * records, by label. Each of them is timed in a pass of its own, which takes
-   * some microseconds more than all in one pass do otherwise. Browsers may round
-   * the times; Deno 2.9 takes a GPU's own ticks for nanoseconds, which they are
-   * on NVIDIA's but not on all.
+   * Runs `body`, and measures the GPU time of the kernels that it records, by
+   * label. Each kernel gets a pass of its own, which adds some microseconds. A
+   * browser may round the times. Deno 2.9 reports ticks of the GPU instead of
+   * nanoseconds; they are the same on NVIDIA's GPUs, but not on all others.
    *
    * @param body calls operations and awaits nothing
    * @throws {GpuError} the device lacks "timestamp-query", or as `read`
    */
   profile(body: () => void): Promise<ReadonlyMap<string, KernelTime>>;
   /**
-   * Compiles the pipelines of the kernels that `body` would run, side by side,
-   * and runs none of them.
+   * Compiles the kernels that `body` would run, and runs none of them. If a
+   * kernel does not compile, the first `read` after its first run rejects.
    *
-   * @param body calls operations and awaits nothing
-   * @throws {GpuError} a kernel does not compile
+   * @param body calls operations and awaits nothing; its tensors hold no values
    */
   prepare(body: () => void): Promise<void>;
 }
@@ -55,12 +53,12 @@ export interface GpuBackend extends Backend {
 /**
  * Makes a GPU backend on a device. Destroying the device frees all its memory.
  *
- * `read` rejects with a `GpuError` that names the kernel when a shader does not
- * compile, WebGPU finds a call invalid, memory runs out or the device is lost;
- * and so does every `read` after it, for tensors may hold anything then. Make a
- * new backend, and a new device where it was lost.
+ * `read` rejects with a `GpuError` that names the kernel if a shader does not
+ * compile, a call is invalid, memory runs out, or the device is lost. Tensors
+ * are undefined then, so every later `read` rejects too. Make a new backend,
+ * and a new device if the device was lost.
  *
- * @param device from `requestGpu`, or made elsewhere
+ * @param device from `requestGpu` or from elsewhere
  */
 export function createGpuBackend(
   device: GPUDevice,
@@ -69,7 +67,7 @@ export function createGpuBackend(
   return backendOn(createContext(device, { weightType }));
 }
 
-/** The backend of a context. */
+/** Makes the backend of a context. */
 export function backendOn(context: Context): GpuBackend {
   const { device, buffers, runner, tensors, weightType } = context;
 

@@ -1,18 +1,19 @@
 /**
- * A pool of GPU buffers. Making a buffer costs far more than a small kernel, so
- * what is given back is kept by size and used again.
+ * GPU memory: a pool of buffers, uploads, and the amount that is free.
  *
- * Kernels are recorded first and submitted later; the host writes at once. A
- * buffer that a recorded kernel has yet to read may be given to another recorded
- * kernel, which runs after it, but not to the host.
+ * Kernels are recorded first and submitted later, but the host writes at once.
+ * A buffer may be released while a recorded kernel has yet to read it. The pool
+ * may then give it to another kernel, which runs later, but not to the host.
  *
  * This module is browser compatible.
  */
 
-import { GpuError } from "./device.ts";
-import type { Failures } from "./failures.ts";
+import { type Failures, GpuError } from "./failures.ts";
 
-/** Spec-fixed values of `GPUBufferUsage`, which not all runtimes have. */
+/**
+ * The values of `GPUBufferUsage`, which some runtimes lack. The standard fixes
+ * them.
+ */
 export const USAGE = {
   mapRead: 0x1,
   copySource: 0x4,
@@ -22,99 +23,103 @@ export const USAGE = {
   queryResolve: 0x200,
 } as const;
 
-/** Submissions after which a buffer that nobody took is destroyed. */
+/** Submissions after which an unused buffer is destroyed. */
 const KEPT_FOR = 64;
 
-/** Buffers of one size that wait to be used. */
-interface Shelf {
-  /** For everyone; the one given back last is at the end. */
+/** The idle buffers of one size. */
+interface FreeList {
+  /** Ready for all uses; the buffer that was released last is at the end. */
   ready: { readonly buffer: GPUBuffer; readonly since: number }[];
-  /** Not for the host: recorded kernels that are not submitted use them. */
+  /** Ready for kernels only: recorded kernels still read or write them. */
   recorded: GPUBuffer[];
 }
 
-/** Bytes of the largest buffer that a kernel may bind. */
+/** The size of the largest buffer that a kernel may bind, in bytes. */
 export function largestBinding({ limits }: GPUDevice): number {
   return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
 }
 
-/** Buffers of one usage. */
+/**
+ * A pool of buffers of one usage. It reuses them, because making a buffer takes
+ * far longer than a small kernel.
+ */
 export class BufferPool {
   readonly #device: GPUDevice;
   readonly #failures: Failures;
   readonly #usage: number;
-  readonly #shelves = new Map<number, Shelf>();
+  /** By size. */
+  readonly #idle = new Map<number, FreeList>();
   #submissions = 0;
   #size = 0;
   #used = 0;
 
-  /** Starts without buffers. */
   constructor(device: GPUDevice, failures: Failures, usage: number) {
     this.#device = device;
     this.#failures = failures;
     this.#usage = usage;
   }
 
-  /** Bytes of all its buffers. */
+  /** Bytes of all buffers. */
   get size(): number {
     return this.#size;
   }
 
-  /** Bytes of the buffers that are in use. */
+  /** Bytes of the buffers in use. */
   get used(): number {
     return this.#used;
   }
 
   /**
-   * A buffer of at least `bytes` bytes with values left over from earlier uses.
+   * A buffer of at least `bytes` bytes. It holds values of earlier uses.
    *
-   * @param forHost whether the host will write to it, rather than a kernel
-   * @throws {GpuError} no buffer of this GPU is so large
+   * @param forHost whether the host writes to it, rather than a kernel
+   * @throws {GpuError} the GPU has no buffers of this size
    */
-  take(bytes: number, forHost = false): GPUBuffer {
+  acquire(bytes: number, forHost = false): GPUBuffer {
     const size = this.#sizeClass(bytes);
-    const buffer = this.#takeIdle(size, forHost) ?? this.#make(size);
+    const buffer = this.#acquireIdle(size, forHost) ?? this.#make(size);
     this.#used += buffer.size;
     return buffer;
   }
 
   /**
-   * The least idle buffer of at least a size. For kernels it is below twice
-   * that: schedules make tensors of ever other sizes, and idle buffers would pile
-   * up. What the host writes may stay forever, as weights do: it gets its size.
+   * The smallest idle buffer that is large enough. A kernel may get one of up
+   * to twice the size: each schedule makes tensors of other sizes, and idle
+   * buffers would accumulate. The host gets the exact size, because it writes
+   * weights, which stay.
    */
-  #takeIdle(size: number, forHost: boolean): GPUBuffer | undefined {
-    let best: Shelf | undefined;
+  #acquireIdle(size: number, forHost: boolean): GPUBuffer | undefined {
+    let best: FreeList | undefined;
     let bestSize = forHost ? size + 1 : 2 * size;
-    for (const [shelfSize, shelf] of this.#shelves) {
-      const idle = shelf.ready.length + (forHost ? 0 : shelf.recorded.length);
-      if (idle > 0 && shelfSize >= size && shelfSize < bestSize) {
-        [best, bestSize] = [shelf, shelfSize];
+    for (const [idleSize, list] of this.#idle) {
+      const count = list.ready.length + (forHost ? 0 : list.recorded.length);
+      if (count > 0 && idleSize >= size && idleSize < bestSize) {
+        [best, bestSize] = [list, idleSize];
       }
     }
     return (forHost ? undefined : best?.recorded.pop()) ??
       best?.ready.pop()?.buffer;
   }
 
-  /** Gives a buffer back. */
-  give(buffer: GPUBuffer): void {
+  /** Takes a buffer back. */
+  release(buffer: GPUBuffer): void {
     const { size } = buffer;
-    let shelf = this.#shelves.get(size);
-    if (!shelf) this.#shelves.set(size, shelf = { ready: [], recorded: [] });
-    shelf.recorded.push(buffer);
+    let list = this.#idle.get(size);
+    if (!list) this.#idle.set(size, list = { ready: [], recorded: [] });
+    list.recorded.push(buffer);
     this.#used -= size;
   }
 
-  /** All kernels that were recorded are submitted. */
+  /** To be called when all recorded kernels are submitted. */
   submitted(): void {
     const now = ++this.#submissions;
-    for (const shelf of this.#shelves.values()) {
-      for (const buffer of shelf.recorded) {
-        shelf.ready.push({ buffer, since: now });
+    for (const list of this.#idle.values()) {
+      for (const buffer of list.recorded) {
+        list.ready.push({ buffer, since: now });
       }
-      shelf.recorded = [];
-      while (shelf.ready.length && now - shelf.ready[0].since > KEPT_FOR) {
-        const { buffer } = shelf.ready.shift()!;
+      list.recorded = [];
+      while (list.ready.length && now - list.ready[0].since > KEPT_FOR) {
+        const { buffer } = list.ready.shift()!;
         this.#size -= buffer.size;
         buffer.destroy();
       }
@@ -122,8 +127,9 @@ export class BufferPool {
   }
 
   /**
-   * Bytes rounded up to 256 or to an eighth of a power of two, so that few sizes
-   * serve all shapes and little is wasted; but never more than one binding.
+   * Rounds up to a multiple of 256 bytes or of an eighth of a power of two, but
+   * not above the limit of a binding. So many shapes share few sizes, and at
+   * most an eighth is wasted.
    */
   #sizeClass(bytes: number): number {
     const limit = largestBinding(this.#device);
@@ -140,6 +146,7 @@ export class BufferPool {
 
   #make(size: number): GPUBuffer {
     const usage = this.#usage;
+    const others = this.#size;
     this.#size += size;
     const { kernel } = this.#failures;
     return this.#failures.watch(
@@ -147,54 +154,84 @@ export class BufferPool {
       (failure, message) =>
         new GpuError(
           failure,
-          `Cannot take ${size} bytes of GPU memory beside ${
-            this.#size - size
-          }: ${message}`,
+          `Cannot allocate ${size} bytes of GPU memory in addition to ${others}: ${message}`,
           kernel,
         ),
     );
   }
 }
 
-/** Copies host values to a buffer, from byte `offset` of it on. */
+/** Copies host values to a buffer, starting at byte `offset`. */
 export function writeBuffer(
   device: GPUDevice,
   buffer: GPUBuffer,
   values: Float32Array | Int32Array | Uint32Array,
   offset: number = 0,
 ): void {
-  // Deno 2.9 panics when there is nothing to write.
+  // Deno 2.9 panics on an empty write.
   if (values.length) {
     device.queue.writeBuffer(buffer, offset, values as BufferSource);
   }
 }
 
-/** Bytes that may wait to be sent to the device. */
-const MOST_WAITING = 2 ** 26;
+/** Uploaded bytes after which the uploader submits. */
+const MAX_PENDING = 2 ** 26;
 
 /**
- * Writes what the host uploads. WebGPU keeps a copy of it until the next
- * submission: a model would take twice its size while it is loaded.
+ * Uploads host values. WebGPU keeps a copy of them until the next submission,
+ * so the uploader submits from time to time. Otherwise loading a model would
+ * take twice its size.
  */
 export class Uploader {
   readonly #device: GPUDevice;
-  #waiting = 0;
+  #pending = 0;
 
-  /** Starts with nothing written. */
   constructor(device: GPUDevice) {
     this.#device = device;
   }
 
-  /** Copies host values to a buffer, from byte `offset` of it on. */
+  /** Copies host values to a buffer, starting at byte `offset`. */
   write(
     buffer: GPUBuffer,
     values: Float32Array | Int32Array | Uint32Array,
     offset: number,
   ): void {
     writeBuffer(this.#device, buffer, values, offset);
-    this.#waiting += values.byteLength;
-    if (this.#waiting < MOST_WAITING) return;
+    this.#pending += values.byteLength;
+    if (this.#pending < MAX_PENDING) return;
     this.#device.queue.submit([]);
-    this.#waiting = 0;
+    this.#pending = 0;
   }
+}
+
+/** Bytes that `availableMemory` allocates at once. */
+const CHUNK = 2 ** 30;
+
+/**
+ * The amount of free GPU memory, up to `bytes`. WebGPU does not report it, so
+ * this allocates memory and frees it again. Call it before the upload of a
+ * large model, which takes minutes.
+ *
+ * @param bytes how much is wanted
+ * @returns how much of it is free, in whole chunks of up to 1 GiB
+ */
+export async function availableMemory(
+  device: GPUDevice,
+  bytes: number,
+): Promise<number> {
+  const buffers: GPUBuffer[] = [];
+  const most = Math.min(CHUNK, device.limits.maxBufferSize);
+  let available = 0;
+  try {
+    while (available < bytes) {
+      const size = 4 * Math.ceil(Math.min(most, bytes - available) / 4);
+      device.pushErrorScope("out-of-memory");
+      buffers.push(device.createBuffer({ size, usage: USAGE.storage }));
+      if (await device.popErrorScope()) break;
+      available += size;
+    }
+  } finally {
+    for (const buffer of buffers) buffer.destroy();
+  }
+  return available;
 }

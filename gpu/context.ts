@@ -1,5 +1,5 @@
 /**
- * What the operations of the GPU backend share.
+ * The state that the operations of the GPU backend share.
  *
  * This module is browser compatible.
  */
@@ -14,7 +14,7 @@ import { Failures } from "./failures.ts";
 import { Runner } from "./runner.ts";
 import { TensorPool } from "./tensors.ts";
 
-/** A device, the tensors on it, and what runs kernels on them. */
+/** A device, its tensors, and the runner of its kernels. */
 export interface Context {
   /** The device. */
   readonly device: GPUDevice;
@@ -22,25 +22,25 @@ export interface Context {
   readonly buffers: BufferPool;
   /** The tensors. */
   readonly tensors: TensorPool;
-  /** Writes to tensors. */
+  /** Writes host values to tensors. */
   readonly uploader: Uploader;
-  /** The runner of kernels. */
+  /** Runs kernels. */
   readonly runner: Runner;
-  /** How the weights of `linear` are stored. */
+  /** The type in which the weights of `linear` are stored. */
   readonly weightType: WeightType;
-  /** Whether kernels run on a CPU, which wants other tiles than a GPU. */
+  /** Whether the GPU is emulated on a CPU, where other tiles are faster. */
   readonly software: boolean;
 }
 
-/** What else may be said of a context. */
+/** Options of a context. */
 export interface ContextOptions extends WeightOptions {
-  /** Bytes that a kernel may bind. Default: what the device allows. */
+  /** Bytes that a kernel may bind. Default: the device's limit. */
   readonly bindable?: number;
-  /** Default: what `isSoftware` says of the device. */
+  /** Default: `isSoftware` of the device. */
   readonly software?: boolean;
 }
 
-/** Starts without tensors, and with nothing to run. */
+/** Makes a context without tensors. */
 export function createContext(
   device: GPUDevice,
   {

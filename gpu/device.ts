@@ -1,40 +1,12 @@
 /**
- * Getting a GPU, and what can go wrong with one.
+ * Requests a GPU device, and describes one.
  *
  * This module is browser compatible.
  */
 
-/** Why a GPU could not do what was asked. */
-export type GpuFailure =
-  | "unavailable"
-  | "compilation"
-  | "validation"
-  | "out-of-memory"
-  | "internal"
-  | "lost";
+import { GpuError } from "./failures.ts";
 
-/** The one error of the GPU backend. */
-export class GpuError extends Error {
-  /** Always "GpuError". */
-  override readonly name = "GpuError";
-  /** What went wrong. */
-  readonly failure: GpuFailure;
-  /** The label of the kernel that failed, or of the last one before it. */
-  readonly kernel: string | null;
-
-  /** Says what went wrong, and in which kernel if in one. */
-  constructor(
-    failure: GpuFailure,
-    message: string,
-    kernel: string | null = null,
-  ) {
-    super(message);
-    this.failure = failure;
-    this.kernel = kernel;
-  }
-}
-
-/** Limits of which kernels take what the adapter gives; others stay as WebGPU guarantees them. */
+/** The limits that kernels use up to the adapter's maximum. */
 const LIMITS = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -45,17 +17,17 @@ const LIMITS = [
   "maxComputeWorkgroupSizeY",
 ] as const;
 
-/** Features that kernels use where they are there. */
+/** The optional features that the backend uses. */
 const FEATURES = ["shader-f16", "timestamp-query"] as const;
 
 /**
- * Asks for the fastest GPU, with the adapter's real limits, and with
- * `shader-f16` and `timestamp-query` where it has them. `createGpuBackend` also
- * takes a device that was made elsewhere; one with WebGPU's default limits will
- * do.
+ * Requests the fastest GPU with the limits of its adapter, and with the
+ * features `shader-f16` and `timestamp-query` if the adapter has them.
+ * `createGpuBackend` also accepts a device from elsewhere; WebGPU's default
+ * limits are enough.
  *
- * @param gpu where to ask; `navigator.gpu` by default
- * @throws {GpuError} there is no WebGPU, or no adapter
+ * @param gpu the WebGPU entry point; `navigator.gpu` by default
+ * @throws {GpuError} the runtime has no WebGPU, or WebGPU has no adapter
  */
 export async function requestGpu(
   gpu: GPU | undefined = globalThis.navigator?.gpu,
@@ -80,11 +52,12 @@ export async function requestGpu(
   });
 }
 
-/** Names of adapters that compute on the CPU. */
+/** The names of adapters that compute on the CPU. */
 const SOFTWARE = /llvmpipe|lavapipe|swiftshader|basic render|warp\b/i;
 
 /**
- * Whether a GPU is none: WebGPU in software, which the CPU backend outruns.
+ * Whether an adapter emulates a GPU in software. The CPU backend is faster
+ * then.
  *
  * @param info `adapterInfo` of a device, or `info` of an adapter
  */

@@ -1,37 +1,61 @@
 /**
- * What has gone wrong on a GPU. WebGPU tells of errors later, and elsewhere than
- * at the call that made them; here they are gathered, with the kernel they
- * belong to, for the next read to throw.
+ * Errors of the GPU. WebGPU reports an error later than the call that caused
+ * it. `Failures` collects these reports and names the kernel; the next read
+ * throws the first one.
  *
  * This module is browser compatible.
  */
 
-import { GpuError, type GpuFailure } from "./device.ts";
+/** The kind of an error. */
+export type GpuFailure =
+  | "unavailable"
+  | "compilation"
+  | "validation"
+  | "out-of-memory"
+  | "internal"
+  | "lost";
 
-/** WebGPU's error scopes, and what an error caught by each of them is. */
-const SCOPES: readonly (readonly [GPUErrorFilter, GpuFailure])[] = [
-  ["validation", "validation"],
-  ["out-of-memory", "out-of-memory"],
-  ["internal", "internal"],
-];
+/** The only error class of the GPU backend. */
+export class GpuError extends Error {
+  /** Always "GpuError". */
+  override readonly name = "GpuError";
+  /** The kind of the error. */
+  readonly failure: GpuFailure;
+  /** The label of the kernel that failed, or of the last one before. */
+  readonly kernel: string | null;
 
-/** Turns what WebGPU says into an error that says where it belongs. */
+  /** Makes an error, of a kernel where one is known. */
+  constructor(
+    failure: GpuFailure,
+    message: string,
+    kernel: string | null = null,
+  ) {
+    super(message);
+    this.failure = failure;
+    this.kernel = kernel;
+  }
+}
+
+/** WebGPU's error scopes, which are also the kinds of errors they catch. */
+const FILTERS = ["validation", "out-of-memory", "internal"] as const;
+
+/** Turns a report of WebGPU into an error that names its cause. */
 export type Explain = (
   failure: GpuFailure,
   message: string,
 ) => GpuError | Promise<GpuError>;
 
-/** The failures of one device. The first one stays: what follows is its doing. */
+/** The failures of one device. The first is kept, as it causes the others. */
 export class Failures {
   readonly #device: GPUDevice;
   #first: GpuError | null = null;
-  /** When all errors of what was watched so far are known. */
+  /** Resolves when the errors of all watched calls are known. */
   #known: Promise<void> = Promise.resolve();
   readonly #lost: Promise<void>;
   /** The label of the kernel that was recorded last. */
   kernel: string | null = null;
 
-  /** Begins with a device of which nothing is known. */
+  /** Starts without failures, and waits for the loss of the device. */
   constructor(device: GPUDevice) {
     this.#device = device;
     this.#lost = device.lost.then(({ reason, message }) =>
@@ -47,36 +71,36 @@ export class Failures {
     );
   }
 
-  /** Notes a failure. */
+  /** Adds a failure. */
   add(error: GpuError): void {
     this.#first ??= error;
   }
 
-  /** Calls `body`, and notes the errors that WebGPU finds in its calls. */
+  /** Calls `body` and adds the errors that WebGPU reports for its calls. */
   watch<T>(body: () => T, explain: Explain): T {
-    for (const [filter] of SCOPES) this.#device.pushErrorScope(filter);
+    for (const filter of FILTERS) this.#device.pushErrorScope(filter);
     try {
       return body();
     } finally {
-      const errors = SCOPES.toReversed().map(([, failure]) =>
+      const errors = FILTERS.toReversed().map((failure) =>
         [failure, this.#device.popErrorScope()] as const
       );
-      const note = async (earlier: Promise<void>): Promise<void> => {
-        await earlier; // for the first failure to be noted first
+      const addErrors = async (earlier: Promise<void>): Promise<void> => {
+        await earlier; // so that failures are added in the order of the calls
         for (const [failure, pending] of errors) {
           const error = await pending;
           if (error) this.add(await explain(failure, error.message));
         }
       };
-      this.#known = note(this.#known).catch(({ message }: Error) =>
+      this.#known = addErrors(this.#known).catch(({ message }: Error) =>
         this.add(new GpuError("internal", message, this.kernel))
       );
     }
   }
 
   /**
-   * Waits for a buffer to be mapped, and for the errors of all that was watched
-   * so far.
+   * Waits until a buffer is mapped and the errors of all watched calls are
+   * known.
    *
    * @throws {GpuError} the first failure of this device
    */
@@ -86,8 +110,8 @@ export class Failures {
       failed = true;
     });
     await Promise.race([Promise.all([mapped, this.#known]), this.#lost]);
-    // Errors of earlier calls say why mapping fails; without any it fails
-    // because the device was lost, of which we may be told later.
+    // Mapping fails after an earlier error or because the device is lost.
+    // WebGPU may report the loss later.
     if (failed && !this.#first) await this.#lost;
     if (this.#first) throw this.#first;
   }

@@ -1,22 +1,25 @@
 /**
- * A compute kernel is data: WGSL, what it binds, and how many workgroups it
- * takes. `runner.ts` runs any of them.
+ * A compute kernel is data: WGSL, its bindings and its grid. `runner.ts` runs
+ * it.
  *
- * What WGSL and host agree on: the entry point is `main`; all bindings are in
- * group 0; binding 0 is a uniform struct of the sizes, all `u32`; then come the
- * inputs (`var<storage, read>`), then the outputs (`var<storage, read_write>`),
- * numbered on. A kernel without sizes begins with its inputs at binding 1. What
- * is fixed when a pipeline is made (tile sizes, ε, flags) is an `override`
- * constant. Every buffer is a multiple of 16 bytes long, so an array may be
- * declared of `f32` or of `vec4f`; what lies behind a tensor's last value is
- * left over from earlier uses and may be anything.
+ * WGSL and host share these conventions:
+ *
+ * - The entry point is `main`, and all bindings are in group 0.
+ * - Binding 0 is a uniform struct of the sizes, all `u32`. The inputs follow
+ *   from binding 1 on (`var<storage, read>`), then the outputs (`var<storage,
+ *   read_write>`). A kernel without sizes has no binding 0.
+ * - A value that is fixed at compile time (tile sizes, ε) is an `override`
+ *   constant.
+ * - The length of every buffer is a multiple of 16 bytes, so an array may be
+ *   declared as `f32` or `vec4f`. Values beyond the end of a tensor are
+ *   undefined.
  *
  * This module is browser compatible.
  */
 
 import type { Indices, Tensor, Weight } from "../core/backend.ts";
 
-/** Workgroups along x, y and z; no kernel runs where one of them is 0. */
+/** The number of workgroups along x, y and z. If one is 0, nothing runs. */
 export type Grid = readonly [x: number, y: number, z: number];
 
 /**
@@ -25,7 +28,7 @@ export type Grid = readonly [x: number, y: number, z: number];
  * @typeParam Size names of its sizes
  * @typeParam Constant names of its override constants
  *
- * @example y = x · factor, 64 values per workgroup
+ * @example y = x · FACTOR, 64 values per workgroup
  * ```ts
  * import { type Kernel, spread } from "@tokensieve/tokensieve/gpu";
  *
@@ -44,11 +47,11 @@ export type Grid = readonly [x: number, y: number, z: number];
  *
  *     @compute @workgroup_size(64)
  *     fn main(
- *       @builtin(workgroup_id) group: vec3u,
- *       @builtin(num_workgroups) groups: vec3u,
+ *       @builtin(workgroup_id) workgroup: vec3u,
+ *       @builtin(num_workgroups) workgroups: vec3u,
  *       @builtin(local_invocation_index) local: u32,
  *     ) {
- *       let i = (group.x + group.y * groups.x) * 64 + local;
+ *       let i = (workgroup.x + workgroup.y * workgroups.x) * 64 + local;
  *       if (i >= sizes.n) { return; }
  *       y[i] = x[i] * FACTOR;
  *     }
@@ -69,47 +72,48 @@ export interface Kernel<
   readonly code: string;
   /** The fields of its uniform struct, in order. */
   readonly sizes: readonly Size[];
-  /** The arrays it reads, in order of binding. */
+  /** The names of the arrays that it reads, in the order of the bindings. */
   readonly inputs: readonly string[];
-  /** The arrays it writes, in order of binding. */
+  /** The names of the arrays that it writes, in the order of the bindings. */
   readonly outputs: readonly string[];
   /**
-   * Floating-point operations of a run, where they may be very many: what is
-   * recorded is submitted in pieces then, for systems reset a GPU that is busy
-   * with one submission for seconds.
+   * The floating-point operations of a run, for kernels with many of them. The
+   * runner splits long work into several submissions, because an operating
+   * system resets a GPU that works on one submission for seconds.
    */
   readonly flop?: (
     sizes: Readonly<Record<Size, number>>,
     constants: Readonly<Record<Constant, number>>,
   ) => number;
-  /** How many workgroups a run takes. */
+  /** The workgroups of a run. */
   readonly grid: (
     sizes: Readonly<Record<Size, number>>,
     constants: Readonly<Record<Constant, number>>,
   ) => Grid;
 }
 
-/** Tensors, sizes and constants of one run of a kernel. */
+/** The tensors, sizes and constants of one run of a kernel. */
 export interface KernelRun<Size extends string, Constant extends string> {
   /**
-   * As many as `Kernel.inputs`. A kernel that has been told by a constant not
-   * to read an input gets `undefined`.
+   * One tensor for each of `Kernel.inputs`. `undefined` stands for an input
+   * that the kernel does not read, as its sizes or constants say.
    */
   readonly inputs: readonly (Tensor | Indices | Weight | undefined)[];
-  /** As many as `Kernel.outputs`, and none of them among the inputs. */
+  /** One tensor for each of `Kernel.outputs`. None is also an input. */
   readonly outputs: readonly (Tensor | Indices)[];
   /** Integers from 0 to 2³² − 1. */
   readonly sizes: Readonly<Record<Size, number>>;
-  /** For every combination of them a pipeline is compiled; booleans are 0 or 1. */
+  /** Each combination has a pipeline of its own. Booleans are 0 or 1. */
   readonly constants: Readonly<Record<Constant, number>>;
 }
 
-/** WebGPU's limit of workgroups along one dimension. */
+/** WebGPU's limit of workgroups along a dimension. */
 const MAX_WORKGROUPS = 65_535;
 
 /**
- * A grid of at least `count` workgroups, however many, for kernels that number
- * them `group.x + group.y * groups.x`. The last ones may lie beyond `count`.
+ * A grid of at least `count` workgroups, for any count. The number of a
+ * workgroup is `workgroup.x + workgroup.y * workgroups.x`. The last numbers may
+ * exceed `count`.
  */
 export function spread(count: number): Grid {
   const y = Math.ceil(count / MAX_WORKGROUPS);

@@ -1,39 +1,38 @@
 /**
- * GPU time by kernel, from timestamps. WebGPU takes them at the ends of passes,
- * so that what is timed must be encoded one dispatch per pass.
+ * Measures the GPU time of kernels with timestamps. WebGPU takes timestamps at
+ * the ends of passes, so a timed dispatch needs a pass of its own.
  *
  * This module is browser compatible.
  */
 
 import { USAGE } from "./buffers.ts";
 
-/** What the runs of one kernel took. */
+/** The GPU time of one kernel. */
 export interface KernelTime {
-  /** How often it ran. */
+  /** The number of its runs. */
   readonly runs: number;
-  /** Time on the GPU of all its runs. */
+  /** The time of all runs together. */
   readonly milliseconds: number;
 }
 
-/** Timestamps that a query set may hold, as WebGPU limits it. */
+/** WebGPU's limit of timestamps in a query set. */
 const MAX_QUERIES = 4096;
 
 const BYTES_PER_QUERY = 8;
 
-/** Times dispatches, each of them the only one of its pass. */
+/** Times dispatches that have a pass each. */
 export class KernelTimer implements Disposable {
   readonly #device: GPUDevice;
-  /** Of the dispatches, in order; each has two timestamps. */
+  /** One label per dispatch, in order. Each dispatch has two timestamps. */
   readonly #labels: string[] = [];
   readonly #sets: GPUQuerySet[] = [];
   #results: GPUBuffer | null = null;
 
-  /** Starts with nothing timed. */
   constructor(device: GPUDevice) {
     this.#device = device;
   }
 
-  /** What the pass of the next dispatch, of a kernel of this label, must write. */
+  /** Adds a dispatch of a kernel, and returns the timestamps of its pass. */
   next(label: string): GPUComputePassTimestampWrites {
     const query = 2 * this.#labels.length % MAX_QUERIES;
     if (query === 0) {
@@ -55,7 +54,7 @@ export class KernelTimer implements Disposable {
     return 2 * BYTES_PER_QUERY * this.#labels.length;
   }
 
-  /** Encodes that all timestamps are put into a buffer. */
+  /** Encodes a copy of all timestamps to a buffer. */
   resolve(encoder: GPUCommandEncoder): GPUBuffer {
     const { queryResolve, copySource } = USAGE;
     const size = MAX_QUERIES * BYTES_PER_QUERY;
@@ -65,7 +64,7 @@ export class KernelTimer implements Disposable {
       usage: queryResolve | copySource,
     });
     for (const [i, set] of this.#sets.entries()) {
-      // Runtimes may wait forever for a timestamp that is never taken.
+      // A runtime may wait forever for a timestamp that no pass writes.
       const count = Math.min(
         MAX_QUERIES,
         2 * this.#labels.length - i * MAX_QUERIES,
@@ -75,24 +74,24 @@ export class KernelTimer implements Disposable {
     return this.#results;
   }
 
-  /** Time by label, in the order in which kernels first ran. */
+  /** Times by label, in the order in which the kernels first ran. */
   sum(timestamps: ArrayBuffer): ReadonlyMap<string, KernelTime> {
     const nanoseconds = new BigUint64Array(timestamps);
     const times = new Map<string, KernelTime>();
     for (const [i, label] of this.#labels.entries()) {
       const { runs, milliseconds } = times.get(label) ??
         { runs: 0, milliseconds: 0 };
-      // A GPU may restart its clock at any time, WebGPU says.
-      const took = Number(nanoseconds[2 * i + 1] - nanoseconds[2 * i]);
+      // The standard allows a GPU to restart its clock at any time.
+      const duration = Number(nanoseconds[2 * i + 1] - nanoseconds[2 * i]);
       times.set(label, {
         runs: runs + 1,
-        milliseconds: milliseconds + Math.max(0, took) / 1e6,
+        milliseconds: milliseconds + Math.max(0, duration) / 1e6,
       });
     }
     return times;
   }
 
-  /** Destroys what it made. */
+  /** Destroys the query sets and the buffer. */
   [Symbol.dispose](): void {
     for (const set of this.#sets) set.destroy();
     this.#results?.destroy();

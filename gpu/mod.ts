@@ -1,5 +1,22 @@
 /**
- * The backend in WebGPU, with compute kernels by hand.
+ * The backend in WebGPU, with handwritten compute kernels.
+ *
+ * API shape, or who owns what:
+ *
+ * - The caller owns the `GPUDevice`. `requestGpu` requests one, and a device
+ *   from elsewhere works too. Destroying it frees everything below.
+ * - `createGpuBackend` makes a backend, which owns the buffers of its tensors
+ *   and its compiled pipelines. A device may have several backends.
+ * - A tensor is a shape and a buffer on loan. `free` returns the buffer to the
+ *   backend, and `scope` returns all buffers except those of its result.
+ * - An operation (`linear`, `attention`, …) only records kernels and returns
+ *   the tensor that they will write. No operation waits.
+ * - A `Kernel` is data and owns nothing: WGSL, the names of its sizes and
+ *   bindings, and its grid. The backend compiles it when it first runs, or in
+ *   `prepare`.
+ * - `read` submits all recorded kernels, waits, and returns a copy, which the
+ *   caller owns. If the GPU has failed, this and every later `read` rejects
+ *   with the first `GpuError`.
  *
  * @example
  * ```ts ignore
@@ -21,13 +38,8 @@ export {
   type GpuBackend,
   type GpuOptions,
 } from "./backend.ts";
-export {
-  GpuError,
-  type GpuFailure,
-  gpuName,
-  isSoftware,
-  requestGpu,
-} from "./device.ts";
+export { availableMemory } from "./buffers.ts";
+export { gpuName, isSoftware, requestGpu } from "./device.ts";
+export { GpuError, type GpuFailure } from "./failures.ts";
 export { type Grid, type Kernel, type KernelRun, spread } from "./kernel.ts";
 export type { KernelTime } from "./kernel_timer.ts";
-export { availableMemory } from "./memory.ts";

@@ -1,25 +1,30 @@
 /**
- * From kernels to compiled pipelines, each compiled once per set of constants.
+ * Compiled kernels, and the bind groups of their buffers. A kernel is compiled
+ * once for each set of its constants.
  *
  * This module is browser compatible.
  */
 
-import { GpuError } from "./device.ts";
-import type { Failures } from "./failures.ts";
-import { Bindings } from "./bindings.ts";
+import { type Failures, GpuError } from "./failures.ts";
 import type { Kernel } from "./kernel.ts";
 
-/** A kernel, compiled. */
+/** A compiled kernel. */
 export interface Pipeline {
   /** The label of the kernel. */
   readonly label: string;
-  /** What it binds. */
+  /** Its bind groups. */
   readonly bindings: Bindings;
-  /** The code. */
+  /** Its code. */
   readonly compiled: GPUComputePipeline;
 }
 
-/** What one kernel's pipelines share. */
+/** A kernel and the constants to compile it with. */
+export type PipelineRequest = readonly [
+  kernel: Kernel,
+  constants: Readonly<Record<string, number>>,
+];
+
+/** The WGSL module of a kernel, and its pipelines. */
 interface Program {
   readonly label: string;
   readonly module: GPUShaderModule;
@@ -34,38 +39,31 @@ export class Pipelines {
   readonly #failures: Failures;
   readonly #programs = new Map<Kernel, Program>();
 
-  /** Starts without pipelines. */
   constructor(device: GPUDevice, failures: Failures) {
     this.#device = device;
     this.#failures = failures;
   }
 
   /**
-   * Compiles pipelines side by side, as far as the runtime does that: browsers
-   * do, Deno 2.9 compiles one after the other. What does not compile is tried
-   * again by `get`, which tells why.
+   * Compiles pipelines concurrently. Browsers do so in parallel, Deno 2.9 does
+   * not. If one fails, `get` compiles it again and explains the failure.
    */
-  async prepare(
-    wanted: readonly (readonly [
-      kernel: Kernel,
-      constants: Readonly<Record<string, number>>,
-    ])[],
-  ): Promise<void> {
-    const asked = new Map<Program, Set<string>>();
+  async prepare(requests: readonly PipelineRequest[]): Promise<void> {
+    const requested = new Map<Program, Set<string>>();
     const compiling: Promise<void>[] = [];
-    for (const [kernel, constants] of wanted) {
+    for (const [kernel, constants] of requests) {
       const program = this.#programOf(kernel);
-      const values = JSON.stringify(constants);
-      const mine = asked.get(program) ?? new Set(program.pipelines.keys());
-      asked.set(program, mine);
-      if (mine.has(values)) continue;
-      mine.add(values);
+      const key = JSON.stringify(constants);
+      const keys = requested.get(program) ?? new Set(program.pipelines.keys());
+      requested.set(program, keys);
+      if (keys.has(key)) continue;
+      keys.add(key);
       const { label, bindings } = program;
       const descriptor = this.#descriptor(program, constants);
       const compiled = this.#device.createComputePipelineAsync(descriptor);
       compiling.push(compiled.then(
         (compiled) => {
-          program.pipelines.set(values, { label, bindings, compiled });
+          program.pipelines.set(key, { label, bindings, compiled });
         },
         () => {},
       ));
@@ -78,14 +76,13 @@ export class Pipelines {
     kernel: Kernel<S, C>,
     constants: Readonly<Record<C, number>>,
   ): Pipeline {
-    // Only label, code and bindings are read from here on.
-    const key = kernel as unknown as Kernel;
-    const program = this.#programOf(key);
-    const values = JSON.stringify(constants);
-    let pipeline = program.pipelines.get(values);
+    // The pipeline uses the label, the code and the bindings, not the grid.
+    const program = this.#programOf(kernel as unknown as Kernel);
+    const key = JSON.stringify(constants);
+    let pipeline = program.pipelines.get(key);
     if (!pipeline) {
       pipeline = this.#compile(program, constants);
-      program.pipelines.set(values, pipeline);
+      program.pipelines.set(key, pipeline);
     }
     return pipeline;
   }
@@ -144,7 +141,7 @@ export class Pipelines {
   }
 }
 
-/** Says what the compiler has found, and shows the line where it found it. */
+/** An error with the compiler's message and the line of WGSL in question. */
 async function compilationError(
   label: string,
   code: string,
@@ -154,7 +151,8 @@ async function compilationError(
 ): Promise<GpuError> {
   const { messages } = await module.getCompilationInfo();
   const error = messages.find(({ type }) => type === "error");
-  // Some compilers begin with an empty line, and add a drawing of their own.
+  // Some compilers put an empty line first, and print the code after the
+  // message.
   const [text] = (error?.message ?? message).trim().split("\n");
   const where = error
     ? `line ${error.lineNum}, column ${error.linePos}: ${text}\n${error.lineNum} | ${
@@ -166,4 +164,83 @@ async function compilationError(
     `Cannot compile kernel "${label}": ${where}`,
     label,
   );
+}
+
+/** The value of `GPUShaderStage.COMPUTE`, which some runtimes lack. */
+const COMPUTE = 0x4;
+
+/** The number of bind groups that one kernel keeps. */
+const MAX_KEPT = 4096;
+
+/** A number for each buffer, as a key for bind groups. */
+const numbers = new WeakMap<GPUBuffer, number>();
+let nextNumber = 0;
+
+function numberOf(buffer: GPUBuffer): number {
+  let number = numbers.get(buffer);
+  if (number === undefined) numbers.set(buffer, number = nextNumber++);
+  return number;
+}
+
+/**
+ * The layout and the bind groups of one kernel. Making a bind group is the
+ * slowest part of recording a kernel, so bind groups are kept: a repeated
+ * forward pass gets the same buffers from the pool.
+ */
+class Bindings {
+  readonly #device: GPUDevice;
+  readonly #label: string;
+  /** Bytes of the uniform struct. */
+  readonly #uniformSize: number;
+  /** By the numbers of the buffers. */
+  readonly #groups = new Map<string, GPUBindGroup>();
+  /** The layout of all its bind groups. */
+  readonly layout: GPUBindGroupLayout;
+
+  constructor(device: GPUDevice, { label, sizes, inputs, outputs }: Kernel) {
+    this.#device = device;
+    this.#label = label;
+    this.#uniformSize = 4 * sizes.length;
+    const types: GPUBufferBindingType[] = [
+      ...inputs.map(() => "read-only-storage" as const),
+      ...outputs.map(() => "storage" as const),
+    ];
+    const entries: GPUBindGroupLayoutEntry[] = types.map((type, i) => ({
+      binding: 1 + i,
+      visibility: COMPUTE,
+      buffer: { type },
+    }));
+    if (this.#uniformSize) {
+      const buffer = { type: "uniform", hasDynamicOffset: true } as const;
+      entries.push({ binding: 0, visibility: COMPUTE, buffer });
+    }
+    this.layout = device.createBindGroupLayout({ label, entries });
+  }
+
+  /** The bind group of a uniform buffer, the inputs and the outputs. */
+  group(uniforms: GPUBuffer, buffers: readonly GPUBuffer[]): GPUBindGroup {
+    const key = [uniforms, ...buffers].map(numberOf).join();
+    let group = this.#groups.get(key);
+    if (!group) {
+      if (this.#groups.size === MAX_KEPT) this.#groups.clear();
+      this.#groups.set(key, group = this.#make(uniforms, buffers));
+    }
+    return group;
+  }
+
+  #make(uniforms: GPUBuffer, buffers: readonly GPUBuffer[]): GPUBindGroup {
+    const entries: GPUBindGroupEntry[] = buffers.map((buffer, i) => ({
+      binding: 1 + i,
+      resource: { buffer },
+    }));
+    const size = this.#uniformSize;
+    if (size) {
+      entries.push({ binding: 0, resource: { buffer: uniforms, size } });
+    }
+    return this.#device.createBindGroup({
+      label: this.#label,
+      layout: this.layout,
+      entries,
+    });
+  }
 }

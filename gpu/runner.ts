@@ -1,39 +1,41 @@
 /**
- * The one runner of all kernels. It records what is to be run; reading a result
- * submits everything recorded before it at once, in one command encoder, but for
- * very much work, which is submitted in pieces.
+ * Records runs of kernels and submits them. A read submits everything recorded
+ * before it in one command encoder. Very much work is submitted in parts.
  *
  * This module is browser compatible.
  */
 
 import { BufferPool, USAGE, writeBuffer } from "./buffers.ts";
-import { GpuError } from "./device.ts";
-import type { Failures } from "./failures.ts";
+import { type Failures, GpuError } from "./failures.ts";
 import type { Grid, Kernel, KernelRun } from "./kernel.ts";
 import { type KernelTime, KernelTimer } from "./kernel_timer.ts";
-import { type Pipeline, Pipelines } from "./pipelines.ts";
+import { type Pipeline, type PipelineRequest, Pipelines } from "./pipelines.ts";
 import { bufferOf } from "./tensors.ts";
 
 /** One run of a kernel, ready to be encoded. */
 interface Dispatch {
   readonly pipeline: Pipeline;
-  /** What binding 0 holds. */
+  /** The values of binding 0. */
   readonly sizes: readonly number[];
-  /** From binding 1 on. */
+  /** The buffers from binding 1 on. */
   readonly buffers: readonly GPUBuffer[];
   readonly grid: Grid;
 }
 
-/** A kernel with its constants. */
-type Wanted = readonly [Kernel, Readonly<Record<string, number>>];
+/** The sizes of several dispatches on the device. */
+interface Uniforms {
+  readonly buffer: GPUBuffer;
+  /** Where the sizes of each dispatch begin, in bytes. */
+  readonly offsets: readonly number[];
+}
 
-/** `GPUMapMode.READ`, which not all runtimes name. */
+/** The value of `GPUMapMode.READ`, which some runtimes lack. */
 const MAP_READ = 0x1;
 
-/** Dispatches after which recording is interrupted by a submission. */
+/** The number of recorded dispatches that triggers a submission. */
 const MAX_RECORDED = 4096;
 
-/** The same for floating-point operations: a second on a slow GPU. */
+/** The same for floating-point operations: a second of a slow GPU. */
 const MAX_FLOP = 1e12;
 
 /** Records and submits runs of kernels. */
@@ -44,20 +46,20 @@ export class Runner {
   readonly #onSubmit: () => void;
   readonly #uniforms: BufferPool;
   readonly #staging: BufferPool;
-  /** Stands in for inputs that are not there. */
-  readonly #nothing: GPUBuffer;
+  /** Bound in place of inputs that are `undefined`. */
+  readonly #placeholder: GPUBuffer;
   #recorded: Dispatch[] = [];
-  /** Floating-point operations of these. */
+  /** The floating-point operations of the recorded dispatches. */
   #flop = 0;
-  /** While the body of `prepare` runs: what it would have run. */
-  #wanted: Wanted[] | null = null;
-  /** While `profile` runs. */
+  /** Collects the requested pipelines while `prepare` runs its body. */
+  #requests: PipelineRequest[] | null = null;
+  /** Set while `profile` runs. */
   #timer: KernelTimer | null = null;
 
   /**
    * Starts with nothing recorded.
    *
-   * @param onSubmit called when all that was recorded is submitted
+   * @param onSubmit called when all recorded kernels are submitted
    */
   constructor(device: GPUDevice, failures: Failures, onSubmit: () => void) {
     this.#device = device;
@@ -67,7 +69,7 @@ export class Runner {
     const { uniform, storage, mapRead, copyTarget } = USAGE;
     this.#uniforms = new BufferPool(device, failures, uniform | copyTarget);
     this.#staging = new BufferPool(device, failures, mapRead | copyTarget);
-    this.#nothing = device.createBuffer({ size: 256, usage: storage });
+    this.#placeholder = device.createBuffer({ size: 256, usage: storage });
   }
 
   /** Records a run of a kernel. */
@@ -77,8 +79,8 @@ export class Runner {
   ): void {
     const grid = kernel.grid(sizes, constants);
     if (grid.includes(0)) return;
-    if (this.#wanted) {
-      this.#wanted.push([kernel as unknown as Kernel, constants]);
+    if (this.#requests) {
+      this.#requests.push([kernel as unknown as Kernel, constants]);
       return;
     }
     this.#failures.kernel = kernel.label;
@@ -86,7 +88,7 @@ export class Runner {
       pipeline: this.#pipelines.get(kernel, constants),
       sizes: kernel.sizes.map((name) => sizes[name]),
       buffers: [
-        ...inputs.map((x) => x ? bufferOf(x) : this.#nothing),
+        ...inputs.map((x) => x ? bufferOf(x) : this.#placeholder),
         ...outputs.map(bufferOf),
       ],
       grid,
@@ -97,34 +99,34 @@ export class Runner {
     }
   }
 
-  /** Compiles what `body` would run; see `Backend.prepare`. */
+  /** Compiles the kernels that `body` would run; see `Backend.prepare`. */
   async prepare(body: () => void): Promise<void> {
-    const wanted: Wanted[] = [];
-    this.#wanted = wanted;
+    const requests: PipelineRequest[] = [];
+    this.#requests = requests;
     try {
       body();
     } finally {
-      this.#wanted = null;
+      this.#requests = null;
     }
-    await this.#pipelines.prepare(wanted);
+    await this.#pipelines.prepare(requests);
   }
 
   /**
-   * Submits all that was recorded and waits for the first `bytes` bytes of a
+   * Submits all recorded kernels, and reads the first `bytes` bytes of a
    * buffer.
    *
-   * @throws {GpuError} something that was recorded, now or earlier, has failed
+   * @throws {GpuError} a kernel recorded so far has failed
    */
   async read(source: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
     const size = Math.max(bytes, 4);
-    const staging = this.#staging.take(size);
+    const staging = this.#staging.acquire(size);
     this.#submit((encoder) =>
       encoder.copyBufferToBuffer(source, 0, staging, 0, size)
     );
     await this.#failures.settle(staging.mapAsync(MAP_READ));
     const values = staging.getMappedRange().slice(0, bytes);
     staging.unmap();
-    this.#staging.give(staging);
+    this.#staging.release(staging);
     return values;
   }
 
@@ -158,7 +160,7 @@ export class Runner {
     }
   }
 
-  /** Submits what was recorded, and what `finish` adds to it. */
+  /** Submits all recorded dispatches, and then the commands of `finish`. */
   #submit(finish: (encoder: GPUCommandEncoder) => void = () => {}): void {
     const dispatches = this.#recorded;
     this.#recorded = [];
@@ -172,16 +174,16 @@ export class Runner {
       finish(encoder);
       this.#device.queue.submit([encoder.finish()]);
     }, async (failure, message) => {
-      const label = await this.#findCulprit(dispatches, uniforms);
+      const label = await this.#findInvalid(dispatches, uniforms);
       const what = label === null ? "kernels" : `kernel "${label}"`;
       return new GpuError(failure, `Cannot run ${what}: ${message}`, label);
     });
-    this.#uniforms.give(uniforms.buffer);
+    this.#uniforms.release(uniforms.buffer);
     for (const pool of [this.#uniforms, this.#staging]) pool.submitted();
     this.#onSubmit();
   }
 
-  /** Puts the sizes of all dispatches into one buffer. */
+  /** Writes the sizes of all dispatches to one buffer. */
   #writeSizes(dispatches: readonly Dispatch[]): Uniforms {
     const align = this.#device.limits.minUniformBufferOffsetAlignment / 4;
     const starts: number[] = [];
@@ -192,12 +194,12 @@ export class Runner {
     }
     const values = new Uint32Array(end);
     dispatches.forEach(({ sizes }, i) => values.set(sizes, starts[i]));
-    const buffer = this.#uniforms.take(values.byteLength, true);
+    const buffer = this.#uniforms.acquire(values.byteLength, true);
     writeBuffer(this.#device, buffer, values);
     return { buffer, offsets: starts.map((start) => 4 * start) };
   }
 
-  /** Encodes dispatches in one pass: WebGPU orders those that share buffers. */
+  /** Encodes dispatches in one pass. WebGPU orders those that share buffers. */
   #encode(
     encoder: GPUCommandEncoder,
     dispatches: readonly Dispatch[],
@@ -214,7 +216,7 @@ export class Runner {
     pass.end();
   }
 
-  /** Encodes dispatches in a pass each, with timestamps. */
+  /** Encodes each dispatch in a pass of its own, with timestamps. */
   #encodeTimed(
     encoder: GPUCommandEncoder,
     dispatches: readonly Dispatch[],
@@ -228,8 +230,11 @@ export class Runner {
     }
   }
 
-  /** Of dispatches that do not run together, the first that does not alone. */
-  async #findCulprit(
+  /**
+   * The kernel of the first invalid dispatch, or null. WebGPU rejects an
+   * encoder as a whole, so each dispatch is encoded again alone.
+   */
+  async #findInvalid(
     dispatches: readonly Dispatch[],
     { buffer, offsets }: Uniforms,
   ): Promise<string | null> {
@@ -242,11 +247,4 @@ export class Runner {
     }
     return null;
   }
-}
-
-/** The sizes of some dispatches on the device. */
-interface Uniforms {
-  readonly buffer: GPUBuffer;
-  /** In bytes, where the sizes of each dispatch begin. */
-  readonly offsets: readonly number[];
 }

@@ -1,32 +1,31 @@
 /**
- * Tensors of the GPU backend: shapes over buffers.
+ * The tensors of the GPU backend: shapes of values in buffers.
  *
  * This module is browser compatible.
  */
 
 import type { Indices, Tensor, Weight } from "../core/backend.ts";
-import { sizeOf } from "../core/sizes.ts";
 import { Scopes } from "../core/scopes.ts";
+import { sizeOf } from "../core/sizes.ts";
 import type { BufferPool } from "./buffers.ts";
 
-/** What a tensor can hold; see `Tensor`, `Indices` and `Weight`. */
+/** The type of a tensor's content; see `Tensor`, `Indices` and `Weight`. */
 export type Content = (Tensor | Indices | Weight)["type"];
 
-/** A tensor of this backend: a shape over a buffer. */
+/** A tensor of this backend. */
 export class GpuTensor<T extends Content = Content> {
-  /** What it holds. */
+  /** The type of its content. */
   readonly type: T;
   /** Sizes, outermost first. */
   readonly shape: readonly number[];
-  /** Where its values are; null once it is freed, or where they are in parts. */
+  /** The buffer of its values. Null if it is freed or has parts. */
   buffer: GPUBuffer | null;
   /**
-   * Consecutive rows each, where all of them are more than a kernel may bind.
-   * Only `linear` and `embed` read such tensors.
+   * Consecutive rows in a buffer each, for a tensor that exceeds the limit of a
+   * binding. Only `linear` and `embed` read such tensors.
    */
   readonly parts: readonly GpuTensor<T>[];
 
-  /** Names a buffer, or parts, that were made for it. */
   constructor(
     type: T,
     shape: readonly number[],
@@ -41,10 +40,9 @@ export class GpuTensor<T extends Content = Content> {
 }
 
 /**
- * Where the values of a tensor are.
+ * The buffer of a tensor's values.
  *
- * @throws {TypeError} it was freed, another backend made it, or its values are
- *   in parts
+ * @throws {TypeError} it is freed, of another backend, or in parts
  */
 export function bufferOf(x: Tensor | Indices | Weight): GPUBuffer {
   const { buffer } = x as GpuTensor;
@@ -56,15 +54,15 @@ export function bufferOf(x: Tensor | Indices | Weight): GPUBuffer {
   return buffer;
 }
 
-/** Rows of a tensor from `start` on that one kernel can bind. */
+/** Consecutive rows of a tensor that a kernel can bind. */
 export interface Part<T extends Content> {
-  /** The first of its rows. */
+  /** The number of the first row. */
   readonly start: number;
   /** The rows. */
   readonly rows: GpuTensor<T>;
 }
 
-/** The parts of a tensor: itself, for all but very large ones. */
+/** The parts of a tensor. One that fits into a binding is its only part. */
 export function partsOf<T extends Content>(
   x: { readonly type: T; readonly shape: readonly number[] },
 ): Part<T>[] {
@@ -78,7 +76,7 @@ export function partsOf<T extends Content>(
   });
 }
 
-/** Makes and frees tensors, by hand and by scope. */
+/** Makes tensors, and frees them one by one or by scope. */
 export class TensorPool {
   readonly #buffers: BufferPool;
   readonly #bindable: number;
@@ -88,9 +86,10 @@ export class TensorPool {
   );
 
   /**
-   * Starts empty.
+   * Starts without tensors.
    *
-   * @param bindable the largest buffer that a kernel may bind, in bytes
+   * @param bindable the size of the largest buffer that a kernel may bind, in
+   *   bytes
    */
   constructor(buffers: BufferPool, bindable: number) {
     this.#buffers = buffers;
@@ -98,18 +97,19 @@ export class TensorPool {
   }
 
   /**
-   * A tensor for a kernel to write, with values left over from earlier uses of
-   * its buffer. Every value takes 4 bytes.
+   * A tensor for a kernel to write. Its buffer holds values of earlier uses.
+   * Each value takes 4 bytes.
    */
   make<T extends Content>(type: T, shape: readonly number[]): GpuTensor<T> {
-    const buffer = this.#buffers.take(4 * sizeOf(shape));
+    const buffer = this.#buffers.acquire(4 * sizeOf(shape));
     return this.#add(new GpuTensor(type, shape, buffer));
   }
 
   /**
-   * A tensor for the host to write, in parts if it must be.
+   * A tensor for the host to write, in parts if it exceeds the limit of a
+   * binding.
    *
-   * @param rowBytes bytes that one index of the first dimension takes
+   * @param rowBytes bytes of one index of the first dimension
    */
   makeForHost<T extends Content>(
     type: T,
@@ -119,7 +119,7 @@ export class TensorPool {
     const [rows] = shape;
     const each = Math.max(1, Math.floor(this.#bindable / rowBytes));
     const part = (count: number): GpuTensor<T> => {
-      const buffer = this.#buffers.take(count * rowBytes, true);
+      const buffer = this.#buffers.acquire(count * rowBytes, true);
       return new GpuTensor(type, [count, ...shape.slice(1)], buffer);
     };
     if (rows <= each) return this.#add(part(rows));
@@ -130,10 +130,10 @@ export class TensorPool {
     return this.#add(new GpuTensor(type, shape, null, parts));
   }
 
-  /** Gives back the buffers of a tensor; freeing it again does nothing. */
+  /** Releases the buffers of a tensor. Freeing it again does nothing. */
   free(x: GpuTensor): void {
     for (const part of x.parts) this.free(part);
-    if (x.buffer) this.#buffers.give(x.buffer);
+    if (x.buffer) this.#buffers.release(x.buffer);
     x.buffer = null;
   }
 
