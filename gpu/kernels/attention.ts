@@ -1,10 +1,10 @@
 /**
- * Fused attention with an online softmax: the matrix of scores exists only tile
- * by tile. A workgroup has 64 query rows of one head and passes over the keys;
- * for each row it has the maximum m of the scores so far, and Σ exp(s − m) and
- * Σ exp(s − m) · v relative to it. When m grows, the sums shrink by
- * exp(m − new m). Source: Milakov and Gimelshein 2018; Dao et al. 2022
- * (FlashAttention).
+ * Fused attention with an online softmax, which never stores the whole matrix
+ * of scores. A workgroup has 64 query rows of one head, and passes over the
+ * keys tile by tile. For each row it keeps the maximum m of the scores so far,
+ * Σ exp(s − m) and Σ exp(s − m) · v. When m grows to m', both sums are
+ * multiplied by exp(m − m'). Sources: Milakov and Gimelshein 2018; Dao et al.
+ * 2022 (FlashAttention).
  *
  * This module is browser compatible.
  */
@@ -18,10 +18,10 @@ import {
   TILE_ROWS,
 } from "./attention_tile.ts";
 
-/** Elements of a head that a workgroup writes; wider heads take several. */
+/** Elements of a head per workgroup. Wider heads take several workgroups. */
 const SLICE = 128;
 
-/** out = softmax(q kᵀ · SCALE) v; a row that sees no key gives zeros. */
+/** out = softmax(q kᵀ · SCALE) v. A row that sees no key gives zeros. */
 export const ATTENTION: Kernel<AttentionSize, AttentionConstant> = {
   label: "attention",
   sizes: ATTENTION_SIZES,
@@ -39,18 +39,18 @@ export const ATTENTION: Kernel<AttentionSize, AttentionConstant> = {
 @group(0) @binding(6) var<storage, read_write> out: array<vec4f>;
 
 override SLICE: u32 = min(WIDTH, 32); // in vectors
-const PART = 8u; // keys whose values fit where keys were
-const PITCH = TILE_ROWS / 4 + 1; // odd, for else all columns meet in one bank
+const PART = 8u; // keys whose values fit into stage
+const PITCH = TILE_ROWS / 4 + 1; // odd, to spread a team over memory banks
 
-// In scratch, which is as long as that, there is exp(s − m) by key, then by quad.
+// scratch holds exp(s − m), indexed by key and quad, in exactly its size.
 const_assert TILE_KEYS * PITCH == SCRATCH;
 
-// What a thread sums up for 4 rows.
+// The sums of a thread for 4 rows.
 struct QuadSums {
-  maximum: vec4f, // of all scores so far
-  sum: vec4f, // of exp(s − m) over the thread's keys
-  // Four vectors of Σ exp(s − m) · v, each of 4 rows: the thread's column,
-  // column + 8, + 16 and + 24.
+  maximum: vec4f, // over all keys so far
+  sum: vec4f, // of exp(s − m), over the keys of the thread
+  // Σ exp(s − m) · v of 4 rows, for the vec4 member, member + 8, + 16 and + 24
+  // of v.
   a: mat4x4f,
   b: mat4x4f,
   c: mat4x4f,
@@ -66,17 +66,17 @@ fn main(
   let sample = workgroup.y / sizes.heads;
   let head = workgroup.y % sizes.heads;
   let keyHead = head * sizes.keyHeads / sizes.heads;
-  // Late rows see the most keys, so they go first.
+  // Late rows see the most keys, so they start first.
   let tile = workgroups.x - 1 - workgroup.x;
-  let group = local / COLUMNS;
-  let column = local % COLUMNS;
-  let firstRow = tile * TILE_ROWS + group * GROUP_ROWS;
+  let team = local / TEAM;
+  let member = local % TEAM;
+  let firstRow = tile * TILE_ROWS + team * TEAM_ROWS;
   let rows = rowsFrom(firstRow, sample);
   let end = endOfKeys(rows, sample, local);
 
   let firstVector = workgroup.z * SLICE;
   let vectors = min(WIDTH - firstVector, SLICE);
-  let weightsAt = column * PITCH + QUADS * group;
+  let exponentialsAt = member * PITCH + QUADS * team;
 
   var upper = QuadSums();
   var lower = QuadSums();
@@ -84,8 +84,8 @@ fn main(
   lower.maximum = vec4f(LOWEST);
   for (var firstKey = 0u; firstKey < end; firstKey += TILE_KEYS) {
     let scores = scoresOf(rows, firstKey, sample, head, local);
-    takeScores(&upper, scores.upper, weightsAt, local);
-    if (QUADS > 1) { takeScores(&lower, scores.lower, weightsAt + 1, local); }
+    addScores(&upper, scores.upper, exponentialsAt, local);
+    if (QUADS > 1) { addScores(&lower, scores.lower, exponentialsAt + 1, local); }
     let keys = min(TILE_KEYS, end - firstKey);
     for (var part = 0u; part < keys; part += PART) {
       workgroupBarrier();
@@ -101,16 +101,16 @@ fn main(
       workgroupBarrier();
       if (hasRows(rows)) {
         for (var i = 0u; i < PART; i++) {
-          let values = valuesAt(i * SLICE + column);
-          let at = (part + i) * PITCH + QUADS * group;
-          takeValues(&upper, values, scratch[at]);
-          if (QUADS > 1) { takeValues(&lower, values, scratch[at + 1]); }
+          let values = valuesAt(i * SLICE + member);
+          let at = (part + i) * PITCH + QUADS * team;
+          addValues(&upper, values, scratch[at]);
+          if (QUADS > 1) { addValues(&lower, values, scratch[at + 1]); }
         }
       }
     }
   }
 
-  let e = firstVector + column;
+  let e = firstVector + member;
   let at = (sample * sizes.queries + firstRow) * sizes.heads + head;
   finish(&upper, firstRow, e, at, local);
   if (QUADS > 1) {
@@ -118,58 +118,58 @@ fn main(
   }
 }
 
-// Moves on to the maximum of old and new scores, and shares the new weights.
-fn takeScores(
+// Updates the maximum and the sums, and shares exp(s − m) in scratch.
+fn addScores(
   sums: ptr<function, QuadSums>, scores: mat4x4f, at: u32, local: u32,
 ) {
-  let larger = max((*sums).maximum, maximumOfGroup(largestOf(scores), local));
+  let larger = max((*sums).maximum, maximumOfTeam(largestOf(scores), local));
   let shrink = exp((*sums).maximum - larger);
   (*sums).maximum = larger;
   let parts = exponentials(scores, larger);
   (*sums).sum = (*sums).sum * shrink + sumOfColumns(parts);
   scale(sums, shrink);
   scratch[at] = parts[0];
-  scratch[at + COLUMNS * PITCH] = parts[1];
-  scratch[at + 2 * COLUMNS * PITCH] = parts[2];
-  scratch[at + 3 * COLUMNS * PITCH] = parts[3];
+  scratch[at + TEAM * PITCH] = parts[1];
+  scratch[at + 2 * TEAM * PITCH] = parts[2];
+  scratch[at + 3 * TEAM * PITCH] = parts[3];
 }
 
-// The 4 vectors, as far as heads have so many, of a value: at, at + 8, ...
+// The vec4 at, at + 8, at + 16 and at + 24 of a value, if heads have them.
 fn valuesAt(at: u32) -> mat4x4f {
   var values = mat4x4f();
   values[0] = stage[at];
-  if (WIDTH > COLUMNS) { values[1] = stage[at + COLUMNS]; }
-  if (WIDTH > 2 * COLUMNS) { values[2] = stage[at + 2 * COLUMNS]; }
-  if (WIDTH > 3 * COLUMNS) { values[3] = stage[at + 3 * COLUMNS]; }
+  if (WIDTH > TEAM) { values[1] = stage[at + TEAM]; }
+  if (WIDTH > 2 * TEAM) { values[2] = stage[at + 2 * TEAM]; }
+  if (WIDTH > 3 * TEAM) { values[3] = stage[at + 3 * TEAM]; }
   return values;
 }
 
-fn takeValues(sums: ptr<function, QuadSums>, values: mat4x4f, weight: vec4f) {
-  (*sums).a += outer(values[0], weight);
-  if (WIDTH > COLUMNS) { (*sums).b += outer(values[1], weight); }
-  if (WIDTH > 2 * COLUMNS) { (*sums).c += outer(values[2], weight); }
-  if (WIDTH > 3 * COLUMNS) { (*sums).d += outer(values[3], weight); }
+fn addValues(sums: ptr<function, QuadSums>, values: mat4x4f, factors: vec4f) {
+  (*sums).a += outer(values[0], factors);
+  if (WIDTH > TEAM) { (*sums).b += outer(values[1], factors); }
+  if (WIDTH > 2 * TEAM) { (*sums).c += outer(values[2], factors); }
+  if (WIDTH > 3 * TEAM) { (*sums).d += outer(values[3], factors); }
 }
 
-// Divides by the sums of the weights, and writes.
+// Divides by the sums of exp(s − m), and writes the result.
 fn finish(sums: ptr<function, QuadSums>, row: u32, e: u32, at: u32, local: u32) {
-  let factor = 1.0 / max(sumOfGroup((*sums).sum, local), vec4f(1e-30));
+  let factor = 1.0 / max(sumOfTeam((*sums).sum, local), vec4f(1e-30));
   scale(sums, factor);
   write(row, e, at, (*sums).a);
-  write(row, e + COLUMNS, at, (*sums).b);
-  write(row, e + 2 * COLUMNS, at, (*sums).c);
-  write(row, e + 3 * COLUMNS, at, (*sums).d);
+  write(row, e + TEAM, at, (*sums).b);
+  write(row, e + 2 * TEAM, at, (*sums).c);
+  write(row, e + 3 * TEAM, at, (*sums).d);
 }
 
-// Of narrow heads what is always zero is left alone: it takes no registers then.
+// Skips the sums that narrow heads do not use, so they take no registers.
 fn scale(sums: ptr<function, QuadSums>, factor: vec4f) {
   (*sums).a = scaled((*sums).a, factor);
-  if (WIDTH > COLUMNS) { (*sums).b = scaled((*sums).b, factor); }
-  if (WIDTH > 2 * COLUMNS) { (*sums).c = scaled((*sums).c, factor); }
-  if (WIDTH > 3 * COLUMNS) { (*sums).d = scaled((*sums).d, factor); }
+  if (WIDTH > TEAM) { (*sums).b = scaled((*sums).b, factor); }
+  if (WIDTH > 2 * TEAM) { (*sums).c = scaled((*sums).c, factor); }
+  if (WIDTH > 3 * TEAM) { (*sums).d = scaled((*sums).d, factor); }
 }
 
-// Vector e of 4 rows of the result, as far as it has them.
+// Writes vec4 e of 4 rows, as far as both exist.
 fn write(row: u32, e: u32, at: u32, values: mat4x4f) {
   if (e >= WIDTH || row >= sizes.rows) { return; }
   out[at * WIDTH + e] = values[0];
@@ -181,7 +181,7 @@ fn write(row: u32, e: u32, at: u32, values: mat4x4f) {
   out[(at + 3 * sizes.heads) * WIDTH + e] = values[3];
 }
 
-// A vector's product with each of 4 rows' factors.
+// The outer product of a vec4 of a value and the factors of 4 rows.
 fn outer(value: vec4f, factors: vec4f) -> mat4x4f {
   return mat4x4f(
     value * factors.x,
@@ -191,7 +191,7 @@ fn outer(value: vec4f, factors: vec4f) -> mat4x4f {
   );
 }
 
-// A vector of each of 4 rows, by the rows' factors.
+// The vec4 of 4 rows times the factors of the rows.
 fn scaled(rows: mat4x4f, factors: vec4f) -> mat4x4f {
   return mat4x4f(
     rows[0] * factors.x,

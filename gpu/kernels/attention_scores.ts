@@ -1,8 +1,12 @@
 /**
- * How much attention chosen keys receive from chosen query rows, in three
- * kernels: the softmax's maximum and sum for every such row; with them, every
- * key's share of each row, summed over the rows; the mean over heads. No sum
- * depends on the order in which threads run.
+ * Attention scores: the attention that selected keys receive from selected
+ * query rows. Three kernels compute them:
+ *
+ * 1. The maximum and the sum of the softmax, for each row.
+ * 2. The softmax of each key, summed over the rows.
+ * 3. The mean over the heads.
+ *
+ * No sum depends on the order in which threads run.
  *
  * This module is browser compatible.
  */
@@ -16,12 +20,12 @@ import {
   TILE_KEYS,
   TILE_ROWS,
 } from "./attention_tile.ts";
-import { EACH_THREAD, threads } from "./entry.ts";
+import { EACH_THREAD, threads } from "./wgsl.ts";
 
 /**
- * totals[b, h, i] = (m, w / Σ exp(s − m)) over all keys' scores s of row i,
- * where m is the largest and w the row's weight, where rows are weighted; (m, 0)
- * for a row that sees no key.
+ * totals[b, h, i] = (m, w / Σ exp(s − m)) over the scores s of row i for all
+ * keys. m is the largest score, and w is the weight of the row, 1 by default. A
+ * row that sees no key has (m, 0).
  */
 export const ATTENTION_TOTALS: Kernel<AttentionSize, AttentionConstant> = {
   label: "attentionTotals",
@@ -37,7 +41,7 @@ export const ATTENTION_TOTALS: Kernel<AttentionSize, AttentionConstant> = {
 @group(0) @binding(5) var<storage, read> weights: array<f32>;
 @group(0) @binding(6) var<storage, read_write> totals: array<vec2f>;
 
-// Of 4 rows, over a thread's keys: m and Σ exp(s − m).
+// m and Σ exp(s − m) of 4 rows, over the keys of a thread.
 struct Totals { maximum: vec4f, sum: vec4f }
 
 @compute @workgroup_size(THREADS)
@@ -47,7 +51,7 @@ fn main(
 ) {
   let sample = workgroup.y / sizes.heads;
   let head = workgroup.y % sizes.heads;
-  let firstRow = workgroup.x * TILE_ROWS + local / COLUMNS * GROUP_ROWS;
+  let firstRow = workgroup.x * TILE_ROWS + local / TEAM * TEAM_ROWS;
   let rows = rowsFrom(firstRow, sample);
   let end = endOfKeys(rows, sample, local);
 
@@ -55,25 +59,25 @@ fn main(
   var lower = upper;
   for (var firstKey = 0u; firstKey < end; firstKey += TILE_KEYS) {
     let scores = scoresOf(rows, firstKey, sample, head, local);
-    upper = withScores(upper, scores.upper);
-    if (QUADS > 1) { lower = withScores(lower, scores.lower); }
+    upper = addScores(upper, scores.upper);
+    if (QUADS > 1) { lower = addScores(lower, scores.lower); }
   }
   write(upper, workgroup.y, firstRow, local);
   if (QUADS > 1) { write(lower, workgroup.y, firstRow + 4, local); }
 }
 
-fn withScores(old: Totals, scores: mat4x4f) -> Totals {
+fn addScores(old: Totals, scores: mat4x4f) -> Totals {
   let maximum = max(old.maximum, largestOf(scores));
   let sum = old.sum * exp(old.maximum - maximum) +
     sumOfColumns(exponentials(scores, maximum));
   return Totals(maximum, sum);
 }
 
-// Joins the totals of a group's threads; the first 4 of them write a row each.
+// Combines the totals of a team. Each of its first 4 threads writes a row.
 fn write(parts: Totals, head: u32, firstRow: u32, local: u32) {
-  let m = maximumOfGroup(parts.maximum, local);
-  let sum = sumOfGroup(parts.sum * exp(parts.maximum - m), local);
-  let i = local % COLUMNS;
+  let m = maximumOfTeam(parts.maximum, local);
+  let sum = sumOfTeam(parts.sum * exp(parts.maximum - m), local);
+  let i = local % TEAM;
   if (i >= 4 || firstRow + i >= sizes.rows) { return; }
   let row = firstRow + i;
   var weight = 1.0;
@@ -84,7 +88,7 @@ fn write(parts: Totals, head: u32, firstRow: u32, local: u32) {
 `,
 };
 
-/** shares[b, h, n] = Σ exp(s − m) · w / Σ' exp(s' − m) over the rows. */
+/** shares[b, h, n] = Σ exp(s − m) · w / Σ' exp(s' − m) over the query rows. */
 export const ATTENTION_SHARES: Kernel<AttentionSize, AttentionConstant> = {
   label: "attentionShares",
   sizes: ATTENTION_SIZES,
@@ -109,9 +113,9 @@ fn main(
   let firstColumn = workgroup.x * TILE_KEYS;
   let firstKey = sizes.firstColumn + firstColumn;
 
-  var sums = vec4f(); // of this thread's keys
+  var sums = vec4f(); // for the keys of this thread
   for (var tile = 0u; tile < sizes.rows; tile += TILE_ROWS) {
-    let firstRow = tile + local / COLUMNS * GROUP_ROWS;
+    let firstRow = tile + local / TEAM * TEAM_ROWS;
     let rows = rowsFrom(firstRow, sample);
     let scores = scoresOf(rows, firstKey, sample, head, local);
     var own = sumOfRows(sharesOf(scores.upper, workgroup.y, firstRow));
@@ -121,18 +125,18 @@ fn main(
     sums += own;
   }
 
-  // Column i of the tile was thread i % 8's key i / 8, in each group.
+  // Thread i % TEAM of each team has column i, in component i / TEAM.
   exchange[local] = sums;
   workgroupBarrier();
   if (local >= TILE_KEYS || firstColumn + local >= sizes.columns) { return; }
   var sum = 0.0;
-  for (var i = local % COLUMNS; i < THREADS; i += COLUMNS) {
-    sum += exchange[i][local / COLUMNS];
+  for (var i = local % TEAM; i < THREADS; i += TEAM) {
+    sum += exchange[i][local / TEAM];
   }
   shares[workgroup.y * sizes.columns + firstColumn + local] = sum;
 }
 
-// Shares of a thread's 4 keys in 4 rows: a column for each key.
+// The weighted softmax of 4 rows: a matrix column for each of 4 keys.
 fn sharesOf(scores: mat4x4f, head: u32, firstRow: u32) -> mat4x4f {
   let rows = firstRow + vec4u(0, 1, 2, 3);
   let at = head * sizes.rows + min(rows, vec4u(sizes.rows - 1));
@@ -142,11 +146,11 @@ fn sharesOf(scores: mat4x4f, head: u32, firstRow: u32) -> mat4x4f {
   let t3 = totals[at.w];
   let maximum = vec4f(t0.x, t1.x, t2.x, t3.x);
   let factor = select(
-    vec4f(), // behind the last row
+    vec4f(), // beyond the last row
     vec4f(t0.y, t1.y, t2.y, t3.y),
     rows < vec4u(sizes.rows),
   );
-  // No share is above one: what is behind the last row must not overflow.
+  // No exponential exceeds 1, so rows beyond the last one cannot overflow.
   let x = exponentials(
     mat4x4f(
       min(scores[0], maximum),

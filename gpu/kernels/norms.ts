@@ -1,22 +1,21 @@
 /**
- * RMSNorm and LayerNorm: one workgroup per row, which reads it from the cache
- * once more for every pass. The variance is taken of x − mean, in a second
- * pass: the shorter Σx² / D − mean² loses its digits in rows far from zero.
+ * RMSNorm and LayerNorm. A workgroup computes a row, and reads it again from
+ * the cache in each pass. LayerNorm takes the variance of x − mean in a second
+ * pass, because Σx² / D − mean² cancels if the mean is far from zero.
  *
  * This module is browser compatible.
  */
 
 import { type Kernel, spread } from "../kernel.ts";
-import { EACH_ROW } from "./entry.ts";
-import { FLOATS, type Lanes, withLanes } from "./lanes.ts";
+import { type Components, EACH_ROW, FLOATS, withVariants } from "./wgsl.ts";
 
 const SUM = `
 const THREADS = 128u;
 var<workgroup> partial: array<f32, THREADS>;
 
-// The sum of all threads' values, as a tree.
+// The sum over all threads, by a tree.
 fn sumOverThreads(value: f32, local: u32) -> f32 {
-  workgroupBarrier(); // until the previous sum was read
+  workgroupBarrier(); // until all threads have read the last sum
   partial[local] = value;
   for (var half = THREADS / 2; half > 0; half /= 2) {
     workgroupBarrier();
@@ -27,10 +26,10 @@ fn sumOverThreads(value: f32, local: u32) -> f32 {
 }
 `;
 
-/** y = x / √(Σ x² / D + ε) · weight; `width` is D in `Values`. */
+/** y = x / √(Σ x² / D + ε) · weight. `width` is D in `Values`. */
 export const RMS_NORM: Readonly<
-  Record<Lanes, Kernel<"rows" | "width", "EPSILON">>
-> = withLanes(FLOATS, {
+  Record<Components, Kernel<"rows" | "width", "EPSILON">>
+> = withVariants(FLOATS, {
   label: "rmsNorm",
   sizes: ["rows", "width"],
   inputs: ["x", "weight"],
@@ -47,7 +46,7 @@ struct Sizes { rows: u32, width: u32 }
 
 fn computeRow(row: u32, local: u32) {
   let start = row * sizes.width;
-  let D = f32(sizes.width * LANES);
+  let D = f32(sizes.width * COMPONENTS);
 
   var square = 0.0;
   for (var d = local; d < sizes.width; d += THREADS) {
@@ -64,8 +63,8 @@ fn computeRow(row: u32, local: u32) {
 
 /** y = (x − mean) / √(Σ (x − mean)² / D + ε) · weight + bias. */
 export const LAYER_NORM: Readonly<
-  Record<Lanes, Kernel<"rows" | "width", "EPSILON">>
-> = withLanes(FLOATS, {
+  Record<Components, Kernel<"rows" | "width", "EPSILON">>
+> = withVariants(FLOATS, {
   label: "layerNorm",
   sizes: ["rows", "width"],
   inputs: ["x", "weight", "bias"],
@@ -83,7 +82,7 @@ struct Sizes { rows: u32, width: u32 }
 
 fn computeRow(row: u32, local: u32) {
   let start = row * sizes.width;
-  let D = f32(sizes.width * LANES);
+  let D = f32(sizes.width * COMPONENTS);
 
   var sum = 0.0;
   for (var d = local; d < sizes.width; d += THREADS) {
@@ -98,8 +97,8 @@ fn computeRow(row: u32, local: u32) {
     deviation += total(centred);
     square += total(centred * centred);
   }
-  // What the mean lost when it was rounded, which is all that deviations have
-  // in common.
+  // The mean is rounded, so all deviations share an error. Their own mean
+  // corrects it.
   let rest = sumOverThreads(deviation, local) / D;
   let variance = sumOverThreads(square, local) / D - rest * rest;
   let scale = inverseSqrt(variance + EPSILON);

@@ -1,23 +1,24 @@
 /**
  * Rotary position embedding.
  *
- * Position ids live on the device and may be any integers, so angles can be in
- * the millions, where a GPU's sine has no digits left. The angle is therefore
- * taken modulo a whole turn in integers, exactly: with G = frequency / 2π in
- * units of 2⁻⁶⁴ turns, position · G modulo 2⁶⁴ is the fraction of a turn. What
- * remains is within an eighth of a turn of a quarter; there Taylor's series
- * gives sine and cosine to 3e-8.
+ * Position ids may be any integers, and the host does not know them. An angle
+ * may be in the millions, where the sine of a GPU has no correct digit. So the
+ * kernel reduces the angle to a fraction of a turn exactly, in integers: with G
+ * = frequency / 2π in units of 2⁻⁶⁴ turns, the fraction is position · G modulo
+ * 2⁶⁴. It subtracts the nearest multiple of a quarter turn. The rest is at most
+ * an eighth of a turn, where Taylor series give sine and cosine with an error
+ * of 3e-8.
  *
  * This module is browser compatible.
  */
 
 import type { Kernel } from "../kernel.ts";
-import { EACH_THREAD, threads } from "./entry.ts";
+import { EACH_THREAD, threads } from "./wgsl.ts";
 
 /**
- * (a, b) → (a cos − b sin, b cos + a sin) for elements e and e + E/2 of each
- * head, angle = position · frequencies[e]. One thread takes element e of all
- * heads of a row. `width` is H·E, `half` is E/2.
+ * (a, b) → (a cos − b sin, b cos + a sin) for the elements e and e + E/2 of
+ * each head, with the angle position · frequencies[e]. A thread computes
+ * element e of all heads of a row. `width` is H·E, and `half` is E/2.
  */
 export const ROPE: Kernel<"rows" | "width" | "half"> = {
   label: "rope",
@@ -33,7 +34,7 @@ struct Sizes { rows: u32, width: u32, half: u32 }
 @group(0) @binding(3) var<storage, read> frequencies: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-// All 64 bits of a · b; x is the lower word.
+// a · b in 64 bits. x is the lower word.
 fn product(a: u32, b: u32) -> vec2u {
   let low = (a & 0xffff) * (b & 0xffff);
   let middle = (a >> 16) * (b & 0xffff) + (low >> 16);
@@ -42,7 +43,7 @@ fn product(a: u32, b: u32) -> vec2u {
   return vec2u(a * b, high);
 }
 
-// |frequency| / 2π in units of 2⁻⁶⁴ turns, without whole turns.
+// |frequency| / 2π in units of 2⁻⁶⁴ turns, modulo 1 turn.
 fn turnsPerPosition(frequency: f32) -> vec2u {
   // |frequency| = mantissa · 2^(exponent − 158)
   let bits = bitcast<u32>(frequency);

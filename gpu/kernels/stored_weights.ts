@@ -1,12 +1,12 @@
 /**
- * How the weights of `linear` are stored, four values along the depth at a time
- * (see `core/checkpoints/quantize.ts` for what they are). Whatever they are stored as,
- * products and sums are taken in 32 bits.
+ * The storage formats of the weights of `linear`;
+ * `core/checkpoints/quantize.ts` defines their values. Kernels read four values
+ * along the depth at a time, and compute in 32 bits for every format.
  *
- * A row of "int8" is one word for four values, then its scale; a row of "int4"
- * is one word for eight values, then the scales of its groups of 64. Values go
- * from the lowest bits up. A row has its scales in it, so that rows may be
- * split at any of them.
+ * A word of an "int8" row holds four values, and the scale of the row follows.
+ * A word of an "int4" row holds eight values, and the scales of the groups of
+ * 64 follow. The first value is in the lowest bits. Each row contains its
+ * scales, so a weight can be split into parts at any row.
  *
  * This module is browser compatible.
  */
@@ -20,33 +20,34 @@ import {
   type WeightType,
 } from "../../core/checkpoints/quantize.ts";
 
-/** The next multiple of four: rows are filled up with zeros to whole vec4. */
+/** The next multiple of four. Rows are padded with zeros to whole vec4. */
 export const wholeVectors = (length: number): number =>
   4 * Math.ceil(length / 4);
 
-/** Bytes of a row of so many values, a multiple of four. */
+/** Bytes of a row of `width` values, a multiple of four. */
 export function rowBytes(type: WeightType, width: number): number {
   return type === "int8" || type === "int4"
     ? 4 * wordsOf(type, width)
     : width * WEIGHT_BITS[type] / 8;
 }
 
-/** Words of a row of integers: its values, its scales. */
+/** Words of a row of integers: its values and its scales. */
 function wordsOf(type: IntegerType, width: number): number {
   return Math.ceil(width * WEIGHT_BITS[type] / 32) +
     groupsOf({ width, type }).groups;
 }
 
 /**
- * WGSL of `Stored` and of `weightAt(row, k)`, values 4 k to 4 k + 3 of a row, for
- * kernels that declare `weight: array<Stored>` and `sizes.depth`.
+ * WGSL of `Stored` and of `weightAt(row, k)`, which returns the values 4 k to 4
+ * k + 3 of a row. The kernel declares `weight: array<Stored>` and
+ * `sizes.depth`.
  */
-export const STORED: Readonly<Record<WeightType, string>> = {
+export const WEIGHT_READERS: Readonly<Record<WeightType, string>> = {
   f32: `
 alias Stored = vec4f;
 fn weightAt(row: u32, k: u32) -> vec4f { return weight[row * sizes.depth + k]; }
 `,
-  // Unpacking is in all of WebGPU; the type f16 is not.
+  // Every GPU can unpack 16 bits. The type f16 is optional.
   f16: `
 alias Stored = vec2u;
 fn weightAt(row: u32, k: u32) -> vec4f {
@@ -76,11 +77,12 @@ fn weightAt(row: u32, k: u32) -> vec4f {
 };
 
 /**
- * Rows as they are stored.
+ * Encodes rows in a storage format.
  *
- * @param rows finite values, as many in each row as `width`, a multiple of four
+ * @param rows finite values, [rows, width]
+ * @param width values of a row, a multiple of four
  */
-export function store(
+export function encodeWeights(
   rows: Float32Array,
   type: WeightType,
   width: number,
@@ -91,11 +93,11 @@ export function store(
     case "f16":
       return new Uint32Array(narrowFloat16(rows).buffer);
     default:
-      return storeIntegers(rows, type, width);
+      return encodeIntegers(rows, type, width);
   }
 }
 
-function storeIntegers(
+function encodeIntegers(
   rows: Float32Array,
   type: IntegerType,
   width: number,
@@ -113,8 +115,8 @@ function storeIntegers(
       const place = i % places;
       out[row * words + (i - place) / places] |= value << (bits * place);
     }
-    const ofRow = scales.subarray(row * groups, (row + 1) * groups);
-    floats.set(ofRow, (row + 1) * words - groups);
+    const scalesOfRow = scales.subarray(row * groups, (row + 1) * groups);
+    floats.set(scalesOfRow, (row + 1) * words - groups);
   }
   return out;
 }

@@ -1,25 +1,28 @@
 /**
- * The k best columns of every row, exactly and in ascending order: one
- * workgroup per row, which selects by radix and then compacts.
+ * Top k by radix selection: the columns of the k largest scores of each row, in
+ * ascending order. A workgroup computes a row.
  *
- * Scores become integers of the same order. Their four bytes are fixed from the
- * highest to the lowest: a histogram counts how often each value of the next
- * byte occurs among scores that begin with the bytes fixed so far, and the
- * running sum from the top tells in which value the k-th best lies. After four
- * rounds the k-th best score is known, and how many of its equals belong to the
- * best. Then each thread counts, in its own stretch of columns, scores above it
- * and equal to it; the running sum of these counts says where in the result the
- * thread begins to write. Nothing depends on the order in which threads run.
+ * 1. Each score becomes an integer of the same order.
+ * 2. Four rounds find the k-th largest score byte by byte, from the highest
+ *    byte. A histogram counts the next byte of all scores that share the bytes
+ *    found so far. The running sum from the top shows which byte the k-th
+ *    largest score has. It also shows how many scores equal to it belong to the
+ *    result.
+ * 3. Each thread counts the scores above the k-th and equal to it in a section
+ *    of the columns. The running sum over the threads gives the place in the
+ *    result where each thread starts to write.
+ *
+ * The result does not depend on the order in which threads run.
  *
  * This module is browser compatible.
  */
 
 import { type Kernel, spread } from "../kernel.ts";
-import { EACH_ROW } from "./entry.ts";
+import { EACH_ROW } from "./wgsl.ts";
 
 /**
- * best[b] = the k columns of scores[b, n] with the largest scores, ascending;
- * of equal scores the lower column is better.
+ * best[b] = the columns of the k largest of scores[b, n], in ascending order.
+ * Between equal scores the lower column wins.
  */
 export const TOP_K: Kernel<"rows" | "n" | "k"> = {
   label: "topK",
@@ -28,7 +31,7 @@ export const TOP_K: Kernel<"rows" | "n" | "k"> = {
   outputs: ["best"],
   grid: ({ rows, k }) => spread(k === 0 ? 0 : rows),
   code: EACH_ROW + `
-const THREADS = 256u; // as many as a byte has values
+const THREADS = 256u; // one per value of a byte
 
 struct Sizes { rows: u32, n: u32, k: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
@@ -43,7 +46,7 @@ fn ordered(bits: u32) -> u32 {
 
 var<workgroup> sums: array<vec2u, THREADS>;
 
-// The sum of the values of all threads before this one.
+// The sum over all threads before this one.
 fn sumBefore(value: vec2u, local: u32) -> vec2u {
   var sum = value;
   for (var distance = 1u; distance < THREADS; distance *= 2) {
@@ -62,15 +65,15 @@ var<workgroup> needed: u32;
 fn computeRow(row: u32, local: u32) {
   let start = row * sizes.n;
 
-  var threshold = 0u; // the bytes of the k-th best score that are fixed
-  var remaining = sizes.k; // its rank among the scores with these bytes
+  var threshold = 0u; // the bytes of the k-th largest score found so far
+  var remaining = sizes.k; // its rank among the scores that share these bytes
   for (var round = 0u; round < 4; round++) {
     let shift = 24 - 8 * round;
     atomicStore(&histogram[local], 0);
     workgroupBarrier();
     for (var i = local; i < sizes.n; i += THREADS) {
       let score = ordered(scores[start + i]);
-      // Shifting twice, for no shift by 32 is defined.
+      // Two shifts, because WGSL does not define a shift by 32.
       if ((((score ^ threshold) >> shift) >> 8) == 0) {
         atomicAdd(&histogram[(score >> shift) & 0xff], 1);
       }
@@ -88,10 +91,10 @@ fn computeRow(row: u32, local: u32) {
     remaining = needed;
   }
 
-  // x counts scores above the threshold, y those equal to it.
-  let stretch = (sizes.n + THREADS - 1) / THREADS;
-  let first = min(local * stretch, sizes.n);
-  let end = min(first + stretch, sizes.n);
+  // x counts the scores above the threshold, y the scores equal to it.
+  let section = (sizes.n + THREADS - 1) / THREADS;
+  let first = min(local * section, sizes.n);
+  let end = min(first + section, sizes.n);
   var counts = vec2u();
   for (var i = first; i < end; i++) {
     let score = ordered(scores[start + i]);

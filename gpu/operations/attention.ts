@@ -1,5 +1,5 @@
 /**
- * Attention and its scores on the GPU.
+ * Operations of the GPU backend: attention and its scores.
  *
  * This module is browser compatible.
  */
@@ -23,7 +23,8 @@ import type {
   AttentionConstant,
   AttentionSize,
 } from "../kernels/attention_tile.ts";
-import { RESIZE_ROWS } from "../kernels/resize_rows.ts";
+import { RESIZE_ROWS } from "../kernels/rows.ts";
+import { wholeVectors } from "../kernels/stored_weights.ts";
 
 /** The operations of this file in a context. */
 export function attentionOperations(
@@ -35,13 +36,13 @@ export function attentionOperations(
     return {
       WIDTH: Math.ceil(headWidth / 4),
       SCALE: 1 / Math.sqrt(headWidth),
-      // Two take more registers than a thread has on some GPUs (as a compiler
-      // for them says; no GPU was at hand).
+      // Two quads exceed the registers of a thread on some GPUs, as a compiler
+      // for them reports. No GPU was available for a measurement.
       QUADS: software ? 2 : 1,
     };
   }
 
-  /** x [B, S, heads · E] with heads of another width: cut, or padded with 0. */
+  /** Cuts the heads of x [B, S, heads · E], or pads them with zeros. */
   function resizeHeads(x: Tensor, E: number, newE: number): Tensor {
     const [B, S, width] = x.shape;
     const y = tensors.make("float", [B, S, width / E * newE]);
@@ -55,18 +56,18 @@ export function attentionOperations(
   }
 
   /**
-   * Runs `body` with a head width that is a multiple of four, as the kernels
-   * need it: with q, k and v padded by zeros, which change no product.
+   * Runs `body` with heads padded to a multiple of four, which the kernels
+   * require. The zeros change no product.
    */
-  function withEvenHeads(
+  function withPaddedHeads(
     inputs: readonly Tensor[],
     E: number,
-    body: (inputs: readonly Tensor[], evenE: number) => Tensor,
+    body: (inputs: readonly Tensor[], paddedE: number) => Tensor,
   ): Tensor {
-    const evenE = 4 * Math.ceil(E / 4);
-    if (evenE === E) return body(inputs, E);
+    const paddedE = wholeVectors(E);
+    if (paddedE === E) return body(inputs, E);
     return tensors.scope(() =>
-      body(inputs.map((x) => resizeHeads(x, E, evenE)), evenE)
+      body(inputs.map((x) => resizeHeads(x, E, paddedE)), paddedE)
     );
   }
 
@@ -77,19 +78,20 @@ export function attentionOperations(
     spec: AttentionSpec,
   ): Tensor {
     const E = spec.headWidth;
-    return withEvenHeads([q, k, v], E, ([q, k, v], evenE) => {
+    return withPaddedHeads([q, k, v], E, ([q, k, v], paddedE) => {
       const out = tensors.make("float", q.shape);
       const rows = { start: 0, length: q.shape[1] };
       runner.run(ATTENTION, {
         inputs: [q, k, spec.causal?.queries, spec.causal?.keys, v],
         outputs: [out],
         sizes: {
-          ...sizesOf(q, k, evenE, rows, { start: 0, length: k.shape[1] }),
-          ...{ causal: spec.causal ? 1 : 0, weighted: 0 },
+          ...sizesOf(q, k, paddedE, rows, { start: 0, length: k.shape[1] }),
+          causal: spec.causal ? 1 : 0,
+          weighted: 0,
         },
         constants: constantsOf(spec),
       });
-      return evenE === E ? out : resizeHeads(out, evenE, E);
+      return paddedE === E ? out : resizeHeads(out, paddedE, E);
     });
   }
 
@@ -98,10 +100,10 @@ export function attentionOperations(
     const B = q.shape[0];
     const H = q.shape[2] / E;
     const N = keyColumns.length;
-    return withEvenHeads([q, k], E, ([q, k], evenE) => {
+    return withPaddedHeads([q, k], E, ([q, k], paddedE) => {
       const inputs = [q, k, causal?.queries, causal?.keys];
       const sizes = {
-        ...sizesOf(q, k, evenE, queryRows, keyColumns),
+        ...sizesOf(q, k, paddedE, queryRows, keyColumns),
         causal: causal ? 1 : 0,
         weighted: queryWeights ? 1 : 0,
       };
@@ -135,17 +137,14 @@ export function attentionOperations(
   return { attention, attentionScores };
 }
 
-/** Of heads that are E wide, asked for some rows and columns. */
+/** The sizes of a kernel for heads of width E, query rows and keys. */
 function sizesOf(
   q: Tensor,
   k: Tensor,
   E: number,
   rows: Span,
   columns: Span,
-): Record<
-  Exclude<AttentionSize, "causal" | "weighted">,
-  number
-> {
+): Record<Exclude<AttentionSize, "causal" | "weighted">, number> {
   return {
     samples: q.shape[0],
     queries: q.shape[1],

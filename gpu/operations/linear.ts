@@ -1,5 +1,5 @@
 /**
- * `linear` on the GPU backend.
+ * The operation `linear` of the GPU backend, and its choice of kernel and tile.
  *
  * This module is browser compatible.
  */
@@ -13,15 +13,15 @@ import type {
 import { sizeOf } from "../../core/sizes.ts";
 import type { Context } from "../context.ts";
 import { ACTIVATIONS, MATRIX_LINEAR, ROW_LINEAR } from "../kernels/linear.ts";
-import { RESIZE_ROWS } from "../kernels/resize_rows.ts";
+import { RESIZE_ROWS } from "../kernels/rows.ts";
 import { wholeVectors } from "../kernels/stored_weights.ts";
 import { partsOf } from "../tensors.ts";
 
-/** The operations of this file on a device. */
+/** The operation of this file in a context. */
 export function linearOperations(
   { runner, tensors, weightType, software }: Context,
 ): Pick<Backend, "linear"> {
-  /** x [.., D] → [.., ⌈D / 4⌉ · 4]. */
+  /** Pads rows with zeros to whole vec4: x [.., D] → [.., ⌈D / 4⌉ · 4]. */
   function padRows(x: Tensor): Tensor {
     const width = x.shape.at(-1)!;
     const newWidth = wholeVectors(width);
@@ -64,7 +64,7 @@ export function linearOperations(
             residual: Number(residual !== undefined),
           },
         };
-        if (rows <= FEW_ROWS) {
+        if (rows <= MAX_SINGLE_ROWS) {
           runner.run(ROW_LINEAR[weightType], {
             ...run,
             constants: rowThreads(depth, software),
@@ -81,14 +81,14 @@ export function linearOperations(
   return { linear };
 }
 
-/** So many rows are multiplied one by one. */
-const FEW_ROWS = 4;
+/** The largest number of rows that are multiplied one by one. */
+const MAX_SINGLE_ROWS = 4;
 
 /**
- * Threads that share the depth of a row, and how many such teams there are. A
- * GPU in software runs 8 threads at once as the lanes of a vector, through all
- * of their loop before the next 8: with a team of more, they jump over what the
- * others read, and take four times as long.
+ * The threads of `ROW_LINEAR`: X in a team, and Y teams. Software runs 8
+ * threads at once as the lanes of a vector, and finishes their loop before it
+ * starts the next 8. In a larger team these 8 would skip what the others read,
+ * which takes four times as long.
  */
 function rowThreads(
   depth: number,
@@ -97,16 +97,17 @@ function rowThreads(
   return software || depth < 256 ? { X: 8, Y: 8 } : { X: 64, Y: 2 };
 }
 
-/** Threads of a workgroup of `MATRIX_LINEAR`, and the depth of its tile. */
+/** The threads of a workgroup of `MATRIX_LINEAR`, and its depth K in vec4. */
 type Tile = Readonly<Record<"X" | "Y" | "Z" | "K", number>>;
 
 /**
- * Tiles for a GPU, and how many workgroups make each the best. Large tiles read
- * the least. Where there are too few of them to keep a large GPU busy, several
- * threads share the depth of the same sums, and then tiles become smaller: it is
- * the deep layers of a reduced prefill that have few rows. Not measured: no GPU
- * was at hand. All stay within what WebGPU guarantees: 256 threads, and 16 KiB
- * for 9 (X + Y + 2) K vec4.
+ * The tiles for a GPU, and the number of workgroups from which each is used. A
+ * large tile reads the least. Deep layers of a reduced prefill have few rows,
+ * and few large tiles would not occupy a large GPU. So several threads first
+ * share the depth of a sum, and then tiles become smaller. The numbers are not
+ * measured, because no GPU was available. All tiles stay within the limits that
+ * WebGPU guarantees: 256 threads, and 16 KiB of workgroup memory, of which a
+ * tile takes 9 (X + Y + 2) K vec4.
  */
 const GPU_TILES: readonly (Tile & { readonly least: number })[] = [
   { X: 16, Y: 16, Z: 1, K: 2, least: 256 },
@@ -115,7 +116,7 @@ const GPU_TILES: readonly (Tile & { readonly least: number })[] = [
   { X: 8, Y: 4, Z: 8, K: 8, least: 0 },
 ];
 
-/** The tile for a product of so many rows and columns. */
+/** The tile for a product of a size. */
 function tileOf(rows: number, columns: number, software: boolean): Tile {
   const count = ({ X, Y }: Pick<Tile, "X" | "Y">): number =>
     Math.ceil(rows / (8 * Y)) * Math.ceil(columns / (8 * X));
@@ -125,8 +126,9 @@ function tileOf(rows: number, columns: number, software: boolean): Tile {
     )!;
     return tile;
   }
-  // Cores are few here: tiles must only not be mostly empty. The first one is a
-  // pipeline more, but takes half the time of 8 x 8 threads for so few rows.
+  // A CPU has few cores, so few tiles are enough, but a tile must not be mostly
+  // empty. The first tile costs a pipeline, and takes half the time of the
+  // second for few rows.
   if (rows <= 32) return { X: 16, Y: 4, Z: 1, K: 4 };
   const large = { X: 16, Y: 16, Z: 1, K: 2 };
   return count(large) < 128 ? { X: 8, Y: 8, Z: 1, K: 4 } : large;

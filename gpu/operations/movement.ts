@@ -1,6 +1,6 @@
 /**
- * Operations on the GPU that choose rows, move them, and join them or their
- * values.
+ * Operations of the GPU backend that select and move rows, and those on pairs
+ * of values.
  *
  * This module is browser compatible.
  */
@@ -8,13 +8,20 @@
 import type { Backend, Indices, Span, Tensor } from "../../core/backend.ts";
 import { sizeOf } from "../../core/sizes.ts";
 import type { Context } from "../context.ts";
-import { ABOVE_MEAN } from "../kernels/above_mean.ts";
-import { COPY_ROWS } from "../kernels/copy_rows.ts";
-import { EMBED } from "../kernels/embed.ts";
-import { GATHER_ROWS } from "../kernels/gather_rows.ts";
-import { lanesOf } from "../kernels/lanes.ts";
-import { ADD, MULTIPLY, type PairwiseKernels } from "../kernels/pairwise.ts";
+import {
+  ABOVE_MEAN,
+  ADD,
+  MULTIPLY,
+  type PairwiseKernels,
+} from "../kernels/elementwise.ts";
+import {
+  COPY_ROWS,
+  type CopySize,
+  EMBED,
+  GATHER_ROWS,
+} from "../kernels/rows.ts";
 import { TOP_K } from "../kernels/top_k.ts";
+import { componentsOf } from "../kernels/wgsl.ts";
 import { type GpuTensor, partsOf } from "../tensors.ts";
 
 /** The operations of this file in a context. */
@@ -55,28 +62,42 @@ export function movementOperations(
     const k = rows.shape[1];
     const shape = [B, S - length + k, ...x.shape.slice(2)];
     const y = tensors.make(x.type, shape) as GpuTensor<"float" | "index">;
-    const lanes = lanesOf(D);
-    runner.run(GATHER_ROWS[lanes], {
+    const components = componentsOf(D);
+    const width = D / components;
+    runner.run(GATHER_ROWS[components], {
       inputs: [x, rows],
       outputs: [y as Tensor | Indices],
-      sizes: { samples: B, rows: S, width: D / lanes, start, length, k },
+      sizes: { samples: B, rows: S, width, start, length, k },
       constants: {},
     });
     return y as Tensor | Indices;
   }
 
-  function reshape(x: Tensor, shape: readonly number[]): Tensor {
-    const y = tensors.make("float", shape);
-    const size = sizeOf(shape);
-    const lanes = lanesOf(size);
-    runner.run(COPY_ROWS[lanes], {
+  /** Copies rows of D values; see `COPY_ROWS`. */
+  function copyRows(
+    x: Tensor | Indices,
+    y: Tensor | Indices,
+    D: number,
+    sizes: Readonly<Record<Exclude<CopySize, "width">, number>>,
+  ): void {
+    const components = componentsOf(D);
+    runner.run(COPY_ROWS[components], {
       inputs: [x],
       outputs: [y],
-      sizes: {
-        ...{ samples: 1, rows: 1, width: size / lanes },
-        ...{ first: 0, oldRows: 1, newFirst: 0, newRows: 1 },
-      },
+      sizes: { ...sizes, width: D / components },
       constants: {},
+    });
+  }
+
+  function reshape(x: Tensor, shape: readonly number[]): Tensor {
+    const y = tensors.make("float", shape);
+    copyRows(x, y, sizeOf(shape), {
+      samples: 1,
+      rows: 1,
+      first: 0,
+      oldRows: 1,
+      newFirst: 0,
+      newRows: 1,
     });
     return y;
   }
@@ -84,15 +105,13 @@ export function movementOperations(
   function sliceRows(x: Tensor, { start, length }: Span): Tensor {
     const [B, S, D] = x.shape;
     const y = tensors.make("float", [B, length, D]);
-    const lanes = lanesOf(D);
-    runner.run(COPY_ROWS[lanes], {
-      inputs: [x],
-      outputs: [y],
-      sizes: {
-        ...{ samples: B, rows: length, width: D / lanes },
-        ...{ first: start, oldRows: S, newFirst: 0, newRows: length },
-      },
-      constants: {},
+    copyRows(x, y, D, {
+      samples: B,
+      rows: length,
+      first: start,
+      oldRows: S,
+      newFirst: 0,
+      newRows: length,
     });
     return y;
   }
@@ -103,42 +122,41 @@ export function movementOperations(
     parts: readonly (Tensor | Indices)[],
     axis: 0 | 1,
   ): Tensor | Indices {
-    const [{ type }] = parts;
     const shape = [...parts[0].shape];
     shape[axis] = parts.reduce((sum, part) => sum + part.shape[axis], 0);
-    const y = tensors.make(type, shape) as GpuTensor<"float" | "index">;
-    // Joined along the batch, they are rows of one sample.
+    const y = tensors.make(parts[0].type, shape) as Tensor | Indices;
+    // Along the batch, all rows count as rows of one sample.
     const samples = axis === 0 ? 1 : shape[0];
-    const D = shape[2] ?? 1;
-    const rowsOf = (shape: readonly number[]): number =>
-      axis === 0 ? shape[0] * shape[1] : shape[1];
-    const lanes = lanesOf(D);
+    const rowsOf = ([B, S]: readonly number[]): number =>
+      axis === 0 ? B * S : S;
     let newFirst = 0;
     for (const x of parts) {
       const rows = rowsOf(x.shape);
-      runner.run(COPY_ROWS[lanes], {
-        inputs: [x],
-        outputs: [y as Tensor | Indices],
-        sizes: {
-          ...{ samples, rows, width: D / lanes },
-          ...{ first: 0, oldRows: rows, newFirst, newRows: rowsOf(shape) },
-        },
-        constants: {},
+      copyRows(x, y, shape[2] ?? 1, {
+        samples,
+        rows,
+        first: 0,
+        oldRows: rows,
+        newFirst,
+        newRows: rowsOf(shape),
       });
       newFirst += rows;
     }
-    return y as Tensor | Indices;
+    return y;
   }
 
-  /** Runs a kernel on each value of x and its partner in y, which is repeated. */
+  /** Runs a kernel on the values of x and y. The values of y repeat. */
   function pairwise(kernels: PairwiseKernels, x: Tensor, y: Tensor): Tensor {
     const z = tensors.make("float", x.shape);
     const period = sizeOf(y.shape);
-    const lanes = lanesOf(period);
-    runner.run(kernels[lanes], {
+    const components = componentsOf(period);
+    runner.run(kernels[components], {
       inputs: [x, y],
       outputs: [z],
-      sizes: { count: sizeOf(x.shape) / lanes, period: period / lanes },
+      sizes: {
+        count: sizeOf(x.shape) / components,
+        period: period / components,
+      },
       constants: {},
     });
     return z;
@@ -159,14 +177,16 @@ export function movementOperations(
   function embed(table: Tensor, ids: Indices): Tensor {
     const D = table.shape[1];
     const y = tensors.make("float", [...ids.shape, D]);
-    const lanes = lanesOf(D);
+    const components = componentsOf(D);
     for (const { start, rows } of partsOf(table)) {
-      runner.run(EMBED[lanes], {
+      runner.run(EMBED[components], {
         inputs: [rows, ids],
         outputs: [y],
         sizes: {
-          ...{ count: sizeOf(ids.shape), width: D / lanes },
-          ...{ first: start, rows: rows.shape[0] },
+          count: sizeOf(ids.shape),
+          width: D / components,
+          first: start,
+          rows: rows.shape[0],
         },
         constants: {},
       });

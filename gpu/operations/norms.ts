@@ -1,5 +1,5 @@
 /**
- * Norms and rotary position embedding on the GPU.
+ * Operations of the GPU backend: norms and rotary position embedding.
  *
  * This module is browser compatible.
  */
@@ -7,15 +7,15 @@
 import type { Backend, Indices, Tensor } from "../../core/backend.ts";
 import { sizeOf } from "../../core/sizes.ts";
 import type { Context } from "../context.ts";
-import { lanesOf } from "../kernels/lanes.ts";
 import { LAYER_NORM, RMS_NORM } from "../kernels/norms.ts";
 import { ROPE } from "../kernels/rope.ts";
+import { componentsOf } from "../kernels/wgsl.ts";
 
 /** The operations of this file in a context. */
 export function normOperations(
   { tensors, runner }: Context,
 ): Pick<Backend, "layerNorm" | "rmsNorm" | "rope"> {
-  /** Runs a kernel that makes each row of y from that of x. */
+  /** Runs a kernel that normalises each row of x. */
   function norm(
     kernels: typeof RMS_NORM,
     [x, ...parameters]: readonly Tensor[],
@@ -23,11 +23,11 @@ export function normOperations(
   ): Tensor {
     const y = tensors.make("float", x.shape);
     const D = x.shape.at(-1)!;
-    const lanes = lanesOf(D);
-    runner.run(kernels[lanes], {
+    const components = componentsOf(D);
+    runner.run(kernels[components], {
       inputs: [x, ...parameters],
       outputs: [y],
-      sizes: { rows: sizeOf(x.shape) / D, width: D / lanes },
+      sizes: { rows: sizeOf(x.shape) / D, width: D / components },
       constants: { EPSILON: epsilon },
     });
     return y;

@@ -1,5 +1,5 @@
 /**
- * How host data come to the GPU backend.
+ * Operations of the GPU backend that upload host data.
  *
  * This module is browser compatible.
  */
@@ -14,18 +14,22 @@ import type {
 import { checkWeights } from "../../core/checkpoints/quantize.ts";
 import { checkRows, checkSize, sizeOf } from "../../core/sizes.ts";
 import type { Context } from "../context.ts";
-import { rowBytes, store, wholeVectors } from "../kernels/stored_weights.ts";
+import {
+  encodeWeights,
+  rowBytes,
+  wholeVectors,
+} from "../kernels/stored_weights.ts";
 import { bufferOf, type Content, partsOf } from "../tensors.ts";
 
-/** The operations of this file on a device. */
+/** The operations of this file in a context. */
 export function uploadOperations(
   { tensors, uploader, weightType }: Context,
 ): Pick<
   Backend,
   "upload" | "uploadRows" | "uploadWeight" | "uploadWeightRows"
 > {
-  /** Writes rows of `width` values each to a tensor, from row `first` on. */
-  function write(
+  /** Writes rows of `width` values to a tensor, starting at row `first`. */
+  function writeRows(
     x: Tensor | Indices | Weight,
     values: Float32Array | Int32Array | Uint32Array,
     { width, first }: { readonly width: number; readonly first: number },
@@ -36,8 +40,8 @@ export function uploadOperations(
       const to = Math.min(end, start + rows.shape[0]);
       if (from >= to) continue;
       const part = values.subarray(
-        (from - first) * width,
-        (to - first) * width,
+        width * (from - first),
+        width * (to - first),
       );
       uploader.write(bufferOf(rows), part, 4 * (from - start) * width);
     }
@@ -54,22 +58,31 @@ export function uploadOperations(
     const x = data instanceof Float32Array
       ? tensors.makeForHost("float", shape, 4 * width)
       : tensors.makeForHost("index", shape, 4 * width);
-    write(x, data, { width, first: 0 });
+    writeRows(x, data, { width, first: 0 });
     return x;
+  }
+
+  /** Uploads to a tensor in blocks of rows, `width` values each once encoded. */
+  function uploadTo<T extends Tensor | Weight>(
+    x: T,
+    width: number,
+    encode: (rows: Float32Array, first: number) => Float32Array | Uint32Array,
+  ): RowUpload<T> {
+    let first = 0;
+    return {
+      tensor: x,
+      write(rows) {
+        const count = checkRows(rows, x.shape, first);
+        writeRows(x, encode(rows, first), { width, first });
+        first += count;
+      },
+    };
   }
 
   function uploadRows(shape: readonly number[]): RowUpload<Tensor> {
     const width = widthOf(shape);
     const x = tensors.makeForHost("float", shape, 4 * width);
-    let first = 0;
-    return {
-      tensor: x,
-      write(rows) {
-        const count = checkRows(rows, shape, first);
-        write(x, rows, { width, first });
-        first += count;
-      },
-    };
+    return uploadTo<Tensor>(x, width, (rows) => rows);
   }
 
   function uploadWeight(data: Float32Array, shape: readonly number[]): Weight {
@@ -79,37 +92,25 @@ export function uploadOperations(
     return tensor;
   }
 
-  /** Rows are filled up with zeros to whole vec4. */
   function uploadWeightRows(shape: readonly number[]): RowUpload<Weight> {
     const [, I] = shape;
     const padded = wholeVectors(I);
     const bytes = rowBytes(weightType, padded);
     const x = tensors.makeForHost("weight", shape, bytes);
-    let first = 0;
-    return {
-      tensor: x,
-      write(rows) {
-        const count = checkRows(rows, shape, first);
-        checkWeights(weightType, rows, I, first);
-        const stored = store(fillUp(rows, I, padded), weightType, padded);
-        write(x, stored, { width: bytes / 4, first });
-        first += count;
-      },
-    };
+    return uploadTo<Weight>(x, bytes / 4, (rows, first) => {
+      checkWeights(weightType, rows, I, first);
+      return encodeWeights(pad(rows, I, padded), weightType, padded);
+    });
   }
 
   return { upload, uploadRows, uploadWeight, uploadWeightRows };
 }
 
-/** Values that one index of the first dimension names. */
+/** The number of values per index of the first dimension. */
 const widthOf = ([, ...rest]: readonly number[]): number => sizeOf(rest);
 
-/** Rows of a length → rows of another, the rest of which is zeros. */
-function fillUp(
-  data: Float32Array,
-  from: number,
-  to: number,
-): Float32Array {
+/** Pads rows of `from` values with zeros to `to` values. */
+function pad(data: Float32Array, from: number, to: number): Float32Array {
   if (from === to) return data;
   const rows = data.length / from;
   const out = new Float32Array(rows * to);
