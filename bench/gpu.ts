@@ -1,21 +1,21 @@
 /**
- * Speed of the GPU backend's kernels, beside what the GPU can do at best and
- * beside other libraries on the same GPU:
+ * Measures the kernels of the GPU backend, and compares them with the limits of
+ * the GPU and with other libraries:
  *
  *     deno task bench:gpu
  *     deno task bench:gpu --rounds 9 --peers jax-js-webgpu --rows attention
  *     deno task bench:gpu --peers "" --against ../last-commit
  *
- * The last one takes turns with another checkout of this repository, so that a
- * change of the kernels shows as a ratio of one run.
+ * `--against` adds another checkout of this repository. One run then shows the
+ * effect of a change of the kernels as a ratio.
  *
- * Everybody takes turns, for about as long each, and must compute the same
- * numbers first. A measurement runs the work as often as takes a while and
- * waits once, at its end, because waiting alone takes some 10 ms. What is
- * compared is time on the clock; on a GPU in software, whose shapes are smaller,
- * processor time of all threads, so that turns of others on a shared machine do
- * not count. Time on the GPU, by timestamps, is printed for ours. Medians of the
- * rounds are printed, and the best rounds.
+ * All contestants must compute the same numbers first. They then take turns of
+ * about the same length. A turn runs the work several times and waits once, at
+ * its end, because waiting alone takes some 10 ms. A GPU is compared by wall
+ * time. A GPU in software has smaller shapes, and is compared by the processor
+ * time of all threads, which other processes on the machine do not change. Our
+ * own GPU time comes from timestamps. The tables show the medians of the rounds
+ * and the best rounds.
  */
 // deno-lint-ignore-file no-console
 
@@ -47,10 +47,10 @@ import {
 
 const PEERS = ["tfjs-webgpu", "onnxruntime-webgpu", "jax-js-webgpu"];
 
-/** How long one measurement is meant to take, in seconds. */
+/** The length of a turn, in seconds. */
 const DURATION = 0.2;
 
-/** What runs work of this process, by a clock, and by that of the GPU. */
+/** Runners of work in this process: timed by a clock, and by the GPU. */
 function runnersOf(
   { backend, record }: Prepared,
   { device, clock }: Setting,
@@ -62,7 +62,7 @@ function runnersOf(
   const host = runHere("ours", {
     async run(times) {
       records(times);
-      await backend.read(one); // waits for all that was recorded before
+      await backend.read(one); // waits for all recorded work
     },
   }, clock);
   if (!device.features.has("timestamp-query")) return { host, gpu: host };
@@ -79,31 +79,31 @@ function runnersOf(
   return { host, gpu };
 }
 
-/** The seconds of a row's runners in each round. */
+/** The seconds of each round, by runner. */
 interface Row {
   readonly work: Work;
   readonly limit: readonly number[];
   readonly gpu: readonly number[];
   readonly host: readonly number[];
-  /** Or why a peer has none. */
+  /** The reason, if a peer has none. */
   readonly peers: readonly (readonly number[] | string)[];
 }
 
-/** Another checkout of this repository, by what it exports. */
+/** The exports of another checkout of this repository. */
 type Checkout = Pick<typeof import("./gpu_work.ts"), "prepareOurs">;
 
-/** What measurements have in common. */
+/** The setting of all measurements. */
 interface Setting {
-  /** What the library is compared with beside other libraries. */
+  /** Another checkout to compare with. */
   readonly against: Checkout | null;
   readonly device: GPUDevice;
   readonly peers: Peers;
   readonly rounds: number;
-  /** By which libraries are compared. */
+  /** The clock that libraries are compared by. */
   readonly clock: Clock;
 }
 
-/** Peers by name; where one does not start, why. */
+/** Peers by name, or the reason why one does not start. */
 type Peers = readonly { readonly name: string; readonly peer: Peer | string }[];
 
 async function startPeers(names: readonly string[]): Promise<Peers> {
@@ -115,10 +115,7 @@ async function startPeers(names: readonly string[]): Promise<Peers> {
   return peers;
 }
 
-async function measure(
-  work: Work,
-  setting: Setting,
-): Promise<Row> {
+async function measure(work: Work, setting: Setting): Promise<Row> {
   const { device, peers, rounds, clock, against } = setting;
   const limit = prepareLimit(device, work);
   const ours = prepareOurs(device, work);
@@ -172,7 +169,7 @@ async function measure(
   };
 }
 
-/** Times, rates and ratios, each runner's rounds being summed up by one. */
+/** A table of times, rates and ratios. `summary` reduces rounds to a number. */
 function table(
   rows: readonly Row[],
   columns: readonly string[],
@@ -210,7 +207,7 @@ function table(
   ]);
 }
 
-/** The fastest limit of rows that are limited alike. */
+/** The best rate of the limits, over the rows that have an amount. */
 function bestLimit(
   rows: readonly Row[],
   amountOf: (work: Work) => number | undefined,
@@ -231,7 +228,7 @@ async function main(): Promise<void> {
   const software = isSoftware(device.adapterInfo);
   console.log(
     `${gpuName(device.adapterInfo)}${
-      software ? ", in software: shapes are smaller than on a GPU" : ""
+      software ? ", in software, with smaller shapes" : ""
     }; ${cpus()[0].model}, ${cpus().length} cores, load ${
       loadavg()[0].toFixed(1)
     }; Deno ${Deno.version.deno}, ${Deno.build.target}`,
@@ -261,7 +258,7 @@ async function main(): Promise<void> {
       (work) => bytesOf(work) ? undefined : flopOf(work),
     );
     console.log(
-      `\nLimits, at best: ${arithmetic} GFLOP/s of multiply-adds, ${
+      `\nBest limits: ${arithmetic} GFLOP/s of multiply-adds, ${
         bestLimit(rows, bytesOf)
       } GB/s of reading`,
     );
@@ -269,7 +266,7 @@ async function main(): Promise<void> {
       `\nMedians of ${rounds} rounds; "ms" and ratios: ${clock} time\n`,
     );
     console.log(table(rows, columns, median));
-    console.log(`\nThe best of ${rounds} rounds\n`);
+    console.log(`\nBest of ${rounds} rounds\n`);
     console.log(table(rows, columns, least));
     console.log();
     for (const { work, peers: answers } of rows) {

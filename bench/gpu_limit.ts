@@ -1,6 +1,6 @@
 /**
- * What a GPU can do in WGSL at best: multiply-adds that touch no memory, and
- * reading memory without computing.
+ * The limits of a GPU in WGSL: multiply-adds without memory accesses, and memory
+ * reads without arithmetic.
  */
 
 import type { Context } from "../gpu/context.ts";
@@ -9,14 +9,14 @@ import type { GpuTensor } from "../gpu/tensors.ts";
 
 const THREADS = 256;
 /**
- * Turns of the loop, and vec4 that a thread sums up in each: their components
- * do not wait for each other and fit the registers of GPUs and processors.
+ * Turns of the loop, and the vec4 sums of a thread. The components of these sums
+ * are independent of each other, and they fit into registers.
  */
 const TURNS = 256;
 const SUMS = 2;
 const FLOP_PER_GROUP = THREADS * SUMS * TURNS * 4 * 2;
 
-/** y[i] depends on every multiply-add of thread i; `factor` hides its value. */
+/** y depends on every multiply-add. The compiler does not know `factor`. */
 const MULTIPLY_ADD: Kernel<"groups" | "factor"> = {
   label: "multiplyAdd",
   sizes: ["groups", "factor"],
@@ -31,11 +31,11 @@ struct Sizes { groups: u32, factor: u32 }
 
 @compute @workgroup_size(256)
 fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  if (group.x + group.y * groups.x >= sizes.groups) { return; }
+  if (workgroup.x + workgroup.y * workgroups.x >= sizes.groups) { return; }
   let a = vec4f(f32(sizes.factor));
   let b = vec4f(f32(local));
   var s0 = b;
@@ -49,7 +49,7 @@ fn main(
 `,
 };
 
-/** Reads `vectors` vec4 once, 16 in each thread. */
+/** Reads `vectors` vec4 once, 16 per thread. */
 const READ: Kernel<"vectors"> = {
   label: "read",
   sizes: ["vectors"],
@@ -65,21 +65,21 @@ struct Sizes { vectors: u32 }
 
 @compute @workgroup_size(256)
 fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let first = (group.x + group.y * groups.x) * 16 * THREADS;
+  let first = (workgroup.x + workgroup.y * workgroups.x) * 16 * THREADS;
   let end = min(first + 16 * THREADS, sizes.vectors);
   var sum = vec4f();
   for (var i = first + local; i < end; i += THREADS) { sum += x[i]; }
-  // What is there is never so large, which the compiler cannot know.
+  // This never happens, but the compiler cannot know that.
   if (sum.x > 1e30) { y[local] = sum; }
 }
 `,
 };
 
-/** Records at least so many floating-point operations. */
+/** Records at least `flop` floating-point operations. */
 export function recordArithmetic(
   { runner, tensors }: Context,
   flop: number,
@@ -94,7 +94,7 @@ export function recordArithmetic(
   tensors.free(y);
 }
 
-/** Records that all of a tensor is read. */
+/** Records a read of all values of a tensor. */
 export function recordReading(
   { runner, tensors }: Context,
   x: GpuTensor<"float">,

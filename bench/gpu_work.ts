@@ -1,6 +1,6 @@
 /**
- * What is run in bench/gpu.ts: the shapes, and the library's operations and the
- * GPU's limits on them.
+ * The work of bench/gpu.ts: its shapes, our operations on them, and the limits of
+ * the GPU.
  */
 
 import {
@@ -24,8 +24,8 @@ import {
 } from "./peers/kernels/work.ts";
 
 /**
- * What the numbers of other libraries may differ by: in 16 bits they also add
- * up, and they round to integers in groups of other sizes.
+ * Tolerances for other libraries. With 16 bits they also accumulate in 16 bits,
+ * and their groups of integers have other sizes.
  */
 const WEIGHT_TOLERANCES: Readonly<Record<WeightType, Tolerance>> = {
   f32: { relative: 1e-4, absolute: 1e-4 },
@@ -44,7 +44,7 @@ const MLP = [648, 4096, 11008] as const;
 /** The same at an eighth of the width. */
 const SMALL_MLP = [648, 512, 1376] as const;
 
-/** What is measured: on hardware, or on a GPU in software. */
+/** The work to measure. A GPU in software gets smaller shapes. */
 export function worksFor(software: boolean): Work[] {
   const heads = software ? { H: 8, E: 64 } : { H: 32, E: 128 };
   return [
@@ -58,28 +58,28 @@ export function worksFor(software: boolean): Work[] {
   ];
 }
 
-/** Bytes that limit work, where it is reading that does. */
+/** The bytes to read, for work that reading limits. */
 export function bytesOf(work: Work): number | undefined {
   return work.operation === "linear" && work.M === 1
     ? weightBytes(work.weightType, [work.O, work.I])
     : undefined;
 }
 
-/** Work that is in place on the GPU. */
+/** Work with its inputs on the GPU. */
 export interface Prepared {
   readonly backend: GpuBackend;
-  /** Records it once. */
+  /** Records the work once. */
   readonly record: () => void;
-  /** Gives back what it holds. */
+  /** Frees the inputs. */
   readonly free: () => void;
 }
 
-/** Work of ours. */
+/** Our work, with its result. */
 export interface Ours extends Prepared {
   readonly result: () => Promise<Float32Array>;
 }
 
-/** An operation on inputs that are freed with it. */
+/** Prepares an operation on inputs. */
 function prepare(
   backend: GpuBackend,
   inputs: readonly (Tensor | Weight)[],
@@ -98,7 +98,7 @@ function prepare(
   };
 }
 
-/** The library's operation. */
+/** Prepares our operation. */
 export function prepareOurs(device: GPUDevice, work: Work): Ours {
   if (work.operation === "linear") {
     const { M, I, O } = work;
@@ -118,7 +118,7 @@ export function prepareOurs(device: GPUDevice, work: Work): Ours {
   return prepare(backend, [q, k, v], compute);
 }
 
-/** As much arithmetic, or reading, as the work has. */
+/** Prepares the same amount of plain arithmetic or reading. */
 export function prepareLimit(device: GPUDevice, work: Work): Prepared {
   const context = createContext(device);
   const backend = backendOn(context);
@@ -132,7 +132,7 @@ export function prepareLimit(device: GPUDevice, work: Work): Prepared {
   return { backend, record, free: () => backend.free([x]) };
 }
 
-/** What a library's numbers may differ by from ours. */
+/** The tolerance of other libraries' numbers. */
 export function toleranceOf(work: Work): Tolerance {
   return work.operation === "linear"
     ? WEIGHT_TOLERANCES[work.weightType]

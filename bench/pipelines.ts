@@ -1,15 +1,17 @@
 /**
- * How many pipelines models/tiny compiles for the first question on WebGPU, and
- * how long that takes, on each kind of software adapter: Vulkan (lavapipe),
- * OpenGL (llvmpipe) and headless Chromium (SwiftShader).
+ * Counts the pipelines that models/tiny compiles for the first question on
+ * WebGPU, and measures the time of compilation. It does so on three software
+ * adapters: Vulkan (lavapipe), OpenGL (llvmpipe) and headless Chromium
+ * (SwiftShader).
  *
  *     deno task bench:pipelines
  *     deno task bench:pipelines --rounds 5 --on vulkan,chromium
  *
- * Drivers compile when a pipeline is made or when it first runs, so compilation
- * is what loading the model and the first question take beyond the same question
- * asked again. Every measurement has a process of its own, without Mesa's shader
- * cache, or a browser without a profile. Medians of the rounds are printed.
+ * A driver compiles when a pipeline is made or when it first runs. So the time
+ * of compilation is the time of loading and the first question, less the time of
+ * the same question asked again. Every measurement runs in a new process without
+ * Mesa's shader cache, or in a new browser without a profile. The table shows
+ * medians of the rounds.
  */
 // deno-lint-ignore-file no-console
 
@@ -26,15 +28,15 @@ import {
 } from "./pipelines/question.ts";
 import { median } from "./turns.ts";
 
-/** Where it is measured, in the order of the table. */
+/** The adapters, in the order of the table. */
 const PLACES = ["vulkan", "gl", "chromium"] as const;
 
 type Place = typeof PLACES[number];
 
-/** How long a place may take, in milliseconds: OpenGL takes minutes. */
+/** The time limit of a measurement, in milliseconds. OpenGL takes minutes. */
 const LIMIT = 1_200_000;
 
-/** Measures in a process of its own, on one of Deno's backends. */
+/** Measures in a new process, on one of Deno's backends. */
 async function measureInDeno(
   place: Place,
   reduced: boolean,
@@ -68,7 +70,7 @@ async function measureInChromium(reduced: boolean): Promise<Measured> {
     .then(({ measureFirstQuestion }) => measureFirstQuestion(${reduced}))`);
 }
 
-/** Seconds that compiling takes, by the better clock there is. */
+/** Seconds of compilation: processor time if known, else wall time. */
 function compileSeconds({ wall, processor }: Measured): number {
   const { load, first, second } = processor ?? wall;
   return (load + first - second) / 1000;

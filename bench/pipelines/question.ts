@@ -1,7 +1,6 @@
 /**
- * What the first question to models/tiny on WebGPU waits for: the pipelines that
- * are compiled for it, and how much longer it takes than the second. Runs in Deno
- * and in a page.
+ * Asks models/tiny on WebGPU the same question twice. Counts the pipelines, and
+ * times loading and both questions. Runs in Deno and in a page.
  */
 
 import {
@@ -24,9 +23,9 @@ import { createGpuBackend, gpuName, requestGpu } from "../../gpu/mod.ts";
 import { parseTokenizer } from "../../io/tokenizer.ts";
 import { openTestTensors, readTestText } from "../../tests/_files.ts";
 
-/** Times in milliseconds, by some clock. */
+/** Times in milliseconds. */
 export interface Times {
-  /** Loading the model, compilation of what is prepared included. */
+  /** Loading the model, with the compilation in `prepareModel`. */
   readonly load: number;
   /** The first question: prefill and two more tokens. */
   readonly first: number;
@@ -34,14 +33,14 @@ export interface Times {
   readonly second: number;
 }
 
-/** What was found out. */
+/** The result of a measurement. */
 export interface Measured {
   readonly adapter: string;
-  /** Pipelines by kernel, in the order in which they were asked for. */
+  /** Pipelines by kernel, in the order in which they were requested. */
   readonly pipelines: readonly (readonly [label: string, count: number])[];
-  /** Time on the clock. */
+  /** Wall time. */
   readonly wall: Times;
-  /** Processor time of all threads; null where the runtime does not tell. */
+  /** Processor time of all threads, or null if the runtime does not report it. */
   readonly processor: Times | null;
 }
 
@@ -53,8 +52,8 @@ const TOKENS = 2;
 /**
  * Loads models/tiny on a new device and asks it the same question twice.
  *
- * @param reduced with a schedule that removes vision tokens on the way
- * @param processorTime milliseconds so far, where they can be known
+ * @param reduced whether the schedule removes vision tokens
+ * @param processorTime the processor time so far in milliseconds, if known
  */
 export async function measureFirstQuestion(
   reduced: boolean,
@@ -75,7 +74,9 @@ export async function measureFirstQuestion(
   const tokenizer = parseTokenizer(await read("tokenizer.json"));
   const imageToken = source.config.imageToken as number;
   const questions = makeSceneSet(tokenizer, imageToken, {
-    ...{ split: "heldout", seed: 0, count: 1 },
+    split: "heldout",
+    seed: 0,
+    count: 1,
   });
   const { decoder, visionTokens } = source.config;
   const schedule = reduced
@@ -108,7 +109,7 @@ export async function measureFirstQuestion(
   };
 }
 
-/** Counts the pipelines that a device is asked for, by label. */
+/** Counts the pipelines that a device compiles, by label. */
 function countPipelines(device: GPUDevice): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (
