@@ -1,23 +1,26 @@
-// Files behind an address, range by range where the server knows ranges.
+// Files behind an address, read range by range where the server supports that.
 
 import { bytesInMemory, type ByteSource } from "../core/checkpoints/bytes.ts";
 
-/** Bytes asked for at first: most files of a model's folder but the weights fit. */
+/**
+ * Bytes of the first request: most files of a model's folder fit, apart from the
+ * weights.
+ */
 const FIRST = 2 ** 16;
 
 /**
- * Files up to this are fetched whole, since a request for each of their tensors
- * would take longer.
+ * Files of up to this many bytes are fetched whole, because a request for each of
+ * their tensors would take longer.
  */
 const WHOLE = 2 ** 25;
 
-/** Milliseconds before each new try, where a server or the way to it fails. */
+/** Milliseconds before each further attempt, after an error of server or network. */
 const PAUSES: readonly number[] = [250, 1000, 4000];
 
 /**
  * Opens a file behind an address.
  *
- * Servers that know no ranges send the whole file, which is then held in memory.
+ * Servers without ranges send the whole file, which is then held in memory.
  *
  * @param url The address.
  * @returns The bytes; null where the server has no such file.
@@ -31,7 +34,7 @@ export async function openAddress(url: URL): Promise<ByteSource | null> {
       await answer.body?.cancel();
       return null;
     case 416:
-      // There is no first byte.
+      // The file is empty.
       await answer.body?.cancel();
       return bytesInMemory(new Uint8Array(0));
     case 200:
@@ -49,7 +52,7 @@ export async function openAddress(url: URL): Promise<ByteSource | null> {
   }
 }
 
-/** A file whose first bytes are here already. */
+/** A file whose first bytes have been read. */
 async function remainder(
   url: URL,
   first: Uint8Array,
@@ -86,17 +89,15 @@ async function readRange(
   const bytes = await bytesOf(answer, url);
   if (bytes.length !== length) {
     throw new Error(
-      `Cannot read ${url.href} as bytes ${offset} to ${
-        offset + length
-      } were asked for: current length of the answer is ${bytes.length}`,
+      `Cannot read ${url.href} as its server must send ${length} bytes from byte ${offset} on: current number is ${bytes.length}`,
     );
   }
   return bytes;
 }
 
 /**
- * The length of a whole file. Pages of another origin see `Content-Range` only
- * where the server allows it, but `Content-Length` always.
+ * The length of a whole file. A page of another origin sees `Content-Length`
+ * always, and `Content-Range` only where the server allows it.
  */
 async function lengthOf(answer: Response, url: URL): Promise<number> {
   const total = /\/(\d+)$/.exec(answer.headers.get("content-range") ?? "");
@@ -108,11 +109,11 @@ async function lengthOf(answer: Response, url: URL): Promise<number> {
     return Number(length);
   }
   throw new Error(
-    `Cannot read ${url.href} as its server does not tell how long it is`,
+    `Cannot read ${url.href} as its server does not tell its length`,
   );
 }
 
-/** Asks for a range, or with null for the headers alone. */
+/** Requests a range; with null only the headers. */
 async function request(
   url: URL,
   range: { readonly start: number; readonly end: number } | null,
@@ -120,7 +121,7 @@ async function request(
   const init: RequestInit = {
     method: range ? "GET" : "HEAD",
     headers: {
-      // Servers of pages answer what is not there with a page, where they may.
+      // Some servers answer with a page for a missing file if they may.
       accept: "application/json, application/octet-stream, text/plain",
       ...range && { range: `bytes=${range.start}-${range.end}` },
     },

@@ -1,7 +1,7 @@
 // Built-in modules of Node, which Deno and Bun have too. They are looked up at
 // run time: an import of `node:fs` would end a browser's bundle.
 
-/** The part of `process` that is used. */
+/** The fields of `process` that are used. */
 interface Process {
   readonly platform: string;
   readonly pid: number;
@@ -10,7 +10,7 @@ interface Process {
   availableMemory?(): number;
 }
 
-/** Missing in browsers. */
+/** The process; undefined in browsers. */
 export const process: Process | undefined =
   (globalThis as { process?: Process }).process;
 
@@ -19,7 +19,7 @@ export const process: Process | undefined =
  *
  * @param name Such as "node:fs/promises".
  * @returns The module.
- * @throws {Error} If the runtime has none, as browsers have not.
+ * @throws {Error} If the runtime lacks it, as browsers do.
  */
 export function builtin<T>(name: string): T {
   const found = process?.getBuiltinModule?.(name);

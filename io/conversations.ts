@@ -1,6 +1,6 @@
-// How models whose folders have no chat template want conversations written:
-// InternVL2 in its original layout (the templates of its conversation.py, named
-// as in config.json's "template") and LLaVA-1.5 as in llava-hf.
+// Chat templates of models whose folders have none: InternVL2 in its original
+// layout (the templates of its conversation.py, which "template" in config.json
+// names) and LLaVA-1.5 as in llava-hf.
 
 import type { ChatTemplate, Message } from "./templates.ts";
 import type { TextPiece } from "./tokenizer.ts";
@@ -11,7 +11,7 @@ interface Markers {
   readonly systemMessage: string;
   readonly user: string;
   readonly assistant: string;
-  /** Ends every message, and without whitespace the model's answer. */
+  /** Ends every message; trimmed, it also ends the model's answer. */
   readonly separator: string;
 }
 
@@ -28,7 +28,7 @@ const CHATML: Markers = {
   separator: "<|im_end|>",
 };
 
-/** Of which checkpoints: see each. */
+/** Templates by name, each with the checkpoints that use it. */
 const CONVERSATIONS: Readonly<Record<string, Markers>> = {
   // InternVL2-2B, -8B
   "internlm2-chat": CHATML,
@@ -50,7 +50,7 @@ const CONVERSATIONS: Readonly<Record<string, Markers>> = {
   },
 };
 
-/** What "template" in the config.json of such a model may be. */
+/** Values that "template" in config.json may have. */
 export const CONVERSATION_NAMES: readonly string[] = Object.keys(CONVERSATIONS);
 
 /**
@@ -67,7 +67,7 @@ export const CONVERSATION_NAMES: readonly string[] = Object.keys(CONVERSATIONS);
  *
  * @param name "template" in its config.json.
  * @returns The template.
- * @throws {RangeError} If there is none of that name.
+ * @throws {RangeError} If no template has that name.
  */
 export function conversationTemplate(name: string): ChatTemplate {
   if (!Object.hasOwn(CONVERSATIONS, name)) {
@@ -98,13 +98,13 @@ function renderWithMarkers(
   for (const { role, content, images = 0 } of messages.slice(given ? 1 : 0)) {
     if (role === "system") {
       throw new RangeError(
-        "Cannot write a conversation as only its first message may be the system's",
+        "Cannot write a conversation as only its first message may have the role system",
       );
     }
     pieces.push(template(
       (role === "user" ? user : assistant) + "<image>\n".repeat(images),
     ));
-    // The original leaves the separator of an empty message out.
+    // The original code omits the separator of an empty message.
     if (content === "" && images === 0) continue;
     pieces.push(words(content), template(separator));
   }
@@ -112,8 +112,8 @@ function renderWithMarkers(
 }
 
 /**
- * How LLaVA-1.5 was trained: "USER: <image>⏎question ASSISTANT:", as the chat
- * template of llava-hf has it, for folders that lack it.
+ * The prompt that LLaVA-1.5 was trained with, "USER: <image>⏎question ASSISTANT:",
+ * as the chat template of llava-hf has it. For folders without that template.
  */
 export const llavaTemplate: ChatTemplate = {
   stop: [],

@@ -1,6 +1,6 @@
-// Question files: which benchmark's they are is seen from what they hold. A file
-// with a wrong row is refused, and all of them are listed: a run never starts
-// with fewer samples than were meant.
+// Question files. The fields of a file show which benchmark it belongs to. A file
+// with wrong rows is refused and all of them are listed, so that a run never
+// starts with fewer samples than the file has.
 
 import {
   ai2dRows,
@@ -21,7 +21,7 @@ import { directoryOf, readText } from "./files.ts";
 
 export type { Question } from "./dataset_rows.ts";
 
-/** Whose layout a question file has; "jsonl" is our own. */
+/** The layout of a question file; "jsonl" is our own. */
 export type DatasetFormat =
   | "jsonl"
   | "vqa"
@@ -37,23 +37,23 @@ export type DatasetFormat =
 
 /** Questions about images. */
 export interface Dataset {
-  /** Says which metric belongs to it. */
+  /** The layout, which also decides the metric. */
   readonly format: DatasetFormat;
-  /** In the order of the file; of GQA and ScienceQA by their numbers. */
+  /** In the order of the file; GQA's and ScienceQA's by their numbers. */
   readonly questions: readonly Question[];
 }
 
 /** A file that has been read. */
 export interface DataFile {
-  /** What errors call it. */
+  /** Its name in errors. */
   readonly name: string;
-  /** All of it. */
+  /** Its content. */
   readonly text: string;
 }
 
 /** How to read a dataset. */
 export interface DatasetOptions {
-  /** Of ScienceQA: train, val or test. */
+  /** The split of ScienceQA: train, val or test. */
   readonly split?: string;
 }
 
@@ -63,15 +63,15 @@ export interface ReadDatasetOptions {
   readonly images?: string;
 }
 
-/** Rows, and whose they are. */
+/** Rows, and the layout that they came in. */
 interface Rows {
   readonly format: DatasetFormat;
   readonly rows: readonly Row[];
 }
 
 /**
- * Parses the files of one dataset: usually one, of VQAv2 questions and
- * annotations, of AI2D one for each image.
+ * Parses the files of one dataset. Most datasets are one file. VQAv2 has one of
+ * questions and one of annotations, AI2D one for each image.
  *
  * @example
  * ```ts
@@ -84,7 +84,7 @@ interface Rows {
  *
  * @param files Their texts.
  * @param options Which part of them.
- * @returns The questions, image paths as the files have them.
+ * @returns The questions, with the image paths of the files.
  * @throws {SyntaxError} If files are not question files, or rows are wrong.
  */
 export function parseDataset(
@@ -102,7 +102,7 @@ export function parseDataset(
   return { format, questions: readRows(rows, label) };
 }
 
-/** The rows of files, none of them read yet. */
+/** The rows of files. Their fields are read later. */
 function findRows(
   files: readonly DataFile[],
   { label, split }: { label: string; split: string | undefined },
@@ -125,7 +125,7 @@ function findRows(
  * @param paths The files; a split of ScienceQA's problems.json follows its name,
  *   as in "problems.json#test".
  * @param options Where images are.
- * @returns The questions, image paths made relative to where the program runs.
+ * @returns The questions, with image paths relative to the current directory.
  * @throws {Error} If a file cannot be read.
  * @throws {SyntaxError} If files are not question files, or rows are wrong.
  */
@@ -204,12 +204,12 @@ function parseOrNull(text: string): unknown {
   }
 }
 
-/** An object on a line by itself. Lines of other files need not be tried. */
+/** The object on a line of its own; null for any other line. */
 function parseLine(line: string): unknown {
   return /^\s*\{.*\}\s*$/.test(line) ? parseOrNull(line) : null;
 }
 
-/** Whether a whole file is one line of JSON Lines. */
+/** Whether a whole file is a single line of JSON Lines. */
 function isRow(value: unknown): boolean {
   const { image, question } = value as Record<string, unknown>;
   return typeof image === "string" || typeof question === "string";
@@ -298,8 +298,9 @@ const LETTER =
   "Answer with the option's letter from the given choices directly.";
 
 /**
- * What to ask a model: the question, its choices with letters, and how short
- * the answer shall be. Open questions of our own layout are asked as they are.
+ * The text that a model is asked, as LLaVA-1.5's evaluation writes it: the
+ * question, its choices with letters, and how short the answer must be. Open
+ * questions of our own layout are asked as they are.
  *
  * @example
  * ```ts

@@ -26,19 +26,19 @@ function rowsByKey(
   }));
 }
 
-/** The two files of VQAv2, put together. */
+/** The contents of VQAv2's two files. */
 export interface VqaFiles {
-  /** "questions" of the questions file. */
+  /** "questions" in the file of questions. */
   readonly questions: readonly unknown[];
-  /** "annotations" of the annotations file. */
+  /** "annotations" in the file of annotations. */
   readonly annotations: readonly unknown[];
-  /** Such as "val2014": names the images. */
+  /** The images' subset, such as "val2014", a part of their names. */
   readonly subset: string;
 }
 
 /**
- * VQAv2: questions, and ten answers to each in the annotations. Images are
- * named as COCO names them.
+ * VQAv2: questions, with ten answers to each in the annotations. Images have
+ * COCO's names.
  */
 export function vqaRows({ questions, annotations, subset }: VqaFiles): Row[] {
   const answersOf = new Map(
@@ -73,7 +73,7 @@ function questionIdOf(item: unknown): string {
   return `${(item as Record<string, unknown> | null)?.question_id}`;
 }
 
-/** Texts, or objects with an "answer". */
+/** Answers: texts, or objects with an "answer". */
 function readAnswers(answers: unknown): string[] {
   const texts = Array.isArray(answers)
     ? answers.map((answer) => answer?.answer ?? answer)
@@ -91,7 +91,7 @@ export function textVqaRows(data: readonly unknown[]): Row[] {
   }));
 }
 
-/** DocVQA: "data" with the answers that count. */
+/** DocVQA: "data" with the accepted answers. */
 export function docVqaRows(data: readonly unknown[]): Row[] {
   return rowsOf(data, (fields) => ({
     id: fields.id("questionId"),
@@ -121,7 +121,7 @@ export function chartQaRows(items: readonly unknown[]): Row[] {
   }));
 }
 
-/** AI2D: one file for each image, its questions by what they ask. */
+/** AI2D: one file for each image, with questions by their text. */
 export function ai2dRows(file: Readonly<Record<string, unknown>>): Row[] {
   const image = new RowFields(file).text("imageName");
   const questions = file.questions as Record<string, unknown>;
@@ -138,8 +138,7 @@ export function ai2dRows(file: Readonly<Record<string, unknown>>): Row[] {
 }
 
 /**
- * ScienceQA: problems by their id, those of one split. About half of them have
- * no image.
+ * ScienceQA: problems of one split, by their id. About half of them have no image.
  *
  * @throws {SyntaxError} If there are several splits and none is named.
  */
@@ -159,7 +158,7 @@ export function scienceQaRows(
   }
   const chosen = Object.entries(problems).filter(([, item]) => {
     const name = splitOf(item);
-    // One without a split is kept here, to be found wrong.
+    // A problem without a split is kept, and reported as wrong below.
     return typeof name !== "string" || name === (split ?? splits[0]);
   });
   return rowsByKey(Object.fromEntries(chosen), (id, fields) => {
@@ -197,7 +196,7 @@ function linesOf(text: string): [line: string, number: number][] {
     .filter(([line]) => line.trim() !== "");
 }
 
-/** Our own JSON Lines: id, image, question, answers or answer, choices. */
+/** Our own layout, JSON Lines: id, image, question, answers or answer, choices. */
 export function jsonLinesRows(text: string): Row[] {
   return linesOf(text).map(([line, number]) => ({
     where: `line ${number}`,
@@ -243,7 +242,7 @@ export function popeRows(text: string): Row[] {
   }));
 }
 
-/** MME: image, question and answer, tabs between; more columns are ignored. */
+/** MME: image, question and answer in columns; further columns are ignored. */
 export function mmeRows(text: string): Row[] {
   return linesOf(text).map(([line, number]) => ({
     where: `line ${number}`,
@@ -260,7 +259,7 @@ export function mmeRows(text: string): Row[] {
   }));
 }
 
-/** What a table calls a column: case does not matter, and letters are choices. */
+/** The name of a column: single letters are choices, case does not matter. */
 function columnName(cell: string): string {
   const name = cell.trim();
   return name.length === 1 ? name.toUpperCase() : name.toLowerCase();
@@ -274,9 +273,9 @@ export function isMmbenchHeader(line: string): boolean {
 }
 
 /**
- * What a cell holds: pandas, which such tables are written with, leaves missing
- * values empty or writes "nan". Its other words for them, as "None" and "N/A",
- * are texts here, because they are choices of published questions.
+ * The text of a cell; undefined where it is missing. pandas, which writes such
+ * tables, leaves missing values empty or writes "nan". Its other words for them,
+ * such as "None" and "N/A", are choices of published questions and so texts.
  */
 function cellText(cell: string | undefined): string | undefined {
   return cell === undefined || /^\s*(-?nan)?\s*$/i.test(cell)
@@ -286,9 +285,9 @@ function cellText(cell: string | undefined): string | undefined {
 
 /**
  * MMBench, and tables of other benchmarks in its layout: a header, then index,
- * question, hint, A, B, …, answer and image, the latter in base64 or the index
- * of the row that has it. A choice has its column's letter, whatever cells beside
- * it are empty.
+ * question, hint, A, B, …, answer and image. An image is base64, or the index of
+ * the row that has it. A choice has the letter of its column, also beside empty
+ * cells.
  */
 export function mmbenchRows(text: string): Row[] {
   const [header, ...records] = parseTable(text);
@@ -362,17 +361,20 @@ function decodeBase64(
 /** One record of a table. */
 interface TableRecord {
   readonly cells: readonly string[];
-  /** Where it begins. */
+  /** The number of its first line. */
   readonly line: number;
 }
 
-/** Tabs between cells; a cell in quotation marks may hold tabs and line breaks. */
+/**
+ * Parses a table with tabs between cells. A cell in quotation marks may hold tabs
+ * and line breaks.
+ */
 function parseTable(text: string): TableRecord[] {
   const records: TableRecord[] = [];
   let cells: string[] = [];
   let line = 1;
   let start = 1;
-  // A cell, and what ends it.
+  // A cell, and the tab or line break after it.
   const pattern = /(?:"([^"]*(?:""[^"]*)*)"|((?!")[^\t\n]*?))(\t|\r?\n|$)/gy;
   while (pattern.lastIndex < text.length) {
     const match = pattern.exec(text);

@@ -1,38 +1,38 @@
-// Rows of question files: reading their fields, and collecting all that is wrong
-// with them, so that a file can be corrected at once.
+// Rows of question files: reads their fields and collects all errors, so that a
+// file can be corrected in one go.
 
 /** One question about one image. */
 export interface Question {
-  /** Unique in its dataset: the file's own, or the line's number. */
+  /** Unique in its dataset: the id in the file, or the line's number. */
   readonly id: string;
   /** Path of an image file, its bytes where the dataset holds them, or null. */
   readonly image: string | Uint8Array | null;
-  /** What is asked, a hint in front of it. */
+  /** The question, after its hint if it has one. */
   readonly question: string;
   /**
-   * The right answers, at least one that is not empty; of a multiple choice its
+   * The right answers, of which one or more are not empty; for multiple choice the
    * letter.
    */
   readonly answers: readonly string[];
   /**
-   * Texts of the choices A, B, …, where there are any. An empty one is no choice:
-   * letters belong to places, as to the columns of a table with empty cells.
+   * Texts of the choices A, B, …, if there are any. An empty text is no choice but
+   * keeps its letter, as an empty cell in a table keeps its column.
    */
   readonly choices?: readonly string[];
 }
 
-/** A question, or what is wrong with its row, and where it stands in a file. */
+/** A row of a question file, which is read later. */
 export interface Row {
-  /** "line 3" or "item 3", and of which file where there are several. */
+  /** "line 3" or "item 3", with the file where there are several. */
   readonly where: string;
-  /** Reads it. Throws SyntaxError with what is wrong, beginning with the field. */
+  /** Reads it. Throws a SyntaxError whose message begins with the field. */
   readonly read: () => Question;
 }
 
 const MAX_LISTED = 20;
 
 /**
- * Reads rows, or lists those that are wrong.
+ * Reads rows, or lists the wrong ones.
  *
  * @param label What errors call the file.
  * @returns At least one question.
@@ -63,7 +63,7 @@ export function readRows(rows: readonly Row[], label: string): Question[] {
   return questions;
 }
 
-/** What is wrong with a row. */
+/** A row that cannot be read. */
 interface WrongRow {
   readonly where: string;
   readonly problem: string;
@@ -99,7 +99,7 @@ export class RowFields {
     this.#values = row as Record<string, unknown>;
   }
 
-  /** What a field holds; null counts as nothing. */
+  /** The value of a field; undefined for null too. */
   get(field: string): unknown {
     return this.#values[field] ?? undefined;
   }
@@ -130,8 +130,8 @@ export class RowFields {
   }
 
   /**
-   * Texts, at least one of which is not empty: people may leave a question
-   * without an answer, and that counts where answers are compared with theirs.
+   * Texts, of which one or more are not empty. Some annotators leave a question
+   * without an answer; metrics count that empty answer.
    */
   answers(field: string): string[] {
     const value = this.get(field);
@@ -160,7 +160,7 @@ export class RowFields {
     return texts;
   }
 
-  /** The number of one of the choices, as a letter. */
+  /** The letter of a choice that is given by number. */
   choice(field: string, choices: readonly string[]): string {
     const value = this.get(field);
     if (!Number.isInteger(value) || !choices[value as number]) {
@@ -174,7 +174,7 @@ export class RowFields {
     return LETTERS[value as number];
   }
 
-  /** The letter of one of the choices, in upper case. */
+  /** The letter of a choice, in upper case. */
   letter(field: string, choices: readonly string[]): string {
     const value = this.get(field);
     const letter = typeof value === "string" ? value.trim().toUpperCase() : "";
@@ -202,10 +202,10 @@ export class RowFields {
   }
 }
 
-/** Of choices. */
+/** The letters of choices. */
 export const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/** A value as it stands in the file, cut where it is long. */
+/** A value as the file has it, cut where it is long. */
 function current(value: unknown): string {
   const text = JSON.stringify(value) ?? "missing";
   return `current value is ${

@@ -1,6 +1,6 @@
-// Where a model's files lie: a folder of this machine, a folder behind an
-// address, or files that a browser's user picked. All are read through one
-// interface, range by range.
+// The places of a model's files: a folder of this machine, a folder behind an
+// address, or files that a browser's user picked. One interface reads all of
+// them, range by range.
 
 import type { ByteSource } from "../core/checkpoints/bytes.ts";
 import { openAddress } from "./address.ts";
@@ -27,7 +27,7 @@ export interface Folder {
  * - an address of a folder, as a URL or as text that begins with `https:`,
  *   `http:` or `file:`,
  * - a browser's `File`s, as `<input type="file" webkitdirectory>` gives them,
- * - anything else that opens files by name.
+ * - any other object that opens files by name.
  */
 export type Place = string | URL | Iterable<File> | Folder;
 
@@ -36,7 +36,7 @@ export type Place = string | URL | Iterable<File> | Folder;
  *
  * @param place Where it is.
  * @returns The folder.
- * @throws {TypeError} If the place is none of those.
+ * @throws {TypeError} If the place is none of these.
  */
 export function openFolder(place: Place): Folder {
   if (typeof place === "string") {
@@ -65,14 +65,14 @@ function folderAt(url: URL): Folder {
       return folderOfPath(pathOf(url));
     case "http:":
     case "https:": {
-      // Relative names replace what follows the last slash.
+      // A relative name replaces the part after the last slash.
       const base = new URL(url);
       if (!base.pathname.endsWith("/")) base.pathname += "/";
       return {
         label: base.href.replace(/\/$/, ""),
         open(name): Promise<ByteSource | null> {
           const file = new URL(encodeURIComponent(name), base);
-          // Some servers sign addresses in the query.
+          // Some servers put a signature into the query.
           file.search = base.search;
           return openAddress(file);
         },
@@ -93,7 +93,7 @@ function pathOf(url: URL): string {
   return fileURLToPath(url).replace(/[/\\]$/, "");
 }
 
-/** Files whose folder is the outermost one that holds a config.json. */
+/** A folder of files: the outermost folder that holds a config.json. */
 function folderOfFiles(files: readonly File[]): Folder {
   const paths = new Map(files.map((file) => [relativePath(file), file]));
   const depth = (path: string): number => path.split("/").length;
@@ -144,9 +144,9 @@ export async function readTextIn(
   return decodeText(await file.read(0, file.length), `${folder.label}/${name}`);
 }
 
-/** What a JSON file says. */
+/** A JSON file that has been read. */
 export interface JsonFile {
-  /** What errors call the file. */
+  /** The name of the file in errors. */
   readonly path: string;
   /** The value, unchecked. */
   readonly json: unknown;
@@ -157,7 +157,7 @@ export interface JsonFile {
  *
  * @param folder The folder.
  * @param name The file.
- * @returns What it says; null where there is no such file.
+ * @returns Its content; null where there is no such file.
  * @throws {Error} If it cannot be read.
  * @throws {SyntaxError} If it is not JSON in UTF-8.
  */
@@ -171,12 +171,12 @@ export async function readJsonIn(
 }
 
 /**
- * What a folder must hold.
+ * Reads a file that a folder must hold.
  *
  * @param folder The folder.
  * @param name The file.
  * @param read Reads it.
- * @returns What was read.
+ * @returns The result of `read`.
  * @throws {Error} If there is no such file.
  */
 export async function required<T>(

@@ -1,15 +1,15 @@
-// Settings that a model's files ask answers to be generated with, and that this
-// implementation does not obey.
+// Settings of generation in a model's files that this implementation ignores.
 
 import type { Fields } from "../core/checkpoints/fields.ts";
 
+/** Values with which a setting has no effect. */
 type Neutral = readonly unknown[];
 
 const OFF: Neutral = [null, false, 0];
 
 /**
- * Settings of transformers' GenerationConfig that change what is generated, and
- * the values with which they do not.
+ * Settings of transformers' GenerationConfig that change answers, and the values
+ * with which they have no effect.
  */
 const SETTINGS: Readonly<Record<string, Neutral>> = {
   "bad_words_ids": [null],
@@ -24,7 +24,7 @@ const SETTINGS: Readonly<Record<string, Neutral>> = {
   "forced_bos_token_id": [null],
   "forced_eos_token_id": [null],
   "guidance_scale": [null, 1],
-  // The default, which transformers counts from the end of the prompt.
+  // 20 is the default, which transformers counts from the end of the prompt.
   "max_length": [null, 20],
   "max_time": [null],
   "min_length": OFF,
@@ -40,7 +40,7 @@ const SETTINGS: Readonly<Record<string, Neutral>> = {
   "watermarking_config": [null],
 };
 
-/** The same of settings that only matter where tokens are drawn. */
+/** The same for settings that matter only where tokens are sampled. */
 const SAMPLING: Readonly<Record<string, Neutral>> = {
   "epsilon_cutoff": OFF,
   "eta_cutoff": OFF,
@@ -52,7 +52,7 @@ const SAMPLING: Readonly<Record<string, Neutral>> = {
   "typical_p": [null, 1],
 };
 
-/** The same of settings that only matter where several answers are tried. */
+/** The same for settings that matter only in beam search. */
 const BEAMS: Readonly<Record<string, Neutral>> = {
   "diversity_penalty": OFF,
   "early_stopping": OFF,
@@ -61,10 +61,10 @@ const BEAMS: Readonly<Record<string, Neutral>> = {
 };
 
 /**
- * Names the settings that answers are generated without.
+ * Lists the settings that would change answers and are ignored.
  *
- * @param generation generation_config.json, or what stands for it
- * @returns Names in the order of the alphabet: those that would change answers.
+ * @param generation generation_config.json, or the fields in its place
+ * @returns Their names in alphabetical order.
  */
 export function ignoredSettings(generation: Fields): string[] {
   const sets = (name: string, neutral: Neutral): boolean =>
@@ -74,7 +74,7 @@ export function ignoredSettings(generation: Fields): string[] {
       .filter(([name, neutral]) => sets(name, neutral))
       .map(([name]) => name);
   const always = names(SETTINGS)
-    // Where both are set, the number of new tokens counts.
+    // max_new_tokens overrides max_length.
     .filter((name) =>
       name !== "max_length" || !generation.has("max_new_tokens")
     );

@@ -1,7 +1,7 @@
-// A model's folder as Hugging Face lays it out: config.json,
-// generation_config.json, preprocessor_config.json or processor_config.json,
-// tokenizer.json, and the weights in one model.safetensors or in several with an
-// index beside them. What the files say is checked by model_directory.ts.
+// A model's folder in Hugging Face's layout: config.json, generation_config.json,
+// preprocessor_config.json or processor_config.json, tokenizer.json, and the
+// weights in one model.safetensors or in several with an index beside them.
+// model_directory.ts checks the contents of the files.
 
 import type { Span } from "../core/backend.ts";
 import type { ModelConfig } from "../core/config.ts";
@@ -18,19 +18,19 @@ import {
   required,
 } from "./folder.ts";
 
-/** What a model's folder holds. */
+/** The files of a model's folder. */
 export interface Checkpoint {
-  /** config.json, of which more than `model` is read. */
+  /** config.json; more of it is read than `model` holds. */
   readonly config: JsonFile;
   /** The model as config.json describes it. */
   readonly model: ModelConfig;
   /** generation_config.json; null where there is none. */
   readonly generation: JsonFile | null;
-  /** How images are prepared, unchecked; null where no file says it. */
+  /** How images are prepared, unchecked; null where no file has it. */
   readonly preprocessor: JsonFile | null;
   /** Text of tokenizer.json. */
   readonly tokenizer: string;
-  /** The weights of all files; read when asked for. */
+  /** The weights of all files; a tensor is read when it is needed. */
   readonly weights: TensorStore;
 }
 
@@ -41,7 +41,7 @@ const INDEX = "model.safetensors.index.json";
  * Opens a model's folder. Reads the small files and the headers of the large.
  *
  * @param folder The folder.
- * @returns What it holds.
+ * @returns Its files.
  * @throws {Error} If a file is missing.
  * @throws {SyntaxError} If a file is not what its name says.
  * @throws {TypeError} If config.json has another structure.
@@ -51,7 +51,7 @@ export async function loadCheckpoint(folder: Folder): Promise<Checkpoint> {
   const config = await required(folder, "config.json", readJsonIn);
   return {
     config,
-    // Whoever has a model of another kind is told so before files are missed.
+    // A model of an unknown kind is refused before missing files are reported.
     model: parseModelConfig(config.json, config.path),
     generation: await readJsonIn(folder, "generation_config.json"),
     preprocessor: await readPreprocessor(folder),
@@ -61,14 +61,14 @@ export async function loadCheckpoint(folder: Folder): Promise<Checkpoint> {
 }
 
 /**
- * From processor_config.json, where transformers 5 has it among the rest, else
- * from preprocessor_config.json: as transformers looks for it.
+ * The image processor: in processor_config.json, where transformers 5 writes it,
+ * else in preprocessor_config.json. transformers looks in the same order.
  */
 async function readPreprocessor(folder: Folder): Promise<JsonFile | null> {
   const whole = await readJsonIn(folder, "processor_config.json");
   const parts = whole?.json as Record<string, unknown> | null | undefined;
   if (whole && parts?.image_processor) {
-    // Which processor it belongs to is said outside.
+    // The name of the processor stands one level above.
     const { image_processor: nested, processor_class } = parts;
     return { path: whole.path, json: { processor_class, ...nested } };
   }
@@ -83,7 +83,7 @@ async function readTokenizer(folder: Folder): Promise<string> {
   );
 }
 
-/** The weights of a folder, whichever way they are stored. */
+/** The weights of a folder, in one file or in several. */
 async function openWeights(folder: Folder): Promise<TensorStore> {
   const single = await openShard(folder, WEIGHTS);
   if (single !== null) return single;
@@ -95,7 +95,7 @@ async function openWeights(folder: Folder): Promise<TensorStore> {
   );
 }
 
-/** Whether a folder has its weights as PyTorch saved them before safetensors. */
+/** Whether a folder has weights in PyTorch's format from before safetensors. */
 async function hasPickles(folder: Folder): Promise<boolean> {
   for (const file of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
     if (await folder.open(file) !== null) return true;
@@ -103,14 +103,14 @@ async function hasPickles(folder: Folder): Promise<boolean> {
   return false;
 }
 
-/** Reading a pickle is running a program, which PyTorch guards against. */
+/** The error for pickles: to read one is to run a program. */
 function pickleError({ label }: Folder): Error {
   return new Error(
     `Cannot load ${label} as its weights must be in ${WEIGHTS}, and are in pytorch_model*.bin. Convert them in that folder: pip install torch safetensors && python3 -c '${CONVERT}'`,
   );
 }
 
-/** Puts all parts into one file; tied weights are written out twice. */
+/** Converts all parts to one file; tied weights are written twice. */
 const CONVERT = [
   "import glob, torch",
   "from safetensors.torch import save_file",
@@ -150,7 +150,7 @@ async function openShards(
   }
   for (const [file, shard] of shards) {
     for (const [name, info] of shard.tensors) {
-      // What the index leaves out is there all the same, for the loader to judge.
+      // Tensors that the index omits are loaded too; the loader judges them.
       const indexed = shardOf.get(name) ?? file;
       if (indexed !== file) {
         throw new SyntaxError(
@@ -189,7 +189,7 @@ function parseWeightMap(index: unknown, path: string): Map<string, string> {
     );
   }
   for (const [name, file] of Object.entries(map)) {
-    // A name that leaves the folder would let a checkpoint read any file.
+    // A name with a path would let a checkpoint read any file.
     if (typeof file !== "string" || !/^[\w-][\w.-]*$/.test(file)) {
       throw new SyntaxError(
         `Cannot read ${path} as the file of tensor "${name}" must be a plain file name: current value is ${

@@ -1,5 +1,6 @@
-// Image files to pixels, by the npm package sharp (libvips), or by the browser
-// in a page.
+// Image files to pixels: the npm package sharp (libvips) decodes them, in a page
+// the browser does.
+
 import type { RgbImage } from "../core/images/image.ts";
 import {
   type ImageFormat,
@@ -11,33 +12,31 @@ import {
 export type { RgbImage } from "../core/images/image.ts";
 
 /**
- * The package's name where this runs. An import of a literal would make Deno
- * fetch 40 MB before the first line of any program runs, and would make bundlers
- * for pages take it in; so it is fetched when the first image is decoded. Only
- * Deno takes a version here, which is that of deno.json.
+ * The package's name, which is imported when the first image is decoded. An
+ * import of a literal would make Deno fetch 40 MB before any program starts, and
+ * bundlers for pages would include it. Only Deno takes a version here, which is
+ * that of deno.json.
  */
 const SHARP = "Deno" in globalThis ? "npm:sharp@0.35.5" : "sharp";
 
-/** Larger images are refused, as Pillow refuses them: 0.5 GB of pixels. */
+/** Pillow's limit, 0.5 GB of pixels; larger images are refused. */
 const MAX_PIXELS = 178_956_970;
 
 /**
- * Decodes a JPEG, PNG, WebP or GIF image (the first picture of it) as Pillow's
- * `convert("RGB")` does, which models were trained on: grey becomes three equal
- * channels, an alpha channel is dropped, a colour profile is ignored, 16-bit
- * grey is cut off at 255, which makes nearly all of it white. A photograph is
- * turned upright first, as Hugging Face's `load_image` does, wherever the file
- * says how it lies.
+ * Decodes a JPEG, PNG, WebP or GIF image (its first picture) as Pillow's
+ * `convert("RGB")` does, with which models were trained: grey becomes three equal
+ * channels, an alpha channel is dropped, a colour profile is ignored, and 16-bit
+ * grey is clipped at 255, which makes nearly all of it white. A photograph is
+ * turned upright first, as Hugging Face's `load_image` does.
  *
- * Two things are not as in Pillow. What the picture of a GIF leaves bare of its
- * screen is black. And a PNG's checksums are read as the PNG library does: where
- * that of a chunk that matters for the pixels is wrong the file is refused, and
- * any other chunk's is passed over. Pillow checks all chunks before the pixels
- * and none from there on, so that it shows pixels known to be damaged and refuses
- * those that are whole.
+ * Two things differ from Pillow. The part of a GIF's screen that its picture does
+ * not cover is black. A PNG is refused if the checksum of a chunk that matters
+ * for the pixels is wrong; checksums of other chunks are ignored. Pillow checks
+ * all chunks before the pixels and none after, so it shows damaged pixels and
+ * refuses whole ones.
  *
- * In a browser, colours under transparency are lost as well, inks are converted
- * by their profile, and of 16-bit grey the upper bytes are kept.
+ * In a browser colours under transparency are lost, CMYK is converted by its
+ * profile, and 16-bit grey keeps its upper bytes.
  *
  * @param bytes The image file's bytes.
  * @param label What errors call the image, usually its path.
@@ -67,14 +66,14 @@ export async function decodeImage(
   return turnUpright(image, await readOrientation(bytes, format));
 }
 
-/** What is decoded. */
+/** An image file. */
 interface ImageFile {
   readonly bytes: Uint8Array;
   readonly format: ImageFormat;
   readonly label: string;
 }
 
-/** What a decoder makes of a file, or the error that says what is wrong with it. */
+/** The result of a decoder, or an error that names the file. */
 async function whole<T>(
   result: Promise<T>,
   { bytes, format, label }: ImageFile,
@@ -89,13 +88,13 @@ async function whole<T>(
   }
 }
 
-/** The pixels as they lie in the file. */
+/** The pixels before the image is turned upright. */
 async function decodeBySharp(file: ImageFile): Promise<RgbImage> {
   const { bytes, format, label } = file;
   const { default: sharp } = await loadSharp(label, "decode");
   const input = sharp(format === "GIF" ? showTransparent(bytes) : bytes, {
     ignoreIcc: true,
-    // As Pillow does, show a JPEG that is damaged but whole.
+    // Pillow shows a JPEG that is damaged but whole.
     failOn: "error",
     limitInputPixels: false,
   });
@@ -130,7 +129,7 @@ async function decodeBySharp(file: ImageFile): Promise<RgbImage> {
 }
 
 /**
- * Writes pixels as a PNG image, which loses nothing. Not in a browser.
+ * Writes pixels as a PNG image, without loss. Not in a browser.
  *
  * @param image The pixels.
  * @returns The image file's bytes.
@@ -165,7 +164,10 @@ function toHex(bytes: Uint8Array): string {
     .join("");
 }
 
-/** By its first bytes; no other decoder of libvips is let near a file. */
+/**
+ * The format of a file, by its first bytes. It keeps files from the other decoders
+ * of libvips.
+ */
 function formatOf(bytes: Uint8Array): ImageFormat | undefined {
   const start = String.fromCharCode(...bytes.subarray(0, 12));
   if (start.startsWith("\xff\xd8\xff")) return "JPEG";
@@ -175,15 +177,16 @@ function formatOf(bytes: Uint8Array): ImageFormat | undefined {
 }
 
 /**
- * A GIF whose first picture has its colours where it is transparent, as other
- * files have theirs when their alpha channel is dropped; libvips has black.
+ * Clears the transparency of a GIF's first picture, so that its colours show, as
+ * those of other files do when their alpha channel is dropped. libvips would show
+ * black.
  */
 function showTransparent(gif: Uint8Array): Uint8Array {
   const bytes = gif.slice();
   const colours = bytes[10] & 0x80 ? 2 << (bytes[10] & 7) : 0;
   let at = 13 + 3 * colours;
   while (bytes[at] === 0x21) { // extensions before the picture
-    if (bytes[at + 1] === 0xf9) bytes[at + 3] &= 0xfe; // how to draw it
+    if (bytes[at + 1] === 0xf9) bytes[at + 3] &= 0xfe; // transparency flag
     at += 2;
     while (bytes[at] > 0) at += 1 + bytes[at];
     at++;
@@ -191,7 +194,7 @@ function showTransparent(gif: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Pillow's conversion of 16-bit grey, which it does not scale. */
+/** Pillow's conversion of 16-bit grey: clipped, not scaled. */
 function fromGrey16(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const rgb = new Uint8Array(bytes.length / 2 * 3);
@@ -202,7 +205,7 @@ function fromGrey16(bytes: Uint8Array): Uint8Array {
   return rgb;
 }
 
-/** Pillow's conversion, which knows nothing of inks. */
+/** Pillow's conversion of CMYK, without a colour profile. */
 function fromCmyk(cmyk: Uint8Array): Uint8Array {
   const rgb = new Uint8Array(cmyk.length / 4 * 3);
   for (let pixel = 0; pixel * 4 < cmyk.length; pixel++) {
@@ -215,7 +218,7 @@ function fromCmyk(cmyk: Uint8Array): Uint8Array {
   return rgb;
 }
 
-/** What is used of a browser's OffscreenCanvas. */
+/** The methods of a browser's OffscreenCanvas that are used. */
 interface Canvas {
   getContext(type: "2d", options: { willReadFrequently: boolean }): {
     drawImage(image: ImageBitmap, x: number, y: number): void;
@@ -229,14 +232,15 @@ const { OffscreenCanvas } = globalThis as unknown as {
   readonly OffscreenCanvas?: new (width: number, height: number) => Canvas;
 };
 
-/** Whether this is a place where the browser decodes images. */
+/** Whether this runs in a browser, which decodes images. */
 export const inBrowser: boolean = OffscreenCanvas !== undefined &&
-  // Its canvas can be drawn on by WebGPU only.
+  // Only WebGPU can draw on Deno's canvas.
   !navigator.userAgent.startsWith("Deno");
 
 /**
- * The pixels of an image file as they lie in it, without its colour profile. A
- * canvas multiplies colours by their opacity: what shows through is black here.
+ * The pixels of an image file before it is turned upright, without its colour
+ * profile. A canvas multiplies colours by their opacity, so transparent pixels
+ * become black.
  *
  * @throws {DOMException} If the browser cannot decode it.
  */

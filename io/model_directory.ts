@@ -1,5 +1,5 @@
-// A model's folder, checked and ready to use: what its files say about
-// pictures, prompts and answers, whichever family the model is of.
+// A model's folder, checked and ready to use: how images, prompts and answers are
+// made, for every family of models.
 
 import type { Family, ModelConfig } from "../core/config.ts";
 import { Fields } from "../core/checkpoints/fields.ts";
@@ -26,28 +26,28 @@ import { type ImageFormat, imageFormats } from "./prompts.ts";
 import { type ChatTemplate, readChatTemplate } from "./templates.ts";
 import { parseTokenizer, type TextPiece, type Tokenizer } from "./tokenizer.ts";
 
-/** What a model's folder holds, the weights yet to be read. */
+/** The contents of a model's folder; weights are read later. */
 export interface ModelDirectory {
-  /** What `loadVisionLanguageModel` takes. */
+  /** The source that `loadVisionLanguageModel` takes. */
   readonly source: ModelSource;
-  /** What is done to pictures of any size. */
+  /** How an image of any size is prepared. */
   readonly processor: ImageProcessor;
   /** Text to token ids and back. */
   readonly tokenizer: Tokenizer;
-  /** How the model wants conversations written. */
+  /** Turns conversations into prompts. */
   readonly template: ChatTemplate;
-  /** How it wants images written in them. */
+  /** The tokens of an image in a prompt. */
   readonly format: ImageFormat;
   /**
-   * Tokens that end an answer; the first is the one that the template writes
-   * after an answer, where it writes one of them.
+   * Tokens that end an answer. The one that the template writes after an answer
+   * comes first, if it writes one.
    */
   readonly stopTokens: readonly number[];
-  /** The longest answer that its files ask for, if they do. */
+  /** The longest answer by the files, in tokens; null where no file sets it. */
   readonly maxTokens: number | null;
   /**
-   * Settings of generation_config.json, by name, that would change answers and
-   * are not obeyed.
+   * Names of settings in generation_config.json that would change answers and
+   * are ignored.
    */
   readonly ignoredSettings: readonly string[];
 }
@@ -55,15 +55,15 @@ export interface ModelDirectory {
 /** `</s>`, the default of LlamaConfig. */
 const LLAMA_END = 2;
 
-/** No answer is longer. */
+/** The largest `max_new_tokens` that is accepted. */
 const MAX_TOKENS = 2 ** 20;
 
 /**
- * Opens a model's folder: reads and checks all of it but the weights, of which
- * it reads the names and shapes.
+ * Opens a model's folder: reads and checks all files, but only names and shapes
+ * of the weights.
  *
- * @param place Where the folder is: a path, an address, a browser's files.
- * @returns What it holds.
+ * @param place The folder: a path, an address, or a browser's files.
+ * @returns Its contents.
  * @throws {Error} If a file is missing or cannot be read.
  * @throws {SyntaxError} If a file is not what its name says.
  * @throws {TypeError} If a file has another structure.
@@ -114,8 +114,8 @@ export async function openModelDirectory(
 }
 
 /**
- * Stop tokens, the one first that the template writes after an answer: of a list
- * in generation_config.json only that one is the end of what a user would write.
+ * Stop tokens with the one first that the template writes after an answer. In a
+ * list of generation_config.json only that one ends a message of a conversation.
  */
 function inTemplatesOrder(
   template: ChatTemplate,
@@ -132,7 +132,7 @@ function inTemplatesOrder(
       question,
     ]);
   } catch {
-    // A template may allow one question alone.
+    // Some templates allow only one question.
     return [...stopTokens];
   }
   const at = pieces.findIndex(({ text, special }) =>
@@ -157,9 +157,9 @@ function readProcessor(
 }
 
 /**
- * What a folder without generation_config.json says of answers: transformers
- * takes it from config.json, and of that from the decoder's part last. The
- * original InternVL2 goes by its template alone, and has no such part.
+ * Settings of generation for a folder without generation_config.json. transformers
+ * takes them from config.json, and from its decoder part last. The original
+ * InternVL2 uses only its template, and has no such part.
  */
 function generationOf(
   { json, path }: JsonFile,
@@ -171,12 +171,12 @@ function generationOf(
     text_config?: Record<string, unknown> | null;
   };
   const isLlama = family === "llava" || text?.model_type === "llama";
-  // transformers 4 does not write what LlamaConfig has by default, but null.
+  // transformers 4 writes null for a value that is LlamaConfig's default.
   const byDefault = isLlama ? { "eos_token_id": LLAMA_END } : {};
   return new Fields({ ...byDefault, ...text }, path, "text_config.");
 }
 
-/** Where each family keeps the template of its conversations. */
+/** How each family finds its chat template. */
 const TEMPLATES: Readonly<
   Record<
     Family,
@@ -186,7 +186,7 @@ const TEMPLATES: Readonly<
   llava: async (folder) =>
     await readChatTemplate(folder, imageFormats.llava.marker) ??
       llavaTemplate,
-  // The original code never uses the one in tokenizer_config.json.
+  // The original code ignores the template in tokenizer_config.json.
   internvl2: (_, { json, path }) => {
     const names = Object.fromEntries(CONVERSATION_NAMES.map((n) => [n, n]));
     const name = new Fields(json, path).oneOf("template", names);

@@ -1,14 +1,14 @@
-// How the pixels of an image file lie, and turning them upright. A file may say
-// it in several places: this module reads those that Pillow's `exif_transpose`
-// obeys (Pillow 13), and of several the one that it obeys.
+// The orientation of an image file, and turning its pixels upright. A file may
+// state it in several places. This module reads the places that Pillow's
+// `exif_transpose` reads (Pillow 13), with the same precedence.
 
 import type { RgbImage } from "../core/images/image.ts";
 
-/** What a file holds about its picture. */
+/** The metadata of an image. */
 interface Metadata {
   /** EXIF data. */
   exif?: Uint8Array;
-  /** XMP data: XML, each byte or character as one. */
+  /** XMP data: XML, with one character for each byte or character. */
   xmp?: string;
 }
 
@@ -18,18 +18,19 @@ export type ImageFormat = "JPEG" | "PNG" | "WebP" | "GIF";
 /**
  * The EXIF orientation of an image file, from 1 (upright) to 8.
  *
- * EXIF data that have an orientation go before XMP data. They may be
+ * EXIF data with an orientation take precedence over XMP data. They may be
  *
- * - in a JPEG's APP1 segments before the pixels, EXIF data in several of them,
- *   of XMP data the last;
- * - in a PNG anywhere, the last of each kind: EXIF data in a chunk eXIf, in a
- *   text "exif", and, where neither is, in hexadecimal in a text "Raw profile
- *   type exif"; XMP data in a text "XML:com.adobe.xmp". Texts are chunks tEXt,
- *   zTXt and iTXt; what is compressed must fill its chunk. Of an animated PNG what follows its first picture is not read;
- * - in a WebP's chunks EXIF and XMP, where its header says that they are there.
+ * - in a JPEG's APP1 segments before the pixels: EXIF data may span several
+ *   segments, and the last XMP data count;
+ * - anywhere in a PNG, where the last of each kind counts: EXIF data in a chunk
+ *   eXIf, in a text "exif", and, if there is neither, in hexadecimal in a text
+ *   "Raw profile type exif"; XMP data in a text "XML:com.adobe.xmp". Texts are
+ *   chunks tEXt, zTXt and iTXt; compressed data must fill their chunk. In an
+ *   animated PNG nothing after the first picture is read;
+ * - in a WebP's chunks EXIF and XMP, if its header announces them.
  *
- * Nothing is known of a GIF. Where data are broken Pillow refuses the picture in
- * most cases; here it is taken to be upright.
+ * A GIF has no orientation. Pillow refuses most pictures with broken metadata;
+ * here they count as upright.
  */
 export async function readOrientation(
   bytes: Uint8Array,
@@ -58,7 +59,7 @@ async function readMetadata(
 
 /**
  * An image file in pieces, without the EXIF data by which a browser would turn
- * the picture: which of them it obeys differs between browsers.
+ * the picture. Browsers differ in the EXIF data that they read.
  */
 export function withoutExif(
   bytes: Uint8Array,
@@ -83,13 +84,13 @@ export function withoutExif(
 /** A part of a file. */
 interface Part {
   readonly type: string;
-  /** Where it begins and ends in the file. */
+  /** Its first byte in the file, and the byte after it. */
   readonly start: number;
   readonly end: number;
   readonly data: Uint8Array;
 }
 
-/** A character for each byte. */
+/** One character for each byte. */
 function latin1(bytes: Uint8Array): string {
   return new TextDecoder("latin1").decode(bytes);
 }
@@ -110,7 +111,7 @@ function* jpegSegments(bytes: Uint8Array): Generator<Part> {
     const start = at;
     while (bytes[at] === 0xff) at++;
     const marker = bytes[at++];
-    // Markers without a length, and what is no marker.
+    // Markers without a length, and bytes that are no marker.
     if (
       marker === 0 || marker === 0xc8 || marker >= 0xd0 && marker <= 0xd9 ||
       marker >= 0xf0 && marker <= 0xfd
@@ -152,7 +153,7 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
-/** Chunks of a PNG, as far as they are whole. Checksums are not looked at. */
+/** The whole chunks of a PNG. Checksums are ignored. */
 function* pngChunks(bytes: Uint8Array): Generator<Part> {
   const view = viewOf(bytes);
   let start = 8;
@@ -175,7 +176,7 @@ function* firstPicture(bytes: Uint8Array): Generator<Part> {
   for (const chunk of pngChunks(bytes)) {
     if (chunk.type === "IDAT" && !hasPixels) {
       hasPixels = true;
-      // Pixels without a control before them are no frame of the animation.
+      // Pixels without a control chunk before them are no frame.
       if (frames > 0 && controls === 0) frames++;
     }
     if (chunk.type === "acTL" && !hasPixels && chunk.data.length >= 8) {
@@ -199,7 +200,7 @@ async function pngMetadata(bytes: Uint8Array): Promise<Metadata> {
   let exif: Uint8Array | undefined;
   let profile: string | undefined;
   let xmp: string | undefined;
-  // XMP data that are no text; they count where there is no such text.
+  // XMP data in other chunks count if there is no text of them.
   let xmpBytes: string | undefined;
   for (const { type, data } of firstPicture(bytes)) {
     if (type === "eXIf") exif = data;
@@ -232,11 +233,11 @@ function indexOf0(data: Uint8Array, from: number): number {
 interface PngText {
   /** Each byte as one character. */
   readonly text: string;
-  /** Whether it is what its chunk must hold: UTF-8 in iTXt. */
+  /** Whether it is valid: iTXt must hold UTF-8. */
   readonly isValid: boolean;
 }
 
-/** What follows the key of a text chunk; undefined where it cannot be read. */
+/** The text of a chunk, after its key; undefined where it cannot be read. */
 async function readText(
   type: string,
   value: Uint8Array,
@@ -266,10 +267,10 @@ function isUtf8(bytes: Uint8Array): boolean {
   }
 }
 
-/** No text of metadata is read beyond this many bytes. */
+/** Bytes of metadata that are read at most. */
 const MAX_TEXT = 2 ** 20;
 
-/** What a zlib stream holds, as far as it can be read. */
+/** The content of a zlib stream, as far as it can be read. */
 async function inflate(data: Uint8Array): Promise<Uint8Array> {
   const stream = new Blob([data.slice()]).stream()
     .pipeThrough(new DecompressionStream("deflate"));
@@ -285,7 +286,7 @@ async function inflate(data: Uint8Array): Promise<Uint8Array> {
     }
     await reader.cancel();
   } catch {
-    // It is cut short or broken: what came before is still of use.
+    // The stream is truncated or broken; the bytes before that count.
   }
   return joined(pieces);
 }
@@ -300,7 +301,7 @@ function readProfile(text: string): Uint8Array {
   );
 }
 
-/** EXIF data that nothing can be read from. */
+/** EXIF data without any readable field. */
 const BROKEN = Uint8Array.of(0);
 
 const EXIF_FLAG = 8;
@@ -308,7 +309,7 @@ const XMP_FLAG = 4;
 
 function webpMetadata(bytes: Uint8Array): Metadata {
   const view = viewOf(bytes);
-  // Only the extended format has other chunks than pixels.
+  // Only the extended format has chunks besides the pixels.
   if (bytes.length < 30 || latin1(bytes.subarray(12, 16)) !== "VP8X") return {};
   const flags = bytes[20];
   const metadata: Metadata = {};
@@ -327,31 +328,34 @@ function webpMetadata(bytes: Uint8Array): Metadata {
 
 const ORIENTATION = 0x0112;
 
-/** Bytes of a value of each type of TIFF. */
-const SIZES: Readonly<Record<number, number>> = {
-  1: 1,
-  2: 1,
-  3: 2,
-  4: 4,
-  5: 8,
-  6: 1,
-  7: 1,
-  8: 2,
-  9: 4,
-  10: 8,
-  11: 4,
-  12: 8,
-  13: 4,
-  16: 8,
-};
+/** Bytes of a value, by its type in TIFF, from 1 on; 0 for unknown types. */
+const SIZES: readonly number[] = [
+  0,
+  1,
+  1,
+  2,
+  4,
+  8,
+  1,
+  1,
+  2,
+  4,
+  8,
+  4,
+  8,
+  4,
+  0,
+  0,
+  8,
+];
 
-/** The value of the tag; undefined where there is none. */
+/** The value of the orientation tag; undefined if it is missing. */
 function exifOrientation(exif: Uint8Array): number | undefined {
   const start = /^(?:Exif\0\0){0,2}/.exec(latin1(exif.subarray(0, 12)))!;
   const tiff = exif.subarray(start[0].length);
   if (tiff.length === 0) return undefined;
   const head = latin1(tiff.subarray(0, 4));
-  // Some writers have the second pair of bytes in the wrong order.
+  // Some writers swap the second pair of bytes.
   if (!/^(?:MM(?:\0[*+]|\*\0)|II(?:\*\0|\0\*))/.test(head)) return NaN;
   if (tiff.length < 8) return NaN;
   const isLittle = head.startsWith("I");
@@ -359,7 +363,7 @@ function exifOrientation(exif: Uint8Array): number | undefined {
   const directory = view.getUint32(4, isLittle);
   if (directory + 2 > tiff.length) return undefined;
   const count = view.getUint16(directory, isLittle);
-  let outside = 0; // bytes of values that stand outside of the directory
+  let outside = 0; // bytes of values outside of the directory
   for (let i = 0; i < count; i++) {
     const entry = directory + 2 + 12 * i;
     if (entry + 12 > tiff.length) return undefined;
@@ -379,7 +383,7 @@ function exifOrientation(exif: Uint8Array): number | undefined {
   return undefined;
 }
 
-/** A number of a type of TIFF; NaN of types that are no numbers. */
+/** A number in TIFF; NaN for a type that is no number. */
 function readValue(
   view: DataView,
   at: number,
@@ -413,16 +417,16 @@ function readValue(
   }
 }
 
-/** Either way to write an attribute of XML. */
+/** An attribute of XML in either of its two notations. */
 function xmpOrientation(xmp: string = ""): number {
   return Number(/tiff:Orientation(?:="|>)([0-9])/.exec(xmp)?.[1] ?? 1);
 }
 
 /**
- * An image as it is seen upright.
+ * Turns an image upright.
  *
- * @param image Its pixels as they lie in the file.
- * @param orientation As of EXIF, from 1 to 8.
+ * @param image The pixels of the file.
+ * @param orientation The EXIF orientation, from 1 to 8.
  */
 export function turnUpright(image: RgbImage, orientation: number): RgbImage {
   if (orientation === 1) return image;

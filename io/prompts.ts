@@ -1,5 +1,5 @@
-// From a rendered conversation to token ids, with one id for every vision token,
-// and to where in them system, vision and instruction tokens stand.
+// From a rendered conversation to token ids with one id for every vision token,
+// and to the spans of system, vision and instruction tokens.
 
 import type { Span } from "../core/backend.ts";
 import type { Family } from "../core/config.ts";
@@ -7,9 +7,9 @@ import { type Prompt, splitPrompt } from "../core/model.ts";
 import type { ChatTemplate, Message } from "./templates.ts";
 import type { TextPiece, Tokenizer } from "./tokenizer.ts";
 
-/** How a family of models writes an image in its prompts. */
+/** The tokens of an image in the prompts of a family. */
 export interface ImageFormat {
-  /** What templates write where an image belongs. */
+  /** The marker that templates write for an image. */
   readonly marker: string;
   /** Written before the image's tokens. */
   readonly before: string;
@@ -19,17 +19,17 @@ export interface ImageFormat {
   readonly after: string;
 }
 
-/** How each family of models writes images. */
+/** The tokens of an image, by family. */
 export const imageFormats: Readonly<Record<Family, ImageFormat>> = {
   "llava": { marker: "<image>", before: "", token: "<image>", after: "" },
-  // The original layout of InternVL, whose templates are in conversations.ts.
+  // InternVL's original layout; conversations.ts has its templates.
   "internvl2": {
     marker: "<image>",
     before: "<img>",
     token: "<IMG_CONTEXT>",
     after: "</img>",
   },
-  // That of transformers.
+  // The layout of transformers.
   "internvl": {
     marker: "<IMG_CONTEXT>",
     before: "<img>",
@@ -38,23 +38,23 @@ export const imageFormats: Readonly<Record<Family, ImageFormat>> = {
   },
 };
 
-/** What becomes of users' words. */
+/** How the words of users are encoded. */
 export interface UserTextOptions {
   /**
-   * Whether special tokens that a user writes out become their one id, as a
-   * model's grounding prompts want it (`<ref>dog</ref>`). Default false: what a
-   * user writes is text.
+   * Whether a special token that a user spells becomes its one id, as grounding
+   * prompts need it (`<ref>dog</ref>`). Default false: the words of a user are
+   * text.
    */
   readonly specialTokens?: boolean;
 }
 
-/** What encoding a prompt with one image takes. */
+/** Options of {@linkcode encodePrompt}. */
 export interface EncodePromptOptions extends UserTextOptions {
-  /** How the model writes images. */
+  /** The tokens of an image. */
   readonly format: ImageFormat;
   /**
-   * N, vision tokens of the image: of InternVL 256 for each tile, its thumbnail
-   * included.
+   * N, vision tokens of the image. InternVL has 256 for each tile; the thumbnail
+   * counts as a tile.
    */
   readonly visionTokens: number;
 }
@@ -63,11 +63,11 @@ export interface EncodePromptOptions extends UserTextOptions {
 export interface EncodedPrompt extends Prompt {
   /** All ids, the placeholder of each vision token included. */
   readonly ids: readonly number[];
-  /** What stands before the image. */
+  /** The tokens before the image. */
   readonly system: Span;
-  /** The image. */
+  /** The tokens of the image. */
   readonly vision: Span;
-  /** What stands after it. */
+  /** The tokens after it. */
   readonly instruction: Span;
 }
 
@@ -75,9 +75,9 @@ export interface EncodedPrompt extends Prompt {
  * Encodes a prompt with one image.
  *
  * @param tokenizer The model's.
- * @param pieces What a chat template rendered.
+ * @param pieces The prompt that a chat template rendered.
  * @param options The image.
- * @returns Ids as the model's processor in transformers gives them.
+ * @returns The ids that the model's processor in transformers gives.
  * @throws {RangeError} If there is not exactly one image, with text after it,
  *   or the tokenizer does not know the image's token.
  */
@@ -100,7 +100,8 @@ export function encodePrompt(
       special: special || specialTokens,
     })),
   );
-  // Some templates write the first token out, as processors also notice.
+  // Some templates write the first token themselves. Processors of transformers
+  // do not repeat it either.
   const begun = tokenizer.begin.every((id, i) => encoded[i] === id);
   const prompt = splitPrompt(
     begun ? encoded : [...tokenizer.begin, ...encoded],
@@ -119,12 +120,12 @@ export function encodePrompt(
 }
 
 /**
- * Encodes what follows an answer in a conversation: its end, and the next
- * question. The prompt before, the ids of the answer as the model said it and
- * these ids are the prompt of the next turn.
+ * Encodes the part of a conversation after an answer: the answer's end and the
+ * next question. The prompt of the next turn is the prompt before, the ids that
+ * the model generated, and these ids.
  *
  * @param tokenizer The model's.
- * @param template How it wants conversations written.
+ * @param template The model's chat template.
  * @param messages The conversation, ending with an answer that is not empty and
  *   the question after it.
  * @param options Whether the question may hold special tokens.
@@ -138,13 +139,13 @@ export function encodeTurn(
   { specialTokens = false }: UserTextOptions = {},
 ): number[] {
   const pieces = template.render(messages);
-  // What is said stands in the pieces that are not special.
+  // The words of messages stand in the pieces that are not special.
   const question = pieces.findLastIndex(({ special }) => !special);
   const answer = pieces.findLastIndex(
     ({ special }, i) => !special && i < question,
   );
-  // The answer's ids are there already. In the whole text a token may span its
-  // end, but the model has said nothing of what follows.
+  // The answer's ids are known. In the whole text a token might span the answer's
+  // end, but the model did not generate the text after it.
   const rest = pieces.slice(answer + 1).map(({ text, special }) => ({
     text,
     special: special || specialTokens,

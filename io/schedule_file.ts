@@ -1,4 +1,4 @@
-// schedule.json as search.ts writes it, read again.
+// Reads schedule.json, which search.ts writes.
 
 import { Fields } from "../core/checkpoints/fields.ts";
 import { isByAttention, type Ranking, RANKINGS } from "../core/ranking.ts";
@@ -6,28 +6,28 @@ import type { PositionRule } from "../core/reduce.ts";
 import { fromKeepCounts, type Schedule } from "../core/schedule.ts";
 import { readJson } from "./files.ts";
 
-/** What the field `format` of a schedule.json says. */
+/** The value of the field `format` of a schedule.json. */
 export const SCHEDULE_FORMAT = "tokensieve schedule 1";
 
-/** A schedule, and how it is to be obeyed. */
+/** A schedule with its rules. */
 export interface ScheduleFile {
-  /** How many vision tokens stay. */
+  /** How many vision tokens each layer keeps. */
   readonly schedule: Schedule;
-  /** How they are ranked. */
+  /** How vision tokens are ranked. */
   readonly ranking: Ranking;
-  /** Which position ids survivors have. */
+  /** Which position ids kept tokens have. */
   readonly positions: PositionRule;
 }
 
 const POSITIONS = { original: "original", reindexed: "reindexed" } as const;
 
 /**
- * Reads a schedule for a model, as `search.ts` writes it. Programs in other
- * languages need no more than its fields `visionTokens` and `keep`.
+ * Reads a schedule for a model. Programs in other languages need only its fields
+ * `visionTokens` and `keep`.
  *
  * @param path The file.
  * @param layers L, decoder layers of the model.
- * @returns The schedule, and how it is to be obeyed.
+ * @returns The schedule with its rules.
  * @throws {Error} If the file cannot be read.
  * @throws {SyntaxError} If it is not JSON.
  * @throws {RangeError} If it is not a schedule, or one for another depth.

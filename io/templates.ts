@@ -1,6 +1,6 @@
 // Chat templates: Jinja texts in a model's folder that turn a conversation into
-// a prompt. They are run by jinja/template.ts, and what users wrote is found again
-// in the result, so that no special token is made of it.
+// a prompt. jinja/template.ts renders them. The words of users are then found
+// again in the prompt, so that none of them becomes a special token.
 
 import { type Folder, readJsonIn, readTextIn } from "./folder.ts";
 import {
@@ -12,38 +12,38 @@ import type { TextPiece } from "./tokenizer.ts";
 
 /** One message of a conversation. */
 export interface Message {
-  /** Who says it. */
+  /** The speaker. */
   readonly role: "system" | "user" | "assistant";
-  /** What is said. Special tokens written out in it stay mere letters. */
+  /** The text. Special tokens that are spelled in it stay letters. */
   readonly content: string;
-  /** How many images stand before the text. Default 0. */
+  /** Number of images before the text. Default 0. */
   readonly images?: number;
 }
 
-/** How a model wants a conversation written. */
+/** Turns a conversation into a prompt as a model was trained with. */
 export interface ChatTemplate {
   /**
-   * The prompt, up to where the model's answer begins. An image is written as
+   * The prompt up to the beginning of the model's answer. An image is written as
    * the template's marker, in a piece that is special.
    *
-   * @throws {RangeError} If the conversation is not one the template allows.
+   * @throws {RangeError} If the template does not allow the conversation.
    */
   render(messages: readonly Message[]): TextPiece[];
   /** Tokens that end an answer, besides those of generation_config.json. */
   readonly stop: readonly string[];
 }
 
-/** What a Jinja template needs to know. */
+/** Options of a Jinja template. */
 export interface ChatTemplateOptions {
-  /** What errors call the template. Default "the chat template". */
+  /** The template's name in errors. Default "the chat template". */
   readonly label?: string;
-  /** Written for an image where the template takes text only. */
+  /** Text that stands for an image where the template takes text only. */
   readonly marker?: string;
   /** Variables such as `bos_token` and `eos_token`. Default none. */
   readonly tokens?: Readonly<Record<string, string>>;
 }
 
-/** Stands for message i in a prompt; private use, so that no template has it. */
+/** Stands for message i in a prompt. No template has characters of private use. */
 const standIn = (i: number): string => `\uE000${i}\uE001`;
 const STAND_IN = /\uE000(\d+)\uE001/;
 
@@ -86,7 +86,7 @@ export function parseChatTemplate(
       ...tokens,
       messages: messages.map((message) => toVariable(message, parts, marker)),
       "add_generation_prompt": true,
-      // Not undefined: templates ask whether they are none.
+      // Templates ask whether these are none, which undefined is not.
       "tools": null,
       "documents": null,
     });
@@ -99,7 +99,7 @@ export function parseChatTemplate(
       let pattern: string;
       try {
         text = run(messages, parts);
-        // An empty content may change what the template does, so it stays.
+        // An empty content may change the template's course, so it stays empty.
         pattern = run(
           messages.map((message, i) => ({
             ...message,
@@ -118,7 +118,7 @@ export function parseChatTemplate(
       const pieces = alignContents(text, pattern, messages);
       if (pieces === null) {
         throw new RangeError(
-          `Cannot use ${label} as it changes what messages say beyond trimming it`,
+          `Cannot use ${label} as it changes the text of messages beyond trimming it`,
         );
       }
       checkUserMessages(pattern, messages, label);
@@ -127,7 +127,7 @@ export function parseChatTemplate(
   };
 }
 
-/** A message as templates know it. */
+/** A message as templates read it. */
 function toVariable(
   { role, content, images = 0 }: Message,
   parts: boolean,
@@ -149,7 +149,7 @@ function takesParts(
 ): boolean {
   try {
     const text = run([{ role: "user", content: standIn(0) }], true);
-    // Written out as a list it shows its fields.
+    // A list that is printed shows the names of its fields.
     return STAND_IN.test(text) && !/["']type["']/.test(text);
   } catch {
     return false;
@@ -157,10 +157,10 @@ function takesParts(
 }
 
 /**
- * Finds contents in a rendered text. Templates may trim them.
+ * Finds the contents of messages in a rendered text. Templates may trim them.
  *
  * @param pattern The same text with a stand-in for each content.
- * @returns The text in pieces; null where it is not the pattern filled in.
+ * @returns The text in pieces; null where the text does not follow the pattern.
  */
 function alignContents(
   text: string,
@@ -194,7 +194,7 @@ function findTrimmed(
   const first = content.length - pythonStrip(content, null, "left").length;
   const last = pythonStrip(content, null, "right").length;
   for (let start = 0; start <= first; start++) {
-    // Of whitespace alone the end may lie before where trimming would begin.
+    // In whitespace alone the end may lie before the trimmed start.
     for (let end = content.length; end >= Math.max(start, last); end--) {
       if (!text.startsWith(after, at + end - start)) continue;
       const written = content.slice(start, end);
@@ -204,7 +204,7 @@ function findTrimmed(
   return null;
 }
 
-/** A question that is not in the prompt would be answered all the same. */
+/** Checks that the prompt has every question: a model would answer without it. */
 function checkUserMessages(
   pattern: string,
   messages: readonly Message[],
@@ -226,7 +226,7 @@ function checkUserMessages(
  * chat_template.json, or the one in tokenizer_config.json.
  *
  * @param folder The folder.
- * @param marker Written for an image where the template takes text only.
+ * @param marker Text that stands for an image where the template takes text only.
  * @returns The template, or null where there is none.
  * @throws {Error} If a file cannot be read.
  * @throws {SyntaxError} If a file is not what its name says.

@@ -1,6 +1,6 @@
-// The decoder of a tokenizer.json: what it makes of tokens, as the tokenizers
-// library does it. It works on a stream, so that an answer can be printed while
-// it grows: a text is given out as soon as no later token can change it.
+// The decoder of a tokenizer.json: turns tokens into text as the tokenizers
+// library does it. It works on a stream, so that an answer can be printed while it
+// grows: text comes out as soon as no later token can change it.
 
 import {
   compilePattern,
@@ -13,15 +13,15 @@ import {
 
 /** Tokens go in, and text comes out as soon as it is certain. */
 export interface DecoderStream {
-  /** Takes the next token, as the vocabulary spells it. */
+  /** Takes the next token, spelled as in the vocabulary. */
   push(token: string): void;
   /** Ends the text. */
   finish(): void;
 }
 
 /**
- * What follows a step. Text may come in parts, as one step may join thousands of
- * tokens to one; `ends` says that a token ends here.
+ * The consumer of a step's output. A token may come in parts, because one step
+ * may join thousands of tokens; `ends` marks the last part.
  */
 interface Next {
   take(text: string, ends: boolean): void;
@@ -34,7 +34,7 @@ type Step = (next: Next) => Next;
  * Reads `decoder`.
  *
  * @param description Its parsed content; null puts spaces between tokens.
- * @returns A function that starts to decode; it gives text to its argument.
+ * @returns A function that starts decoding; its argument takes the text.
  * @throws {TypeError} If it is not a decoder, or of an unknown type.
  */
 export function parseDecoder(
@@ -86,7 +86,7 @@ const STEPS: Readonly<Record<string, (part: Description) => Step>> = {
     ),
 };
 
-/** Changes tokens one by one. One that comes in parts is put together first. */
+/** Changes tokens one by one, each after its parts are joined. */
 function mapTokens(change: (token: string, i: number) => string): Step {
   return (next) => {
     let open = "";
@@ -104,10 +104,10 @@ function mapTokens(change: (token: string, i: number) => string): Step {
   };
 }
 
-/** Puts tokens that come in parts together. */
+/** Joins the parts of each token. */
 const wholeTokens: Step = mapTokens((token) => token);
 
-/** Makes one token of all. */
+/** Joins all tokens to one. */
 const fuse: Step = (next) => ({
   take: (text) => next.take(text, false),
   close(): void {
@@ -117,13 +117,13 @@ const fuse: Step = (next) => ({
 });
 
 /**
- * Takes away `content`, a character, at most `start` times from the beginning of
- * a token and at most `stop` times from its end.
+ * Removes the character `content` at most `start` times from the beginning of a
+ * token and at most `stop` times from its end.
  */
 function strip(content: string, start: number, stop: number): Step {
   return (next) => {
     let left = start;
-    /** How often `content` came last: it may be the end of the token. */
+    /** Occurrences of `content` that may be the end of the token. */
     let held = 0;
     return {
       take(text, ends): void {
@@ -147,7 +147,7 @@ function strip(content: string, start: number, stop: number): Step {
   };
 }
 
-/** The characters that stand for bytes 0 to 255 in byte-level tokens, as in GPT-2. */
+/** The characters for bytes 0 to 255 in byte-level tokens, as in GPT-2. */
 export const BYTE_CHARACTERS: readonly string[] = byteCharacters();
 
 function byteCharacters(): string[] {
@@ -166,7 +166,7 @@ const BYTES: ReadonlyMap<string, number> = new Map(
   BYTE_CHARACTERS.map((character, byte) => [character, byte]),
 );
 
-/** Makes one token of byte-level ones. Any other token stands for itself. */
+/** Joins byte-level tokens to one. Any other token stays as it is. */
 const joinBytes: Step = (next) => {
   const encoder = new TextEncoder();
   const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -186,9 +186,9 @@ const joinBytes: Step = (next) => {
 };
 
 /**
- * Makes one token of tokens such as `<0x0A>` that follow one another. Where the
- * bytes of such a run are not UTF-8, each of them becomes U+FFFD. So a run is
- * certain at its end, or as soon as it is broken.
+ * Joins a run of byte tokens such as `<0x0A>` to one token. If the bytes of a run
+ * are not UTF-8, each becomes U+FFFD. So a run is certain at its end, or as soon
+ * as it is invalid.
  */
 const joinByteTokens: Step = (next) => {
   let run: ByteRun | null = null;
@@ -224,7 +224,7 @@ function startRun(next: Next): ByteRun {
   let text = "";
   let bytes = 0;
   let broken = false;
-  /** Decodes on; where that fails, what was held back is certain. */
+  /** Decodes further bytes; the first error settles the whole run. */
   const decode = (run: () => string): void => {
     try {
       text += run();

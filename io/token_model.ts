@@ -1,19 +1,19 @@
-// The model of a tokenizer.json: its vocabulary, and how words become ids of it,
-// as the tokenizers library does it. Byte pairs are merged by the npm package
-// @huggingface/tokenizers; the best path through pieces with scores (Unigram)
-// and whole words (WordLevel) are done here.
+// The model of a tokenizer.json: its vocabulary, and how words become ids, as the
+// tokenizers library does it. The npm package @huggingface/tokenizers merges byte
+// pairs. Unigram (the best path through pieces with scores) and WordLevel (whole
+// words) are implemented here.
 
 import { BPE } from "@huggingface/tokenizers";
 import { type Description, oneOfTypes } from "./token_parts.ts";
 
-/** A vocabulary, and what makes ids of words. */
+/** A vocabulary, and an encoder of words. */
 export interface TokenModel {
   /** The id of each token. */
   readonly ids: ReadonlyMap<string, number>;
-  /** The id of what has none of its own; undefined where there is none for it. */
+  /** The id of all unknown words; undefined where there is none. */
   readonly unknown: number | undefined;
   /**
-   * Ids of a word, which is not empty.
+   * Ids of a word that is not empty.
    *
    * @throws {RangeError} If a part of it has no id and there is no unknown-word
    *   token.
@@ -21,11 +21,11 @@ export interface TokenModel {
   encode(word: string): number[];
 }
 
-/** What a model must not find in a text. */
+/** Options of {@linkcode parseModel}. */
 export interface ModelOptions {
-  /** The special tokens, which no user can write. */
+  /** Special tokens, which are never found in a text. */
   readonly specials: ReadonlySet<string>;
-  /** What errors call the file. */
+  /** The file's name in errors. */
   readonly label: string;
 }
 
@@ -33,8 +33,8 @@ export interface ModelOptions {
  * Reads `model`.
  *
  * @param description Its parsed content.
- * @param options What it must not find.
- * @throws {TypeError} If something is not as it must be.
+ * @param options Special tokens, and the file's name.
+ * @throws {TypeError} If a field is wrong.
  */
 export function parseModel(
   description: Description | null,
@@ -44,7 +44,7 @@ export function parseModel(
   if (typeof vocab !== "object" || vocab === null) {
     throw new TypeError('"model" must have a "vocab", an object of ids');
   }
-  // Older files leave the type out.
+  // Older files have no type.
   const type = description!.type ??
     (Array.isArray(vocab) ? "Unigram" : merges ? "BPE" : "WordLevel");
   const model = { ...description, type };
@@ -59,7 +59,7 @@ const MODELS: Readonly<
   "WordLevel": parseWords,
 };
 
-/** Whole words. One that is spelled like a special token is unknown. */
+/** WordLevel: whole words. A word spelled like a special token is unknown. */
 function parseWords(
   { vocab, unk_token: unknown }: Description,
   { specials, label }: ModelOptions,
@@ -77,7 +77,7 @@ function parseWords(
   };
 }
 
-/** Byte pairs. */
+/** BPE: byte pairs. */
 function parseBytePairs(
   model: Description,
   { specials, label }: ModelOptions,
@@ -93,7 +93,7 @@ function parseBytePairs(
   const pairs = new BPE(
     {
       ...model,
-      // A word that is in it may be taken as it is.
+      // With this option a word of the vocabulary is not split.
       vocab: Object.fromEntries(
         [...ids].filter(([token]) => !specials.has(token)),
       ),
@@ -110,7 +110,7 @@ function parseBytePairs(
     ids,
     unknown: unknownId,
     encode: (word) =>
-      // Pairs are merged over characters that are left out.
+      // Pairs are merged across unknown characters that are skipped.
       pairs.encode([known(word)]).map((token) => {
         const id = ids.get(token);
         if (id === undefined) throw noIdFor(word, label);
@@ -121,7 +121,7 @@ function parseBytePairs(
   };
 }
 
-/** Pieces with scores (Unigram). */
+/** Unigram: pieces with scores. */
 function parsePieces(
   { vocab, unk_id: unknownId, byte_fallback: byteFallback }: Description,
   { specials, label }: ModelOptions,
@@ -129,7 +129,7 @@ function parsePieces(
   const entries = readPieces(vocab);
   const unknown = readUnknownId(unknownId, entries.length);
   const ids = new Map(entries.map(([piece], id) => [piece, id]));
-  // Neither a special token nor a byte is found in a text that spells it.
+  // A text that spells a special token or a byte token does not become it.
   const found = new Map(
     [...ids].filter(([piece]) =>
       !specials.has(piece) && !(byteFallback && BYTE_TOKEN.test(piece))
@@ -164,7 +164,7 @@ interface Piece {
 
 /**
  * Makes a function that cuts a word into the pieces with the highest sum of
- * scores (Viterbi). Of equal sums the one wins whose last piece is longest.
+ * scores (Viterbi). Among equal sums the longest last piece wins.
  */
 function makePathFinder(
   found: ReadonlyMap<string, number>,
@@ -183,7 +183,7 @@ function makePathFinder(
   return (word) => {
     const characters = Array.from(word);
     const C = characters.length;
-    /** For each end 0 to C, the best sum, and the last piece on the way there. */
+    /** For each end 0 to C, the best sum and its last piece. */
     const sums = new Float64Array(C + 1).fill(-Infinity);
     const last = new Array<Piece | undefined>(C + 1);
     sums[0] = 0;
@@ -214,7 +214,7 @@ function makePathFinder(
   };
 }
 
-/** Joins unknown pieces that follow one another. */
+/** Joins consecutive unknown pieces. */
 function fusePieces(
   pieces: readonly Piece[],
   unknown: number | null,
@@ -237,7 +237,7 @@ const BYTE_TOKEN = /^<0x[0-9A-F]{2}>$/;
 const byteToken = (byte: number): string =>
   `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 
-/** Ids of the bytes of a text; null where one of them has none. */
+/** Ids of the bytes of a text; null if a byte has no id. */
 function byteIds(
   text: string,
   ids: ReadonlyMap<string, number>,
@@ -305,8 +305,8 @@ function readUnknownId(id: unknown, size: number): number | null {
 }
 
 /**
- * A merge is two tokens, in a list or with a space between them, which make
- * another one.
+ * A merge: two tokens that make another one, in a list or with a space between
+ * them.
  */
 function checkMerges(merges: unknown, ids: ReadonlyMap<string, number>): void {
   if (!Array.isArray(merges)) {
@@ -327,7 +327,7 @@ function checkMerges(merges: unknown, ids: ReadonlyMap<string, number>): void {
   });
 }
 
-/** Refuses what would change ids and is not done here. */
+/** Refuses options that would change ids and are not implemented. */
 function checkUnused(model: Description, fields: readonly string[]): void {
   for (const field of fields) {
     if (model[field]) {

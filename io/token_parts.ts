@@ -1,22 +1,22 @@
-// What the parts of a tokenizer.json have in common: each is an object with a
-// type, and many have a pattern.
+// Common to all parts of a tokenizer.json: each is an object with a type, and many
+// have a pattern.
 
 import { ReplaceNormalizer } from "@huggingface/tokenizers";
 
 /** A part of a tokenizer.json. */
 export interface Description {
-  /** Which kind of part it is. */
+  /** The kind of part. */
   readonly type: string;
   readonly [field: string]: unknown;
 }
 
 /**
- * Looks up the type of a part.
+ * Looks a part up by its type.
  *
- * @param field Where in the file the part stands.
- * @param table Of each type that is known.
+ * @param field The part's name in the file.
+ * @param table An entry for each known type.
  * @param part The parsed content.
- * @throws {TypeError} If the part is none, or its type is not in the table.
+ * @throws {TypeError} If the type is missing or not in the table.
  */
 export function oneOfTypes<T>(
   field: string,
@@ -59,7 +59,7 @@ export function requiredText(part: Description, field: string): string {
   });
 }
 
-/** A number of times that a part must have. */
+/** A count that a part must have. */
 export function requiredCount(part: Description, field: string): number {
   return required(part, field, {
     kind: "an integer >= 0",
@@ -82,8 +82,9 @@ export function requiredParts(
 }
 
 /**
- * Makes a global regular expression of a pattern: an object with a `String`, or
- * with a `Regex` in the syntax of Oniguruma, which the npm package translates.
+ * Compiles a pattern to a global regular expression. A pattern is an object with a
+ * `String`, or with a `Regex` in Oniguruma's syntax, which the npm package
+ * translates.
  *
  * @throws {TypeError} If the pattern is neither.
  */

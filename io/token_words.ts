@@ -1,6 +1,6 @@
 // From text to the words that a tokenizer's model sees: the normalizer and the
 // pre-tokenizer of a tokenizer.json, as the tokenizers library applies them.
-// Every pre-tokenizer cuts text at a pattern, and some change what they cut.
+// Every pre-tokenizer cuts text at a pattern. Some also change the parts.
 
 import { BYTE_CHARACTERS } from "./token_decoder.ts";
 import {
@@ -11,11 +11,11 @@ import {
   requiredText,
 } from "./token_parts.ts";
 
-/** Where a text stands, for the steps that put something before it. */
+/** The position of a text, for steps that put a prefix before it. */
 export interface Place {
-  /** Whether a whole text begins with it. */
+  /** Whether it begins a whole text. */
   readonly first: boolean;
-  /** Whether it goes on from other text, so that nothing is put before it. */
+  /** Whether other text comes before it, so that it gets no prefix. */
   readonly goesOn: boolean;
 }
 
@@ -48,7 +48,7 @@ const NORMALIZERS: Readonly<Record<string, (part: Description) => Normalize>> =
     "NFD": () => (text) => text.normalize("NFD"),
     "NFKC": () => (text) => text.normalize("NFKC"),
     "NFKD": () => (text) => text.normalize("NFKD"),
-    // Character by character: the library knows no final sigma.
+    // Characters one by one: the library has no final sigma.
     "Lowercase": () => (text) =>
       Array.from(text, (character) => character.toLowerCase()).join(""),
     "Prepend": (part) => {
@@ -71,7 +71,7 @@ const NORMALIZERS: Readonly<Record<string, (part: Description) => Normalize>> =
 /**
  * Reads `pre_tokenizer`.
  *
- * @param description Its parsed content; null makes one word of a text.
+ * @param description Its parsed content; null keeps a text as one word.
  * @throws {TypeError} If it is not a pre-tokenizer, or of an unknown type.
  */
 export function parsePreTokenizer(description: Description | null): Split {
@@ -137,7 +137,7 @@ function parseMetaspace(part: Description): Splitter {
   };
 }
 
-/** Puts something before a text that neither begins with it nor goes on. */
+/** Puts a prefix before a text that lacks it and has no text before it. */
 function startWith(prefix: string, word: Word): Word {
   return word.goesOn || word.text.startsWith(prefix)
     ? word
@@ -157,7 +157,7 @@ interface Part {
   readonly matches: boolean;
 }
 
-/** What becomes of the parts that match, by the library's names. */
+/** How matching parts are treated, by the library's names. */
 const BEHAVIORS: Readonly<Record<string, (parts: readonly Part[]) => Part[]>> =
   {
     "Removed": (parts) =>
@@ -171,7 +171,7 @@ const BEHAVIORS: Readonly<Record<string, (parts: readonly Part[]) => Part[]>> =
       join(parts, (part, last) => last.matches && !part.matches),
   };
 
-/** Joins parts to those before them where `joins` says so. */
+/** Joins each part to the one before it where `joins` is true. */
 function join(
   parts: readonly Part[],
   joins: (part: Part, last: Part) => boolean,
@@ -191,7 +191,7 @@ function join(
 /**
  * Cuts at a pattern.
  *
- * @param invert Whether it is the parts between matches that count as matches.
+ * @param invert Whether the parts between matches count as matches.
  */
 function cutAt(pattern: RegExp, behavior: unknown, invert = false): Splitter {
   const arrange = oneOfBehaviors(behavior);
@@ -209,7 +209,7 @@ function cutAt(pattern: RegExp, behavior: unknown, invert = false): Splitter {
       parts.push({ text: word.text.slice(end), matches: invert });
     }
     return arrange(parts)
-      // What is removed may stand at the beginning.
+      // The first part may be one that is removed.
       .map(({ text }, i): Word => {
         const begins = i === 0;
         return {

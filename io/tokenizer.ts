@@ -1,9 +1,9 @@
 // Text to token ids and back, from a Hugging Face tokenizer.json, as the
-// tokenizers library and transformers do it. A text is cut at added tokens
-// (added_tokens.ts); what is left is normalised and cut into words
-// (token_words.ts), which the model turns into ids (token_model.ts). A decoder
-// makes text of tokens again (token_decoder.ts). What none of these can do like
-// the library is refused when the file is read.
+// tokenizers library and transformers do it. A text is cut at added tokens. The
+// rest is normalised and cut into words (token_words.ts), which the model turns
+// into ids (token_model.ts). A decoder turns tokens into text (token_decoder.ts).
+// A part that none of these can do like the library is refused when the file is
+// read.
 
 import { parseDecoder } from "./token_decoder.ts";
 import { parseModel, type TokenModel } from "./token_model.ts";
@@ -21,8 +21,8 @@ export interface TextPiece {
   /** The text. */
   readonly text: string;
   /**
-   * Whether added tokens written out in it become their one id: true for what
-   * a template says, false for what a user wrote.
+   * Whether added tokens that are spelled in it become their one id: true for the
+   * text of a template, false for the text of a user.
    */
   readonly special: boolean;
 }
@@ -30,10 +30,10 @@ export interface TextPiece {
 /** Turns text into token ids and back. */
 export interface Tokenizer {
   /**
-   * Ids of a text, no token put before or after it. Of a string, added tokens
-   * written out in it, such as `<image>`, become their one id. Pieces are
-   * encoded as one text, but only in those that are special are such tokens
-   * looked for: a user who writes `<image>` gets the letters.
+   * Ids of a text, without tokens before or after it. Added tokens that are
+   * spelled in a string, such as `<image>`, become their one id. Pieces are encoded
+   * as one text, but only special pieces are searched for such tokens: `<image>` in
+   * the text of a user stays letters.
    *
    * @throws {RangeError} If a word has no id and there is no unknown-word token.
    */
@@ -42,50 +42,50 @@ export interface Tokenizer {
     options?: EncodeOptions,
   ): number[];
   /**
-   * Text of ids. An id that is no token's is left out, as transformers does it:
-   * models may have more rows than their tokenizers have tokens.
+   * Text of ids. An id without a token is skipped, as transformers does it: models
+   * may have more rows than their tokenizers have tokens.
    */
   decode(ids: readonly number[], options?: DecodeOptions): string;
-  /** Starts to decode ids that come one by one. */
+  /** Starts decoding ids that arrive one by one. */
   stream(options?: DecodeOptions): TextStream;
-  /** Id of one token exactly as the vocabulary spells it, if it has one. */
+  /** Id of a token, spelled as in the vocabulary; undefined if there is none. */
   tokenId(token: string): number | undefined;
-  /** Id of all words that have none of their own; undefined where that fails. */
+  /** Id of all unknown words; undefined where they cannot be encoded. */
   readonly unknown: number | undefined;
-  /** Ids that a whole prompt begins with, such as that of `<s>`; often none. */
+  /** Ids that begin a whole prompt, such as the id of `<s>`; often none. */
   readonly begin: readonly number[];
 }
 
 /** How to encode. */
 export interface EncodeOptions {
   /**
-   * Whether the text goes on from other text, so that nothing is put before it,
-   * as some tokenizers put a space. Default false.
+   * Whether other text comes before this one. Some tokenizers put a space before
+   * a text that begins. Default false.
    */
   readonly goesOn?: boolean;
 }
 
-/** A text that grows by tokens. */
+/** Decodes a growing list of tokens. */
 export interface TextStream {
   /**
-   * Adds a token; gives the text that is certain since the last call. All that
-   * is given, joined, is what `decode` makes of the ids at once.
+   * Adds a token and returns the text that has become certain. All these texts
+   * joined equal `decode` of all ids.
    */
   push(id: number): string;
-  /** Ends the text; gives what was held back. */
+  /** Ends the text and returns the rest of it. */
   finish(): string;
 }
 
 /** How to decode. */
 export interface DecodeOptions {
-  /** Whether to leave special tokens out. Default false. */
+  /** Whether to skip special tokens. Default false. */
   readonly skipSpecial?: boolean;
 }
 
 /**
  * Makes a tokenizer from a tokenizer.json. Its model may be BPE, Unigram or
- * WordLevel. What has no counterpart here, such as WordPiece, or the Precompiled
- * normalizer of most published Unigram models, is refused by name.
+ * WordLevel. Parts that are not implemented are refused by name, such as WordPiece
+ * or the Precompiled normalizer of most published Unigram models.
  *
  * @example Ids of a question
  * ```ts
@@ -103,7 +103,7 @@ export interface DecodeOptions {
  * ```
  *
  * @param json The file's text.
- * @param label What errors call the file.
+ * @param label The file's name in errors.
  * @returns The tokenizer.
  * @throws {SyntaxError} If the text is not JSON, or not a tokenizer.
  */
@@ -138,14 +138,14 @@ export function parseTokenizer(
   };
 }
 
-/** What a tokenizer.json describes. */
+/** The parts of a tokenizer. */
 interface Parts {
   readonly added: readonly AddedToken[];
   readonly normalize: Normalize;
   readonly split: Split;
   readonly model: TokenModel;
   readonly decoder: ReturnType<typeof parseDecoder>;
-  /** What the post-processor puts before a text. */
+  /** Ids that the post-processor puts before a text. */
   readonly begin: readonly number[];
 }
 
@@ -171,7 +171,7 @@ function parseParts(
   };
 }
 
-/** One token has one id, and one id is one token's. */
+/** Checks that one token has one id, and one id one token. */
 function checkAddedIds(
   added: readonly AddedToken[],
   { ids }: TokenModel,
@@ -221,7 +221,7 @@ function beginOf(processor: Description | null): number[] {
   }
 }
 
-/** What a template of the post-processor puts: a token, or the text. */
+/** An item of the post-processor's template: a token, or the text. */
 interface TemplateItem {
   readonly Sequence?: unknown;
   readonly SpecialToken?: { readonly id: string };
@@ -263,7 +263,7 @@ function makeEncoder(
         if (text === "") continue;
         const place = { first: begins && !goesOn, goesOn: begins && goesOn };
         for (const word of split(text, place)) {
-          // Not all at once: a long text has more ids than a call takes arguments.
+          // A long text has more ids than a call takes arguments.
           for (const id of model.encode(word)) ids.push(id);
         }
         begins = false;
@@ -274,8 +274,8 @@ function makeEncoder(
 }
 
 /**
- * Normalises pieces as one text. Where a piece ends in it is where the
- * normalised text of all pieces up to there ends.
+ * Normalises pieces as one text. The end of a piece in it is the length of the
+ * normalised text of all pieces up to there.
  */
 function normalizePieces(
   pieces: readonly TextPiece[],
@@ -337,21 +337,22 @@ function makeStreams(
 // Added tokens: strings such as <image> or <|im_end|> that a tokenizer.json
 // lists apart from its vocabulary and that become one id wherever they stand.
 // They are found here and not by the npm package, because the text of a user
-// must never become one. As AddedVocabulary of the tokenizers library does it.
+// must never become one. The rules are those of AddedVocabulary in the tokenizers
+// library.
 
 /** One entry of `added_tokens` in a tokenizer.json. */
 interface AddedToken {
   /** Its id. */
   readonly id: number;
-  /** How it is written. */
+  /** Its spelling. */
   readonly content: string;
   /** Whether it takes the whitespace before it. */
   readonly lstrip: boolean;
   /** Whether it takes the whitespace after it. */
   readonly rstrip: boolean;
-  /** Whether it is looked for in the normalised text. */
+  /** Whether it is searched for in the normalised text. */
   readonly normalized: boolean;
-  /** Whether it is left out of an answer's text. */
+  /** Whether it is skipped in the text of an answer. */
   readonly special: boolean;
 }
 
@@ -363,7 +364,7 @@ type Section = readonly TextPiece[] | AddedToken;
  *
  * @param json Its parsed content.
  * @returns The tokens in the file's order.
- * @throws {TypeError} An entry is not as it must be, or asks for a whole word.
+ * @throws {TypeError} If an entry is wrong, or must be a whole word.
  */
 function parseAddedTokens(json: unknown): AddedToken[] {
   if (!Array.isArray(json)) {
@@ -391,14 +392,14 @@ function parseAddedTokens(json: unknown): AddedToken[] {
   });
 }
 
-/** Cuts text at the tokens it was made for; of several at one place, the longest. */
+/** Cuts text at its tokens; where several match, at the longest. */
 type Cutter = (pieces: readonly TextPiece[]) => Section[];
 
 /**
  * Makes a function that cuts text at added tokens.
  *
- * @param tokens By the string to look for.
- * @returns The function. A token must stand within one piece that is special.
+ * @param tokens The tokens by the string to search for.
+ * @returns The function. A token must lie within one special piece.
  */
 function makeCutter(tokens: ReadonlyMap<string, AddedToken>): Cutter {
   if (tokens.size === 0) return (pieces) => [pieces];
@@ -430,7 +431,7 @@ function makeCutter(tokens: ReadonlyMap<string, AddedToken>): Cutter {
   };
 }
 
-/** A token may not end one piece and begin in the next, unless both are special. */
+/** Joins neighbours of one kind: a token may span two special pieces. */
 function joinNeighbours(pieces: readonly TextPiece[]): TextPiece[] {
   const joined: TextPiece[] = [];
   for (const piece of pieces) {
@@ -444,7 +445,7 @@ function joinNeighbours(pieces: readonly TextPiece[]): TextPiece[] {
   return joined;
 }
 
-/** Takes away the whitespace that tokens ask for. */
+/** Removes the whitespace that tokens take. */
 function stripAround(sections: Section[]): Section[] {
   return sections.map((section, i) => {
     if (isAddedToken(section)) return section;
@@ -460,7 +461,7 @@ function stripAround(sections: Section[]): Section[] {
   });
 }
 
-/** Removes a pattern from the first pieces, up to one of which something is left. */
+/** Removes a pattern from the first pieces, up to one that does not become empty. */
 function strip(pieces: TextPiece[], pattern: RegExp): TextPiece[] {
   const stripped = [...pieces];
   for (const [i, piece] of pieces.entries()) {

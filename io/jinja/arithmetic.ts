@@ -19,7 +19,7 @@ import {
   type Value,
 } from "./values.ts";
 
-/** The longest integer, in bits, and text or list, in items, of one operation. */
+/** Limits of an operation's result: bits of an integer, items of a text or list. */
 const MAX_RESULT = 1_000_000;
 
 /**
@@ -92,7 +92,7 @@ function repeat(value: Value, times: Value, refused: () => Error): Value {
   return value instanceof Tuple ? new Tuple(repeated) : repeated;
 }
 
-/** Text beside markup is escaped. */
+/** Escapes text that is joined with markup. */
 function addMarkup(op: string, left: Value, right: Value): Value {
   const texts = [left, right].map((side) =>
     typeof side === "string"
@@ -151,7 +151,7 @@ function tooLong(): JinjaError {
   return unsupported(`an integer of more than ${MAX_RESULT} bits`);
 }
 
-/** An integer as a float that is equal to it. */
+/** An integer as an equal float. */
 function exactly(a: bigint): number {
   if (BigInt(Number(a)) !== a) throw unsupported("dividing long integers");
   return Number(a);
@@ -180,7 +180,7 @@ function floats(op: string, a: number, b: number): number {
   }
   if (b === 0) throw new JinjaError("it divides by zero");
   if (op === "/") return a / b;
-  // As float_divmod of CPython.
+  // The algorithm is float_divmod of CPython.
   let rest = a % b;
   let quotient = (a - rest) / b;
   if (rest === 0) rest = b < 0 ? -0 : 0;
@@ -194,7 +194,7 @@ function floats(op: string, a: number, b: number): number {
   return quotient - floor > 0.5 ? floor + 1 : floor;
 }
 
-/** Whether two values stand in an order. */
+/** Whether two values can be ordered. */
 export function inOrder(
   a: Value,
   b: Value,
@@ -229,7 +229,7 @@ export function holds(op: string, left: Value, right: Value): boolean {
   }
 }
 
-/** The parts of `a ~ b`, joined. */
+/** `a ~ b`: the parts as text, joined. */
 export function concatenate(values: readonly Value[]): string {
   return counted(values.map(str).join(""));
 }

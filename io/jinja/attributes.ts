@@ -20,13 +20,13 @@ import {
 
 type Bound = readonly (Value | undefined)[];
 
-/** Methods of Python's lists and dicts that would change them. */
+/** Methods that would change Python's lists and dicts. */
 const CHANGES: Readonly<Record<string, readonly string[]>> = {
   list: "append clear extend insert pop remove reverse sort".split(" "),
   dict: "clear pop popitem setdefault update".split(" "),
 };
 
-/** Attributes of Python's other values that are refused. */
+/** Attributes of other Python values that are refused. */
 const REFUSED: Readonly<Record<string, readonly string[]>> = {
   dict: ["fromkeys"],
   range: ["start", "stop", "step", "count", "index"],
@@ -41,7 +41,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
 };
 const REFUSED_OF_BOOL = REFUSED.int;
 
-/** An attribute that Python itself gives a value; undefined where none. */
+/** A built-in attribute of a Python value; undefined if it has none. */
 function ownAttribute(object: Value, name: string): Value | undefined {
   if (name.startsWith("__")) throw unsupported(`the attribute "${name}"`);
   if (object instanceof Markup) throw unsupported(`"${name}" of markup`);
@@ -60,7 +60,7 @@ function ownAttribute(object: Value, name: string): Value | undefined {
     const items: readonly Value[] = object instanceof Tuple
       ? object.items
       : object;
-    // Nothing can change a list, so that a copy of it is itself.
+    // Nothing changes a list, so it serves as its own copy.
     if (name === "copy" && type === "list") return method("", () => object);
     if (name === "count") {
       return method(

@@ -82,7 +82,7 @@ function truth(value: Value | undefined): boolean {
   return value !== undefined && isTrue(value);
 }
 
-/** Sorted as Python does: equal ones stay in order, in reverse too. */
+/** Sorts as Python does: equal items keep their order, in reverse too. */
 function sortBy(
   items: Iterable<Value>,
   key: (item: Value) => Value,
@@ -229,14 +229,14 @@ function tojson(value: Value, args: Bound): Value {
   });
 }
 
-/** Filters of a text, which others are turned into. */
+/** Makes a filter of text; its value is converted to text first. */
 const ofText =
   (body: (text: string, args: Bound) => Value): Body => (value, args) => {
     if (value instanceof Markup) throw unsupported("a filter of markup");
     return body(str(value), args);
   };
 
-/** Filters by name: their parameters, and their work. */
+/** Filters by name: their parameters, and their functions. */
 const FILTERS: Readonly<Record<string, readonly [string, Body]>> = {
   abs: ["", (value) => {
     if (value instanceof Undefined || !isNumber(value)) {

@@ -1,4 +1,4 @@
-// The functions that every template has: Jinja's, and those of transformers.
+// The global functions of every template: Jinja's and those of transformers.
 
 import { pairs } from "./attributes.ts";
 import { JinjaError, unsupported } from "./lexer.ts";
@@ -69,7 +69,7 @@ function refusing(name: string): Callable {
   });
 }
 
-/** Functions that every template has. */
+/** The global functions by name. */
 export const GLOBALS: ReadonlyMap<string, Value> = new Map<string, Value>([
   ["cycler", refusing("cycler")],
   ["dict", new Callable(dict, { fromkeys: refusing("dict.fromkeys") })],

@@ -80,7 +80,7 @@ export function toJson(
   return counted(write(plain(value), "\n"));
 }
 
-/** JSON writes markup as text. */
+/** Markup as the text that JSON writes. */
 function plain(value: Value): Value {
   if (value instanceof Markup) return value.text;
   if (value instanceof Tuple) return value.items.map(plain);

@@ -6,12 +6,12 @@ export class JinjaError extends Error {
   override name = "JinjaError";
 }
 
-/** The error for what Jinja has and this interpreter lacks. */
+/** The error for a construct of Jinja that this interpreter lacks. */
 export function unsupported(what: string): JinjaError {
   return new JinjaError(`${what} is not supported`);
 }
 
-/** Whitespace as Python's `str.isspace` has it, inside a character class. */
+/** The whitespace of Python's `str.isspace`, for a character class. */
 export const SPACE =
   "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 
@@ -106,7 +106,7 @@ export function tokenize(text: string): Token[] {
       data(trimmed(before, rawSign, started));
       const startsRaw = lineStarts;
       const raw = match(RAW);
-      // At the very end of a text Jinja lets a block be open.
+      // Jinja accepts an open block at the very end of a template.
       if (raw === null && at < source.length) {
         throw new JinjaError("a raw block has no end");
       }
@@ -189,7 +189,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
 };
 
-/** The escapes of Python's strings; a letter that is none keeps its backslash. */
+/** Resolves the escapes of Python's strings; others keep their backslash. */
 function unescape(text: string): string {
   return text.replace(
     /\\(?:([0-7]{1,3})|x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([^]))/g,

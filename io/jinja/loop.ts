@@ -1,4 +1,4 @@
-// The variable `loop` of a loop, which looks ahead only where it is asked to.
+// The variable `loop` of a loop. It reads items ahead only when asked to.
 
 import { JinjaError } from "./lexer.ts";
 import {

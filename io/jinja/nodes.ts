@@ -1,4 +1,4 @@
-// The statements and expressions that a template is made of.
+// The statements and expressions of a template.
 
 import { JinjaError } from "./lexer.ts";
 
@@ -34,7 +34,7 @@ export interface Arguments {
 
 /** A call expression. */
 export type CallExpr = Extract<Expr, { type: "call" }>;
-/** A filter expression; without a value it takes a block's text. */
+/** A filter expression; without a value it filters a block's text. */
 export type FilterExpr = Extract<Expr, { type: "filter" }>;
 
 /** A parameter list and a body: of a macro, or of a call block. */
@@ -73,7 +73,7 @@ export interface Branch {
   body: Statement[];
 }
 
-/** Calls back for every name in a tree, in order; stops where told so. */
+/** Calls back for every name in a tree, in order, until told to stop. */
 export function eachName(
   tree: unknown,
   visit: (name: Extract<Expr, { type: "name" }>) => void,

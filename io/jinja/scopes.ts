@@ -1,7 +1,7 @@
-// Which variable a name of a template means. Jinja decides this before it runs:
-// each loop, macro and block has a level of its own, a name that is set there is
-// another variable than that of the level outside, and a name that no level sets
-// is the template's. As Jinja's idtracking.py has it.
+// Resolves names to variables before a template runs, as Jinja's idtracking.py
+// does. Each loop, macro and block has a level of its own. A name that is set on a
+// level is another variable than the same name outside. A name that no level sets
+// is a variable of the template.
 
 import { eachName, type Expr, type Statement } from "./nodes.ts";
 
@@ -34,7 +34,7 @@ export class Scope {
     return this.#loads;
   }
 
-  /** A name that is given from outside. */
+  /** A name whose value comes from outside. */
   declare(name: string): string {
     this.#stored.add(name);
     return this.#define(name, { from: "parameter" });
@@ -53,7 +53,7 @@ export class Scope {
     return this;
   }
 
-  /** The same for statements, whose inner levels are left to themselves. */
+  /** The same for statements, without their inner levels. */
   readAll(statements: readonly Statement[]): this {
     for (const statement of statements) this.#readStatement(statement);
     return this;
@@ -92,8 +92,8 @@ export class Scope {
   }
 
   /**
-   * A variable that only one branch sets keeps its value of outside after the
-   * others. Jinja reads the conditions after the first with their branches.
+   * A variable that only one branch sets keeps its outer value in the other
+   * branches. Jinja reads the conditions after the first with their branches.
    */
   #readIf(
     { branches, otherwise }: Extract<Statement, { type: "if" }>,
@@ -177,7 +177,7 @@ function eachField(tree: unknown, visit: (name: string) => void): void {
   else for (const child of Object.values(tree)) eachField(child, visit);
 }
 
-/** Which of some names a tree uses without setting them before. */
+/** The names, among those given, that a tree uses before it sets them. */
 export function namesUsed(
   tree: unknown,
   names: readonly string[],

@@ -1,6 +1,6 @@
-// The syntax of Jinja 3.1: from a template's tokens to its statements, with break
-// and continue and the generation tag of transformers. The grammar and its
-// oddities are those of Jinja's parser.py.
+// The parser of Jinja 3.1: from a template's tokens to its statements, with break,
+// continue and the generation tag of transformers. The grammar and its oddities
+// are those of Jinja's parser.py.
 
 import { JinjaError, type Token, tokenize, unsupported } from "./lexer.ts";
 import {
@@ -18,7 +18,7 @@ import {
 /**
  * Reads a template.
  *
- * @throws {JinjaError} If it is none.
+ * @throws {JinjaError} If it is no template.
  */
 export function parseJinja(text: string): Statement[] {
   return new Parser(tokenize(text)).parse();
@@ -36,7 +36,7 @@ const COMPARISONS = ["==", "!=", "<", "<=", ">", ">="];
 class Parser {
   readonly #tokens: readonly Token[];
   #at = 0;
-  /** Loops around the statement that is read, within one routine. */
+  /** Depth of loops around the current statement, within one routine. */
   #loops = 0;
 
   constructor(tokens: readonly Token[]) {
@@ -83,7 +83,7 @@ class Parser {
     );
   }
 
-  /** Statements up to a tag that ends them, which is left unread. */
+  /** Statements up to a tag that ends them; the tag is not read. */
   #body(ends: readonly string[]): Statement[] {
     const statements: Statement[] = [];
     let items: (string | Expr)[] = [];
@@ -111,21 +111,21 @@ class Parser {
     return statements;
   }
 
-  /** The rest of an opening tag, the body, and the name of what ends it. */
+  /** The rest of an opening tag, the body, and the name of the closing tag. */
   #block(...ends: string[]): Statement[] {
     this.#skip("operator", ":");
     this.#expect("close");
     return this.#body(ends);
   }
 
-  /** The same, its end read. */
+  /** The same; the closing tag is read too. */
   #closed(end: string): Statement[] {
     const body = this.#block(end);
     this.#at++;
     return body;
   }
 
-  /** A body of its own function: loops around it cannot be left from it. */
+  /** The body of a function: it cannot break the loops around it. */
   #routine(end: string): Statement[] {
     const loops = this.#loops;
     this.#loops = 0;
@@ -283,7 +283,7 @@ class Parser {
     return asTarget(target, "store");
   }
 
-  /** One expression, or several with commas between them: a tuple. */
+  /** One expression, or a tuple of several with commas between them. */
   #tuple(
     { isTarget, withFields, withChoice = true, end, inParentheses }: {
       isTarget?: boolean;
@@ -504,7 +504,7 @@ class Parser {
     return { type: "item", object, index };
   }
 
-  /** Where a slice stops, and its step. */
+  /** The end and the step of a slice. */
   #bounds(): (Expr | null)[] {
     const bound = (): Expr | null =>
       this.#is("operator", ":", "]", ",") ? null : this.#expression();

@@ -1,6 +1,6 @@
-// Runs templates: Jinja 3.1 as transformers sets it up for chat templates. The
-// same text as Jinja's, or an error: what Jinja refuses, and what this
-// interpreter lacks. Every template ends, if need be by an error.
+// Runs templates: Jinja 3.1 in transformers' environment for chat templates. The
+// result is Jinja's text, or an error where Jinja gives one or this interpreter
+// lacks a construct. Every template ends, if necessary with an error.
 
 import { concatenate, holds, negate, operate } from "./arithmetic.ts";
 import { getAttribute, getItem } from "./attributes.ts";
@@ -38,7 +38,7 @@ export interface JinjaTemplate {
   /**
    * The template's text.
    *
-   * @param variables What it can name, as JSON values.
+   * @param variables Its variables, as JSON values.
    * @throws {JinjaError} If Jinja refuses it, or this interpreter does.
    */
   render(variables: Readonly<Record<string, unknown>>): string;
@@ -47,7 +47,7 @@ export interface JinjaTemplate {
 /**
  * Reads a template.
  *
- * @throws {JinjaError} If it is none, or has what is not supported.
+ * @throws {JinjaError} If it is no template, or has an unsupported construct.
  */
 export function readJinja(text: string): JinjaTemplate {
   const body = orTooDeep(() => parseJinja(text));
@@ -63,7 +63,7 @@ export function readJinja(text: string): JinjaTemplate {
   };
 }
 
-/** An engine's stack is its own affair: the template nests too deeply. */
+/** Turns an engine's overflow of the stack into an error of the template. */
 function orTooDeep<T>(body: () => T): T {
   try {
     return body();
@@ -77,8 +77,8 @@ function orTooDeep<T>(body: () => T): T {
 }
 
 /**
- * Unknown filters and tests are errors where they stand, but under a condition
- * only when they are reached.
+ * Checks filters and tests. An unknown one is an error at once, but under a
+ * condition only when it is reached.
  */
 function checkNames(tree: unknown, isConditional: boolean): void {
   if (typeof tree !== "object" || tree === null) return;
@@ -93,10 +93,10 @@ function checkNames(tree: unknown, isConditional: boolean): void {
   for (const child of Object.values(tree)) checkNames(child, inside);
 }
 
-/** Stands for what a variable holds before anything is assigned to it. */
+/** The value of a variable before its first assignment. */
 const MISSING = new Undefined("");
 
-/** The variables of one call of a routine, and of where it was made. */
+/** The variables of one call of a routine, and of its surroundings. */
 class Locals {
   readonly #values = new Map<string, Value>();
   readonly #outer: Locals | null;
@@ -116,19 +116,19 @@ class Locals {
   }
 }
 
-/** Where a statement runs. */
+/** The surroundings of a statement that runs. */
 interface Frame {
   readonly scope: Scope;
   readonly locals: Locals;
   readonly out: string[];
 }
 
-/** How a list of statements ended. */
+/** How a list of statements ends. */
 type End = "done" | "break" | "continue";
 
 class Run {
   readonly #given: ReadonlyMap<string, Value>;
-  /** Names are looked up once for each place. */
+  /** The levels of names, each resolved once. */
   readonly #scopes = new Map<unknown, Scope>();
 
   constructor(given: ReadonlyMap<string, Value>) {
@@ -371,7 +371,7 @@ class Run {
       ? items
       : [...this.#tested(statement, test, items, frame)];
     const loop = new Loop(source, recurse, depth);
-    // Jinja runs what follows "else" where no iteration came to its end.
+    // Jinja runs "else" if no iteration was completed.
     let isEmpty = true;
     for (let item = loop.next(); item !== undefined; item = loop.next()) {
       this.#assign(target, item, inner);
@@ -505,7 +505,7 @@ class Run {
     return { args: values, named: byName };
   }
 
-  /** The value of an expression; a filter without one takes the block's text. */
+  /** The value of an expression; a filter without a value takes a block's text. */
   #value(expr: Expr, frame: Frame, block: string = ""): Value {
     step();
     const value = (expr: Expr): Value => this.#value(expr, frame, block);
@@ -589,7 +589,7 @@ function call(callee: Value, args: readonly Value[], named: Named): Value {
   return target.call(args, named);
 }
 
-/** The target of a loop: its names are the loop's own. */
+/** The target of a loop, whose names belong to the loop. */
 function asParameter(target: Expr): Expr {
   if (target.type === "name") return { ...target, use: "param" };
   const { items } = target as Extract<Expr, { type: "tuple" }>;

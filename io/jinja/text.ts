@@ -1,4 +1,4 @@
-// Python's methods of texts, and its two ways to format them.
+// Python's methods of str, and its two kinds of formatting.
 
 import { JinjaError, SPACE, unsupported } from "./lexer.ts";
 import {
@@ -20,8 +20,8 @@ import {
 /**
  * Arguments in the order of parameters.
  *
- * @param signature Names, those that may be left out with "?" behind; before
- *   "/" stand those that cannot be named.
+ * @param signature Names of parameters. "?" follows an optional one; those before
+ *   "/" are positional only.
  */
 export function bind(
   name: string,
@@ -71,17 +71,17 @@ export function integerOf(value: Value | undefined, fallback: number): number {
 }
 
 const CASED = /\p{Cased}/u;
-/** Letters whose title case is neither their upper case nor follows from it. */
+/** Letters whose title case does not follow from their upper case. */
 const TITLES = new Map(
   ["ǄǅǆǄ", "ǇǈǉǇ", "ǊǋǌǊ", "ǱǲǳǱ"].flatMap((forms) =>
     [...forms].map((form) => [form, [...forms][1]] as const)
   ),
 );
 
-/** A letter as the first of a title. */
+/** The title case of a letter. */
 function titleLetter(letter: string): string {
   const known = TITLES.get(letter);
-  // Georgian has capitals, but titles are not written with them.
+  // Georgian has capitals, which titles do not use.
   if (known !== undefined || /[\u10d0-\u10ff]/.test(letter)) {
     return known ?? letter;
   }
@@ -95,7 +95,7 @@ function titleLetter(letter: string): string {
 }
 
 function title(text: string): string {
-  // Whether a sigma is final depends on what stands around it.
+  // A sigma is final or not by the letters around it.
   const lower = text.toLowerCase();
   let at = 0;
   let wasCased = false;
@@ -109,7 +109,7 @@ function title(text: string): string {
   return out;
 }
 
-/** The first letter large, all others small. */
+/** The first letter in upper case, all others in lower case. */
 export function capitalize(text: string): string {
   const [first] = text;
   if (first === undefined) return "";
@@ -118,8 +118,7 @@ export function capitalize(text: string): string {
 }
 
 /**
- * A text without some letters at its ends, by default whitespace as Python knows
- * it.
+ * Strips characters from the ends of a text, by default Python's whitespace.
  */
 export function strip(
   text: string,
@@ -144,7 +143,7 @@ const BLANK = new RegExp(`[${SPACE}]`);
 const LINE_ENDS = "\\n\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029";
 const LINE_END = new RegExp(`\\r\\n|[${LINE_ENDS}]`, "g");
 
-/** The lines of a text, by all characters that Python ends lines at. */
+/** The lines of a text, at all line breaks of Python. */
 export function splitLines(text: string, keepEnds = false): string[] {
   const lines: string[] = [];
   let at = 0;
@@ -240,7 +239,7 @@ function pad(text: string, [width, letter]: Bound, share: number): string {
   }
   const size = integerOf(width, 0);
   const missing = Math.max(0, size - [...text].length);
-  // CPython puts the odd one to the left where the width is odd.
+  // CPython puts the odd space to the left if the width is odd.
   const left = share === 0.5
     ? Math.floor(missing / 2) + (missing & size & 1)
     : missing * share;
@@ -265,12 +264,12 @@ const TITLED = /\p{Lt}/u;
 const DIGIT =
   /[\p{Nd}²³¹\u1369-\u1371\u19da⁰⁴-⁹₀-₉①-⑨⑴-⑼⒈-⒐⓪⓵-⓽⓿❶-❾➀-➈➊-➒\u{10a40}-\u{10a43}\u{10e60}-\u{10e68}\u{11052}-\u{1105a}\u{1f100}-\u{1f10a}]/u;
 
-/** Whether a text has letters with case, and all of them are large. */
+/** Whether a text has cased letters, all of them in upper case. */
 export function isUpper(text: string): boolean {
   return LARGE.test(text) && !SMALL.test(text) && !TITLED.test(text);
 }
 
-/** Whether a text has letters with case, and all of them are small. */
+/** Whether a text has cased letters, all of them in lower case. */
 export function isLower(text: string): boolean {
   return SMALL.test(text) && !LARGE.test(text) && !TITLED.test(text);
 }
@@ -289,7 +288,7 @@ function isTitle(text: string): boolean {
 
 type Bound = readonly (Value | undefined)[];
 
-/** A method of texts: its parameters, and what it does. */
+/** A method of str: its parameters and its function. */
 type Method = readonly [
   signature: string,
   body: (text: string, args: Bound) => Value,
@@ -365,13 +364,13 @@ const METHODS: Readonly<Record<string, Method>> = {
   }],
 };
 
-/** Methods of Python's texts that are refused. */
+/** Methods of str that are refused. */
 const REFUSED = new Set(
   "casefold encode expandtabs format_map isidentifier isnumeric isprintable maketrans swapcase translate"
     .split(" "),
 );
 
-/** Calls a method of a text; undefined where Python has none of that name. */
+/** Calls a method of str; undefined if Python has none of that name. */
 export function textMethod(
   text: string,
   name: string,
@@ -511,7 +510,7 @@ function padConverted(
   return sign + "0".repeat(missing) + digits;
 }
 
-/** A float with so many decimals, ties to even on its exact value. */
+/** A float with a number of decimals; ties of its exact value go to even. */
 export function fixed(x: number, decimals: number): string {
   if (!Number.isFinite(x)) throw unsupported("formatting an infinite number");
   if (decimals > 100) throw unsupported("more than 100 decimals");

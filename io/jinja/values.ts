@@ -1,7 +1,7 @@
 // The values of templates, which are Python's: how they print, compare, iterate
-// and add. Integers are bigints and floats numbers, so that 1 and 1.0 print
-// apart; texts count code points; lists are arrays. What Python has and this
-// file lacks is refused by name.
+// and add. Integers are bigints and floats are numbers, so that 1 and 1.0 print
+// differently. Texts count code points. Lists are arrays. Features of Python that
+// are missing here are refused by name.
 
 import { JinjaError, unsupported } from "./lexer.ts";
 
@@ -15,21 +15,21 @@ export type Value =
   | readonly Value[]
   | PyObject;
 
-/** A value that JavaScript has no type for. */
+/** A value of a type that JavaScript lacks. */
 export abstract class PyObject {
   /** The name of its type in Python. */
   abstract readonly typeName: string;
 
-  /** An attribute of it, where it has some. */
+  /** An attribute of it, if it has any. */
   attribute(_name: string): Value | undefined {
     return undefined;
   }
 }
 
-/** A variable, item or attribute that is not there. */
+/** A missing variable, item or attribute. */
 export class Undefined extends PyObject {
   readonly typeName = "Undefined";
-  /** The error where it cannot be used. */
+  /** The error of using it. */
   readonly message: string;
 
   constructor(message: string) {
@@ -121,7 +121,7 @@ export class Range extends PyObject {
   }
 }
 
-/** A generator or an iterator, which is used up. */
+/** A generator or an iterator, which can be read once. */
 export class Lazy extends PyObject {
   readonly typeName = "generator";
   readonly #next: Iterator<Value>;
@@ -138,7 +138,7 @@ export class Lazy extends PyObject {
   }
 }
 
-/** Text that the filters `safe` and `escape` give. */
+/** The result of the filters `safe` and `escape`. */
 export class Markup extends PyObject {
   readonly typeName = "Markup";
   readonly text: string;
@@ -197,18 +197,18 @@ export class Namespace extends PyObject {
   }
 }
 
-/** No template needs as many steps, or characters, as this. */
+/** Limits of steps and characters, beyond the needs of any template. */
 const MAX_STEPS = 10_000_000;
 
 // Rendering is synchronous, so one count serves all templates.
 let steps = 0;
 
-/** Begins to count steps anew. */
+/** Resets the count of steps. */
 export function resetSteps(): void {
   steps = 0;
 }
 
-/** Counts steps; a template that takes too many ends. */
+/** Counts steps; throws when a template takes too many. */
 export function step(count: number = 1): void {
   steps += count;
   if (steps > MAX_STEPS) {
@@ -216,13 +216,13 @@ export function step(count: number = 1): void {
   }
 }
 
-/** A text, its length counted. */
+/** Counts the length of a text. */
 export function counted(text: string): string {
   step(text.length);
   return text;
 }
 
-/** The name of the type of a value in Python. */
+/** The name of a value's type in Python. */
 export function typeOf(value: Value): string {
   if (value === null) return "NoneType";
   if (value instanceof PyObject) return value.typeName;
@@ -240,7 +240,7 @@ export function typeOf(value: Value): string {
   }
 }
 
-/** The items of what has a length and an order, or null. */
+/** The items of a sequence; null for other values. */
 export function itemsOf(value: Value): readonly Value[] | null {
   if (Array.isArray(value)) return value;
   if (
@@ -283,7 +283,7 @@ export function isIterable(value: Value): boolean {
     value instanceof Lazy || value instanceof Markup;
 }
 
-/** `len(value)`; null where it has none. */
+/** `len(value)`; null if it has none. */
 export function lengthOf(value: Value): number | null {
   if (value instanceof Markup) return lengthOf(value.text);
   if (typeof value === "string") {
@@ -314,7 +314,7 @@ export function str(value: Value): string {
   return repr(value);
 }
 
-/** `repr(value)`: what is printed of it inside a list. */
+/** `repr(value)`: its text inside a printed list. */
 export function repr(value: Value): string {
   step();
   if (value === null) return "None";
@@ -406,7 +406,7 @@ export function equals(a: Value, b: Value): boolean {
     x.length === y.length && x.every((item, i) => equals(item, y[i]));
 }
 
-/** Below zero where a < b, above where a > b, NaN where neither nor equal. */
+/** Negative if a < b, positive if a > b, NaN if they cannot be ordered. */
 export function compare(a: Value, b: Value): number {
   step();
   if (isNumber(a) && isNumber(b)) {
@@ -429,7 +429,7 @@ export function compare(a: Value, b: Value): number {
   return x.length - y.length;
 }
 
-/** By code points, which UTF-16 orders otherwise. */
+/** Compares texts by code points, whose order differs from UTF-16's. */
 function compareTexts(a: string, b: string): number {
   const [x, y] = [[...a], [...b]];
   step(Math.min(x.length, y.length));
@@ -439,18 +439,18 @@ function compareTexts(a: string, b: string): number {
   return x.length - y.length;
 }
 
-/** Whether it is an int, a float or a bool, which Python counts as an int. */
+/** Whether it is an int, a float or a bool, which is an int in Python. */
 export function isNumber(value: Value): value is bigint | number | boolean {
   return typeof value === "bigint" || typeof value === "number" ||
     typeof value === "boolean";
 }
 
-/** A number, true and false as 1 and 0. */
+/** A number; true is 1 and false 0. */
 export function numeric(value: bigint | number | boolean): bigint | number {
   return typeof value === "boolean" ? BigInt(value) : value;
 }
 
-/** A text that is the same for equal keys of a dict, and for no others. */
+/** A text that is equal for equal keys of a dict, and only for them. */
 export function hash(value: Value): string {
   step();
   if (value === null) return "none";
@@ -489,7 +489,7 @@ function indexOf(value: Value): number | null {
   return typeof value === "bigint" ? Number(value) : null;
 }
 
-/** `object[index]`; undefined where there is none. */
+/** `object[index]`; undefined if there is no such item. */
 export function itemAt(object: Value, index: Value): Value | undefined {
   if (object instanceof Undefined) throw new JinjaError(object.message);
   if (object instanceof Dict) {
@@ -499,7 +499,7 @@ export function itemAt(object: Value, index: Value): Value | undefined {
   if (object instanceof Markup) throw unsupported("an index of markup");
   const at = indexOf(index);
   if (at === null) return undefined;
-  // Most texts are short, and templates look at their ends.
+  // Most texts are short, and templates read their ends.
   const items = typeof object === "string" ? [...object] : itemsOf(object);
   if (items === null || object instanceof View) return undefined;
   return items[at < 0 ? at + items.length : at];
@@ -522,7 +522,7 @@ export function sliceOf(object: Value, bounds: readonly Value[]): Value {
   }
   const items = typeof object === "string" ? [...object] : itemsOf(object);
   if (items === null || object instanceof View) {
-    // Jinja makes an undefined value of a constant, and an error of a variable.
+    // Jinja gives an undefined value for a constant, and an error for a variable.
     throw unsupported(`a slice of a ${typeOf(object)}`);
   }
   const by = stride ?? 1;
@@ -547,7 +547,7 @@ export function sliceOf(object: Value, bounds: readonly Value[]): Value {
   return object instanceof Tuple ? new Tuple(picked) : picked;
 }
 
-/** A JSON value as a template has it: whole numbers are integers. */
+/** Converts a JSON value to a template's: whole numbers become integers. */
 export function fromJson(json: unknown): Value {
   if (typeof json === "number" && Number.isInteger(json)) return BigInt(json);
   if (typeof json !== "object" || json === null) return json as Value;

@@ -205,7 +205,7 @@ Deno.test("parseChatTemplate() refuses what it cannot use", () => {
     assertThrows(
       () => parseChatTemplate(template, options).render([QUESTION]),
       RangeError,
-      "Cannot use a.jinja as it changes what messages say beyond trimming it",
+      "Cannot use a.jinja as it changes the text of messages beyond trimming it",
     );
   }
   assertThrows(
@@ -228,7 +228,7 @@ Deno.test("conversationTemplate() refuses unknown names and late system messages
       conversationTemplate("phi3-chat")
         .render([QUESTION, { role: "system", content: "x" }]),
     RangeError,
-    "Cannot write a conversation as only its first message may be the system's",
+    "Cannot write a conversation as only its first message may have the role system",
   );
 });
 
