@@ -1,15 +1,14 @@
 /**
- * What each choice is worth: docs/ablations.md, section by section, on models/tiny.
+ * The gain of each choice: docs/ablations.md, section by section, on models/tiny.
  *
  *     deno task bench:ablations > docs/ablations.md
  *     deno task bench:ablations --only ranking,positions --heldout 500
  *     deno task bench:ablations --only transfer --other DIR
  *
- * `--other` is a second model of equal depth, such as what
- * `train/train.py --seed 0` makes. Which section runs and how long each took is
- * told on standard error. `--calibration`, `--heldout`, `--evaluations` and
- * `--seeds` make it shorter; fewer than 528 calibration questions need a larger
- * `--epsilon` too.
+ * `--other` is a second model of equal depth, such as the one that
+ * `train/train.py --seed 0` makes. Sections and their durations are reported on
+ * standard error. `--calibration`, `--heldout`, `--evaluations` and `--seeds` make
+ * it shorter; fewer than 528 calibration questions also need a larger `--epsilon`.
  */
 // deno-lint-ignore-file no-console
 
@@ -51,7 +50,7 @@ const options: LabOptions = {
   epsilon: Number(args.epsilon),
 };
 
-/** Titles and what prints each section, by the name that `--only` gives it. */
+/** Titles and functions of the sections, by their names in `--only`. */
 const SECTIONS: Readonly<
   Record<string, readonly [title: string, (lab: Lab) => Promise<void>]>
 > = {

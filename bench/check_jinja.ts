@@ -4,7 +4,7 @@
  *
  *     deno run -A --no-lock bench/check_jinja.ts
  *
- * Our own interpreter is held to the same file by tests/jinja_test.ts.
+ * tests/jinja_test.ts compares our own interpreter with the same file.
  */
 // deno-lint-ignore-file no-console
 
@@ -23,7 +23,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
      const render = (template) => environment.renderStr(template, variables);`,
 };
 
-/** Answers each template with its text, or null where it is refused. */
+/** The worker's loop: answers a template with its text, or null on an error. */
 const LOOP = `
   const variables = ${JSON.stringify(record.variables)};
   self.onmessage = ({ data }) => {
@@ -33,7 +33,7 @@ const LOOP = `
   };
   self.postMessage("ready");`;
 
-/** Milliseconds after which a template counts as one that hangs. */
+/** Milliseconds after which a template counts as hanging. */
 const PATIENCE = 5000;
 
 /** The next message of a worker; undefined where it hangs or dies. */
@@ -86,5 +86,5 @@ for (const [name, program] of Object.entries(PACKAGES)) {
 }
 console.log(`${rows.length} templates that Jinja2 renders\n`);
 console.log(formatTable(table));
-// A worker that hangs in WebAssembly does not end when it is told to.
+// A worker that hangs in WebAssembly ignores terminate().
 Deno.exit();

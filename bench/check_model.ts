@@ -1,5 +1,5 @@
 /**
- * What the embedded model can do and how it prunes, section by section, as the
+ * The embedded model's accuracy and how it prunes, section by section, as in the
  * tables of models/tiny/README.md.
  *
  *     deno task check:model                         # some minutes
@@ -44,7 +44,7 @@ import {
 import { printTable, printText } from "./ablations/page.ts";
 import { rankingRows } from "./ablations/rules.ts";
 
-/** Accuracy of every kind of question, beside what blind guessing reaches. */
+/** Accuracy of every kind of question, beside that of blind guessing. */
 function printAccuracy({ study: { heldout, full } }: Lab): void {
   const { kinds, texts } = heldout;
   const { samples } = full.evaluation;
@@ -70,7 +70,7 @@ function printAccuracy({ study: { heldout, full } }: Lab): void {
   ]);
 }
 
-/** FastV's K, and the shares of vision tokens that it keeps here. */
+/** FastV's K, and the shares of vision tokens that it keeps. */
 const FASTV_LAYER = 2;
 const FASTV_RATES = [.25, .10];
 const COMPARED: readonly Ranking[] = [
@@ -80,7 +80,7 @@ const COMPARED: readonly Ranking[] = [
   "uniform",
 ];
 
-/** What ranking by attention is worth at equal keep counts. */
+/** The gain of ranking by attention, at equal keep counts. */
 async function printRankings(lab: Lab): Promise<void> {
   printText(
     `FastV's schedule: all vision tokens in the layers 0 and 1, a share of them from layer ${FASTV_LAYER} on, ranked by each rule.`,
@@ -102,7 +102,7 @@ async function printRankings(lab: Lab): Promise<void> {
 /** Held-out questions that τ is averaged over. */
 const TAU_SAMPLES = 200;
 
-/** How alike all pairs of layers rank vision tokens. */
+/** Kendall's τ between the rankings of all pairs of layers. */
 async function printTau(
   { study: { loaded: { model }, heldout } }: Lab,
 ): Promise<void> {
@@ -132,7 +132,7 @@ async function printTau(
   ]);
 }
 
-/** What G-Search finds with its defaults. */
+/** The result of G-Search with its defaults. */
 async function printGSearch(lab: Lab): Promise<void> {
   const { study, criterion } = lab;
   const { schedule, trials } = await lab.gSearch();
@@ -159,7 +159,7 @@ async function printGSearch(lab: Lab): Promise<void> {
   ]);
 }
 
-/** Calibration questions of each kind, and when a schedule is good for them. */
+/** Calibration questions of each kind, and their criterion. */
 const KIND_QUESTIONS = 160;
 const KIND_CRITERION: Criterion = { kind: "loss", epsilon: .01 };
 

@@ -1,8 +1,8 @@
 /**
  * Does a change of the code change results? Runs search.ts here and in another
- * checkout with the same options, and compares the schedules and the trials that
- * each leaves, byte for byte but for durations, and for how much of a failing
- * trial was seen: which worker's samples come first is chance.
+ * checkout with the same options, and compares their schedules and trials byte for
+ * byte. Durations are left out, and so is the number of samples of a failing trial,
+ * which depends on the order in which workers finish.
  *
  *     git worktree add ../before HEAD~1
  *     deno task check:same ../before              # --quick, some minutes
@@ -31,7 +31,7 @@ if (args._.length !== 1) {
 const here = new URL("../", import.meta.url).pathname;
 const other = await Deno.realPath(String(args._[0]));
 
-/** What search.ts of a checkout leaves, by the name of the file. */
+/** The results of search.ts in a checkout, by the name of the file. */
 async function filesLeftBy(
   checkout: string,
   options: string,

@@ -1,8 +1,8 @@
 /**
- * What given schedules lose on one model: accuracy, and the fall of the right
- * answer's probability, which G-Search's criterion `bound` limits. Two models,
- * or two ways to train one, compare with far less noise by this than by the
- * schedules that a search happens to find.
+ * The loss of given schedules on one model: in accuracy, and in the probability of
+ * the right answer, which G-Search's criterion `bound` limits. This compares two
+ * models, or two ways to train one, with far less noise than the schedules that a
+ * search finds.
  *
  *     deno task check:schedules --split validation --model DIR
  *     deno task check:schedules "144 144 144 40 26 14 8 4" "144 144 72 72 72 72 72 72"
@@ -17,7 +17,7 @@ import { pairedDifference } from "../search/mod.ts";
 import { loadModel, loadQuestions } from "../study/mod.ts";
 import { parseSplit } from "./arguments.ts";
 
-/** Of models/tiny, from the fourth layer on: one step each, and falling. */
+/** Schedules of models/tiny, from the fourth layer on: one step, and falling. */
 const SCHEDULES = [
   "144 144 144 72 72 72 72 72",
   "144 144 144 72 48 30 8 4",

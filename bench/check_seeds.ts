@@ -1,13 +1,13 @@
 /**
- * Does G-Search fool itself? Searches with several calibration sets and
- * criteria, and judges each schedule on held-out questions that no search saw.
+ * Does G-Search overfit its calibration set? Searches with several calibration
+ * sets and criteria, and evaluates each schedule on held-out questions that no
+ * search saw.
  *
  *     deno task check:seeds                        # the default criterion, five seeds
  *     deno task check:seeds --criteria bound,loss:0.02 --seeds 3 --heldout 1000
  *
- * Whoever compares settings to choose one does so with `--split validation`,
- * so that the held-out questions stay what they are. `--first-layer` and
- * `--model` are those of search.ts.
+ * To choose a setting, compare with `--split validation`, so that the held-out
+ * questions stay unseen. `--first-layer` and `--model` are those of search.ts.
  */
 // deno-lint-ignore-file no-console
 

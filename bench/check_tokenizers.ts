@@ -1,6 +1,6 @@
 /**
- * Tokenizers beside the tokenizers library: how many of the ids and texts in a
- * file of tests/fixtures/make_tokenizers.py come out otherwise here.
+ * Compares tokenizers with the tokenizers library: how many ids and texts in a file
+ * of tests/fixtures/make_tokenizers.py differ here.
  *
  *     deno run -A bench/check_tokenizers.ts tests/fixtures/tokenizers.json
  *
@@ -10,7 +10,7 @@
 
 import { parseTokenizer } from "../io/mod.ts";
 
-/** What the library made of strings and of ids; null where it refused. */
+/** The library's ids of strings and texts of ids; null where it refused. */
 interface Record {
   readonly strings: readonly string[];
   readonly tokenizers: {

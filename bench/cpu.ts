@@ -1,14 +1,13 @@
 /**
- * Speed of the CPU backend's kernels on one thread, beside what the machine can
- * do at best and beside other libraries:
+ * Speed of the CPU backend's kernels on one thread, beside the limits of the
+ * machine and beside other libraries:
  *
  *     deno task bench:cpu
  *     deno task bench:cpu --rounds 21 --peers tfjs,onnxruntime-node
  *
- * Everybody takes turns, for about as long each, and must compute the same
- * numbers first. Processor time is what counts. Medians of the rounds are
- * printed, and the best rounds: on a machine that has other things to do they
- * are those in which it left the caches alone.
+ * All must compute the same numbers first. Then they take turns of about equal
+ * length. Processor time is measured. Medians of the rounds are printed, and the
+ * best rounds: on a shared machine these are the ones without disturbed caches.
  */
 // deno-lint-ignore-file no-console
 
@@ -53,7 +52,7 @@ const linear = (M: number, I: number, O: number): LinearWork => ({
   O,
   weightType: "f32",
 });
-/** What decoding a token takes again and again. */
+/** The products of decoding a token. */
 const ROW = linear(1, 4096, 4096);
 const WORKS: readonly Work[] = [
   linear(512, 512, 512),
@@ -66,10 +65,10 @@ const WORKS: readonly Work[] = [
 
 const PEERS = ["tfjs", "onnxruntime-web", "jax-js", "onnxruntime-node"];
 
-/** How long one measurement is meant to take. */
+/** Aimed length of one measurement, in seconds. */
 const SECONDS = 0.05;
 
-/** Other libraries sum in another order: what 4096 products may differ by. */
+/** Other libraries sum in another order: the tolerance of 4096 products. */
 const TOLERANCE = { relative: 1e-4, absolute: 1e-4 };
 
 /** The library, with its inputs in place. */
@@ -162,7 +161,7 @@ async function measure(
   };
 }
 
-/** A table of rates and ratios, each runner's rounds being summed up by one. */
+/** A table of rates and ratios; a statistic summarises each runner's rounds. */
 function table(
   rows: readonly Row[],
   peers: readonly Peer[],
@@ -196,7 +195,7 @@ function table(
   ]);
 }
 
-/** One row times weights of all types: how fast they are read, and used. */
+/** One row times weights of all types: bytes read and products a second. */
 async function weightTypesTable(rounds: number): Promise<string> {
   const { M, I, O } = ROW;
   const { x, weight } = linearInputs(ROW);

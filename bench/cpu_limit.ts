@@ -1,6 +1,6 @@
 /**
- * What one core can do in WebAssembly at best: multiply-adds that touch no
- * memory, and reading memory without computing.
+ * The limits of one core in WebAssembly: multiply-adds without memory, and reading
+ * memory without arithmetic.
  */
 
 import { weightBytes } from "../core/mod.ts";
@@ -20,16 +20,16 @@ import {
 
 import type { Prepared, Work } from "./peers/kernels/work.ts";
 
-/** Enough sums to fill the time that a multiply-add takes. */
+/** Independent sums, enough to hide the latency of a multiply-add. */
 const SUMS = 12;
 const UNROLL = 4;
-/** Floating-point operations of one turn of the loop. */
+/** Floating-point operations of one iteration. */
 const FLOP_PER_TURN = SUMS * UNROLL * 4 * 2;
 
 const LINE_BYTES = 64;
 const FIRST_BYTE = 2 ** 16;
 
-/** All vectors added up, as a number that depends on each of them. */
+/** The sum of all vectors, which depends on each of them. */
 function sum(vectors: readonly Expression<"v128">[]): Expression<"f32"> {
   const total = vectors.reduce((a, b) => f32x4.add(a, b));
   return [1, 2, 3].reduce(
@@ -38,7 +38,7 @@ function sum(vectors: readonly Expression<"v128">[]): Expression<"f32"> {
   );
 }
 
-/** As many floating-point operations as the work has, all in registers. */
+/** The work's number of floating-point operations, all in registers. */
 export function prepareArithmetic(flop: number): Prepared {
   const madd = hasRelaxedSimd() ? relaxedMultiplyAdd : multiplyThenAdd;
   const module = new Module();
@@ -68,8 +68,8 @@ export function prepareArithmetic(flop: number): Prepared {
 }
 
 /**
- * Reads so many bytes, as a number of streams side by side: a processor
- * fetches ahead for each of them, so several are faster than one.
+ * Reads a number of bytes in several streams side by side. A processor prefetches
+ * each of them, so several are faster than one.
  */
 export function prepareReading(bytes: number, streams: number): Prepared {
   const pages = (FIRST_BYTE + bytes) / 2 ** 16;
@@ -97,7 +97,7 @@ export function prepareReading(bytes: number, streams: number): Prepared {
   const exports = instantiate(module);
   const read = exports.read as (bytesPerStream: number) => number;
   const { buffer } = exports.memory as WebAssembly.Memory;
-  // Memory that was never written is one page of zeros in the cache.
+  // Memory that was never written is one cached page of zeros.
   new Float32Array(buffer).fill(1);
   const length = Math.floor(bytes / streams / LINE_BYTES) * LINE_BYTES;
   return {
@@ -109,7 +109,7 @@ export function prepareReading(bytes: number, streams: number): Prepared {
   };
 }
 
-/** Bytes that work must read at least, where that is what limits it. */
+/** The least bytes that the work reads, where reading limits it. */
 export function bytesOf(work: Work): number | undefined {
   return work.operation === "linear" && work.M === 1
     ? weightBytes(work.weightType, [work.O, work.I])

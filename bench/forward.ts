@@ -6,9 +6,9 @@
  *     deno task bench:forward
  *     deno task bench:forward --python venv/bin/python    # and PyTorch
  *
- * bench/peers/forward/README.md says how to make such a Python. Everybody must
- * compute the same logits; then they take turns. Processor time is what counts,
- * so that turns of others on a shared machine do not; medians are printed.
+ * bench/peers/forward/README.md says how to make such a Python. All must compute
+ * the same logits first. Then they take turns. Processor time is measured, because
+ * other load on the machine changes wall time. Medians are printed.
  */
 // deno-lint-ignore-file no-console
 
@@ -32,11 +32,11 @@ import { assertClose } from "../tests/_compare.ts";
 import { F32_TOLERANCES } from "../tests/_tolerance.ts";
 import { type LinePeer, startPeer } from "./line_peer.ts";
 
-/** What is measured together. */
+/** A measured case. */
 interface Workload {
-  /** Samples that run at once. */
+  /** Samples in a batch. */
   readonly batch: number;
-  /** Whether vision tower and projector are part of it, or done before. */
+  /** Whether vision tower and projector are measured, or run before. */
   readonly vision: boolean;
   /** Forward passes in one measurement. */
   readonly passes: number;
@@ -51,25 +51,25 @@ const WORKLOADS: readonly Workload[] = [
 
 /** A measurement. */
 interface Measured {
-  /** Of processor time. */
+  /** Seconds of processor time. */
   readonly seconds: number;
-  /** Of the last pass, [B, V]. */
+  /** Logits of the last pass, [B, V]. */
   readonly logits: ArrayLike<number>;
 }
 
-/** What runs the model. */
+/** A contestant that runs the model. */
 interface Contestant {
   readonly name: string;
   measure(work: Workload): Promise<Measured>;
 }
 
-/** What goes into the model: prompts of one length, an image each. */
+/** The model's input: prompts of equal length, with an image each. */
 interface Input {
   readonly images: SampleSet["images"];
   readonly prompts: readonly Prompt[];
 }
 
-/** The first `count` held-out questions of the length that is commonest. */
+/** The first `count` held-out questions of the most common length. */
 async function makeInput(count: number): Promise<Input> {
   const { samples, images } = await loadQuestions(
     await loadModel(null, { device: "reference" }),
@@ -163,7 +163,7 @@ async function measureAll(
   work: Workload,
   rounds: number,
 ): Promise<number[]> {
-  // Not counted: warms up, and shows that all compute the same.
+  // The first pass warms up, and shows that all compute the same logits.
   const [first, ...others] = contestants;
   const expected = await first.measure({ ...work, passes: 1 });
   for (const other of others) {

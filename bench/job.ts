@@ -1,13 +1,13 @@
 /**
- * Where the processor time of the main job goes: its phases, and in each the
- * operations of the CPU backend, on one thread.
+ * Processor time of the main job on one thread: its phases, and the share of each
+ * operation of the CPU backend.
  *
  *     deno task bench:job --calibration 100 --heldout 200     # a first look
  *     deno task bench:job                                    # as search.ts does
  *
  * Operations on the CPU are finished when they return, so a clock around each
- * call is enough; what is left over is everything else: scheduling, arena,
- * scoring, questions.
+ * call is enough. The rest of the time is JavaScript: scheduling, arena, scoring,
+ * questions.
  */
 // deno-lint-ignore-file no-console
 
@@ -31,7 +31,7 @@ import {
   loadQuestions,
 } from "../study/mod.ts";
 
-/** Operations that take noticeable time, as the table calls them. */
+/** Operations that take noticeable time, by their name in the table. */
 const COLUMNS = {
   linear: ["linear"],
   attention: ["attention"],
@@ -45,7 +45,7 @@ const COLUMNS = {
 /** Milliseconds in each operation. */
 type Clocks = Map<string, number>;
 
-/** The backend with a clock around each of those operations. */
+/** The backend with a clock around each of these operations. */
 function withClocks(inner: Backend, clocks: Clocks): Backend {
   const timed = Object.values(COLUMNS).flat().map((name) => {
     const operation = inner[name] as (...args: unknown[]) => unknown;
@@ -85,7 +85,7 @@ const heldout = await load("heldout");
 const rows: string[][] = [];
 let total = 0;
 
-/** Runs a phase and notes where its time went. */
+/** Runs a phase and records its time by operation. */
 async function phase<T>(name: string, run: () => Promise<T>): Promise<T> {
   clocks.clear();
   const start = performance.now();

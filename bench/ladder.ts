@@ -92,7 +92,7 @@ async function printLadder(rounds: number): Promise<void> {
     rows: gpu.upload(weight, [O, I]),
     weight: gpu.uploadWeight(weight, [O, I]),
   };
-  /** What an operation gives, for it to be freed again. */
+  /** The results of operations, to be freed. */
   const take = async (backend: Backend, out: Tensor): Promise<Float32Array> => {
     const values = await backend.read(out);
     backend.free([out]);

@@ -1,14 +1,14 @@
 /**
- * A peer: a program that is told what to do and answers in JSON, a value per
- * line, on its standard input and output. So it can take turns with ours.
+ * A peer: a program that takes commands and answers in JSON, one value a line, on
+ * its standard input and output. So it can take turns with our code.
  */
 
 /** A running peer. */
 export interface LinePeer extends Disposable {
-  /** Tells it something. */
+  /** Sends it a value. */
   send(value: unknown): Promise<void>;
   /**
-   * What it says next.
+   * Receives its next value.
    *
    * @throws {Error} it has ended
    */

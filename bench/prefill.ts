@@ -6,11 +6,11 @@
  *     deno task bench:prefill --device cpu --layers 8 --width 512
  *
  * On a GPU, weights are stored in 16 bits. On a GPU in software and on the CPU
- * the decoder is narrower and shallower, and it says so: heads stay 128 wide,
- * everything else shrinks with the width; of L layers, layer i keeps what layer
- * ⌊32 i / L⌋ of the published schedule does. Schedules take turns; medians are
- * printed. Where the time goes is measured in runs of their own: by timestamps
- * on a GPU, on the CPU by a clock around each operation.
+ * the decoder is narrower and shallower, and the output says so: heads stay 128
+ * wide, all other widths shrink with the width. Layer i of L layers keeps the
+ * count of layer ⌊32 i / L⌋ in the published schedule. Schedules take turns;
+ * medians are printed. Separate runs measure the time of each operation: by
+ * timestamps on a GPU, by a clock around each operation on the CPU.
  */
 // deno-lint-ignore-file no-console
 
@@ -47,26 +47,26 @@ import { createRandomDecoder } from "./random_decoder.ts";
 import { median } from "./turns.ts";
 
 const { visionTokens: N, textTokens: T } = FULL;
-/** Of the text, what stands before the image: LLaVA's system prompt. */
+/** Text tokens before the image: LLaVA's system prompt. */
 const SYSTEM_TOKENS = 35;
 
 /** Operations of Sort & Reduce. */
 const REDUCING = ["attentionScores", "topK", "gatherRows"] as const;
 
-/** Kernels of the GPU that do the same. */
+/** The GPU's kernels for them. */
 const REDUCING_KERNELS: readonly string[] = [
   ...["attentionTotals", "attentionShares", "meanOfHeads"],
   ...["topK", "gatherRows"],
 ];
 
-/** Everything that makes a tensor. */
+/** All operations that make a tensor. */
 const OPERATIONS = [
   ...REDUCING,
   ...["linear", "rmsNorm", "rope", "attention"],
   ...["sliceRows", "concat", "add", "embed"],
 ] as const satisfies readonly (keyof Backend)[];
 
-/** The backend, calling `after` when an operation was called. */
+/** A backend that calls `after` after each operation. */
 function watch(
   backend: Backend,
   after: (operation: string, milliseconds: number) => void,
@@ -84,7 +84,7 @@ function watch(
   return watched as unknown as Backend;
 }
 
-/** A decoder in place, and what it is given. */
+/** A decoder on a backend, and its input. */
 interface Setting {
   readonly backend: CpuBackend | GpuBackend;
   readonly model: VisionLanguageModel;
@@ -98,7 +98,7 @@ async function prepare(
   config: DecoderConfig,
 ): Promise<Setting> {
   const decoder = await createRandomDecoder(backend, config, 0);
-  // No image is encoded: its vision tokens are random, as the words are.
+  // No image is encoded: vision tokens are random, like the words.
   const known: Pick<VisionLanguageModel, "backend" | "decoder" | "config"> = {
     backend,
     decoder,
@@ -122,7 +122,7 @@ async function prepare(
   return { backend, model, state, bytesBefore: backend.memoryUsed };
 }
 
-/** One prefill; the logits are on their way. */
+/** Starts one prefill; the logits are not read yet. */
 function prefill(
   { model, state }: Setting,
   strategy: Strategy,
@@ -151,7 +151,7 @@ async function timePrefill(
   return seconds;
 }
 
-/** The most bytes that a prefill takes beside weights and input. */
+/** The peak of memory of a prefill, in bytes, without weights and input. */
 function peakBytes(setting: Setting, strategy: Strategy): number {
   const { backend, bytesBefore } = setting;
   let peak = 0;
@@ -191,7 +191,7 @@ async function reducingShare(
   return part / total;
 }
 
-/** What is found out about a strategy. */
+/** The measurements of a strategy. */
 interface Result {
   readonly seconds: number;
   readonly flops: number;

@@ -1,6 +1,6 @@
 /**
- * What is run in bench/prefill.ts: LLaVA-1.5-7B's decoder and three ways to run
- * it, at any scale.
+ * The work of bench/prefill.ts: LLaVA-1.5-7B's decoder and three schedules, at any
+ * scale.
  */
 
 import {
@@ -16,7 +16,7 @@ import { gSearchRates } from "../tests/_published.ts";
 /** The model at full scale. */
 export const FULL: PublishedModel = publishedModels["LLaVA-1.5-7B"];
 const { visionTokens: N } = FULL;
-/** E at every width. */
+/** E, the width of a head, at every scale. */
 const HEAD_WIDTH = 128;
 
 /** A way to run the decoder. */
@@ -27,7 +27,7 @@ export interface Strategy {
   readonly reduction: ReductionOptions;
 }
 
-/** From no reduction to the most. */
+/** The schedules, from no reduction to the most. */
 export const STRATEGIES: readonly Strategy[] = [
   {
     name: "unreduced",

@@ -1,4 +1,4 @@
-/** A decoder of any size with random weights, which the host never holds whole. */
+/** A decoder of any size with random weights. The host holds a part at a time. */
 
 import {
   type Backend,
@@ -12,13 +12,13 @@ import {
   type Weight,
 } from "../core/mod.ts";
 
-/** How many numbers are drawn; all weights are made of them. */
+/** Number of random numbers; all weights repeat them. */
 const DRAWN = 2 ** 20;
 
 /** Standard deviation of weights before training, in LLaMA's configuration. */
 const DEVIATION = .02;
 
-/** Seeded numbers that 16 bits can hold, over and over, each time from elsewhere. */
+/** Seeded numbers in 16 bits, repeated from another start each time. */
 function createNumbers(seed: number): (length: number) => Float32Array {
   const random = createRandom(seed);
   const drawn = Float32Array.from(
@@ -71,10 +71,10 @@ export async function createRandomDecoder(
       up: linear(M, D),
       down: linear(D, M),
     });
-    // WebGPU keeps a copy of what it is given until the next submission.
+    // WebGPU keeps a copy of uploaded bytes until the next submission.
     await backend.read(layers[layer].mlpNorm);
   }
-  const length = 1; // of any sequence, as nothing is scaled
+  const length = 1; // any length: no frequency is scaled
   const frequencies = ropeFrequencies(config.rope, E, length);
   return {
     config,

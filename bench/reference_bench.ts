@@ -1,6 +1,6 @@
 /**
- * Speed of the reference backend on the shapes of models/tiny, and what fewer
- * vision tokens save: `deno task bench`.
+ * Speed of the reference backend on the shapes of models/tiny, with all vision
+ * tokens and with fewer: `deno task bench`.
  */
 
 import {

@@ -1,22 +1,22 @@
 /**
- * Taking turns: contestants in this process and in others run the same work in
- * rounds, so that what else the machine does hits all alike.
+ * Contestants in this process and in others take turns at the same work, so that
+ * other load on the machine affects all alike.
  */
 
 import { assertClose, type Tolerance } from "../tests/_compare.ts";
 import { type LinePeer, startPeer } from "./line_peer.ts";
 import { measureRun, type Prepared, type Work } from "./peers/kernels/work.ts";
 
-/** Which time counts. */
+/** The clock that is read. */
 export type Clock = "processor" | "wall";
 
-/** Somebody with work in hand: runs it so many times, answers seconds. */
+/** A contestant with its work: runs it a number of times, returns seconds. */
 export interface Runner {
   readonly name: string;
   run(times: number): Promise<number>;
 }
 
-/** Runs what is prepared in this process. */
+/** A contestant in this process. */
 export function runHere(
   name: string,
   prepared: Pick<Prepared, "run">,
@@ -47,7 +47,7 @@ export async function startLibrary(argument: string): Promise<Peer> {
   return { name: hello.name, process };
 }
 
-/** What a peer's numbers are compared with, and the time that counts. */
+/** The numbers that a peer's are compared with, and the clock. */
 export interface Terms {
   /** Our numbers. */
   readonly ours: ArrayLike<number>;
@@ -58,7 +58,7 @@ export interface Terms {
 /**
  * Gives work to a peer.
  *
- * @throws {Error} it cannot do it, or computes other numbers than we
+ * @throws {Error} it fails, or its numbers differ from ours
  */
 export async function runThere(
   { name, process }: Peer,
@@ -84,15 +84,15 @@ export async function runThere(
 /** How contestants take turns. */
 export interface TurnOptions {
   readonly rounds: number;
-  /** How long one measurement is meant to take, in seconds. */
+  /** Aimed length of one measurement, in seconds. */
   readonly duration: number;
   /** Runs to warm up. */
   readonly warmUps: number;
 }
 
 /**
- * How often to run the work in a measurement. One run says little where waiting
- * for a GPU takes longer than the work.
+ * The number of runs in a measurement. A single run says little where waiting for
+ * a GPU takes longer than the work.
  */
 async function timesFor(runner: Runner, duration: number): Promise<number> {
   let times = 1;
@@ -104,7 +104,7 @@ async function timesFor(runner: Runner, duration: number): Promise<number> {
   }
 }
 
-/** Seconds for the work once, for each runner in each round. */
+/** Seconds of a single run, for each runner in each round. */
 export async function takeTurns(
   runners: readonly Runner[],
   { rounds, duration, warmUps }: TurnOptions,
@@ -123,8 +123,8 @@ export async function takeTurns(
   return seconds;
 }
 
-/** How rounds are summed up. */
+/** The median of the rounds. */
 export const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1];
-/** The best round, in which others disturbed least. */
+/** The best round, with the least disturbance. */
 export const least = (values: readonly number[]): number => Math.min(...values);

@@ -9,7 +9,7 @@ import { decodeText, openFileIfAny, parseJson } from "./files.ts";
 
 /** Files by name. */
 export interface Folder {
-  /** What errors call it, such as its path or address. */
+  /** Its name in errors, such as its path or address. */
   readonly label: string;
   /**
    * Opens a file.

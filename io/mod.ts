@@ -1,7 +1,7 @@
 /**
- * What comes from outside: Hugging Face model folders, tokenizers and chat
- * templates, image files, question files. Models are read from a folder of this
- * machine (Deno, Node, Bun), from an address, or from files picked in a browser.
+ * Input from outside: Hugging Face model folders, tokenizers and chat templates,
+ * image files, question files. Models are read from a folder of this machine
+ * (Deno, Node, Bun), from an address, or from files picked in a browser.
  *
  * @example Open a model's folder
  * ```ts ignore

@@ -1,7 +1,7 @@
 /**
  * G-Search with Bayesian optimisation in place of bisection, as the paper is
- * reported to do it: at each layer, the least keep count subject to the drop of
- * performance being at most epsilon.
+ * reported to do it: at each layer it minimises the keep count while performance
+ * drops by at most epsilon.
  */
 
 import { fromKeepCounts, type Schedule } from "../../core/mod.ts";
@@ -14,12 +14,12 @@ import {
 } from "../../search/mod.ts";
 import { createCaller } from "../../search/calls.ts";
 
-/** What is searched. */
+/** Options of the search. */
 export interface BayesLayers {
   readonly layers: number;
   readonly visionTokens: number;
   readonly firstLayer: number;
-  /** Loss or accuracy: a bound is no mean. */
+  /** Loss or accuracy; the criterion `bound` is no mean of samples. */
   readonly criterion: Criterion;
   /** The full model on the same questions. */
   readonly full: Evaluation;
@@ -29,13 +29,13 @@ export interface BayesLayers {
 /** Most trials at one layer. */
 export const MOST_TRIALS = 12;
 
-/** What was found, and every schedule tried on the way. */
+/** The result, and every schedule that was tried. */
 export interface BayesSearchResult {
   readonly schedule: Schedule;
   readonly trials: readonly Schedule[];
 }
 
-/** Runs it; each trial sees all questions. */
+/** Runs the search; each trial sees all questions. */
 export async function gSearchByBayes(
   evaluate: Evaluate,
   { layers, visionTokens, firstLayer, criterion, full, seed = 0 }: BayesLayers,
@@ -60,7 +60,7 @@ export async function gSearchByBayes(
         constraints: { drop: drop - criterion.epsilon },
       });
     };
-    // The same run as the last that passed in the layer before.
+    // This run equals the last one that passed in the layer before.
     tell(best.keep, best.drop);
     for (
       let trial = 0;

@@ -1,7 +1,7 @@
 /**
- * What the sections of the ablations share: the embedded model (or another), its
- * calibration and held-out questions, and searches that are run once however
- * many sections want their result.
+ * Shared by the sections of the ablations: the embedded model (or another), its
+ * calibration and held-out questions, and searches, each of which runs once for
+ * all sections.
  */
 
 import {
@@ -37,7 +37,7 @@ import {
 } from "../../study/mod.ts";
 import { createStatusLine } from "../progress.ts";
 
-/** How large everything is. */
+/** Sizes of the runs. */
 export interface LabOptions {
   /** Directory of the model; null for the embedded one. */
   readonly model: string | null;
@@ -49,7 +49,7 @@ export interface LabOptions {
   readonly epsilon: number;
 }
 
-/** A model, ready for searches and for judging what they find. */
+/** A model, ready for searches and for evaluating their schedules. */
 export interface Lab extends Disposable {
   readonly study: Study;
   /** The criterion bound. */
@@ -58,9 +58,9 @@ export interface Lab extends Disposable {
   readonly evaluations: number;
   /** First layer that G-Search may reduce. */
   readonly firstLayer: number;
-  /** So many calibration questions, and how the full model answers them. */
+  /** A number of calibration questions, and the full model's evaluation. */
   ask(count: number, seed: number): Promise<Calibration>;
-  /** The same for questions at hand. */
+  /** The same for given questions. */
   askThese(questions: QuestionSet): Promise<Calibration>;
   /** G-Search on all calibration questions; run once for the same options. */
   gSearch(options?: Partial<GSearchChoice>): Promise<GSearchResult>;
@@ -159,7 +159,7 @@ export async function finish<T, R>(
   return step.value;
 }
 
-/** What {@linkcode searchPSigmoid} is told. */
+/** Options of {@linkcode searchPSigmoid}. */
 export interface PSigmoidChoice {
   readonly evaluate: Evaluate;
   /** Mean keeping rate. */
@@ -186,7 +186,7 @@ export async function searchPSigmoid(
   return schedule;
 }
 
-/** What tables say of a run. */
+/** The cells of a run in a table. */
 export function formatAccuracy({ evaluation }: Run): string {
   return formatPercent(accuracy(evaluation.samples), 2);
 }

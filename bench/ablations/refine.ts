@@ -23,11 +23,11 @@ import type { Evaluate } from "../../search/evaluate.ts";
 import { pairedDifference } from "../../search/objective.ts";
 import { settleShape } from "../../search/schedule_families.ts";
 
-/** What to refine. */
+/** The schedule to refine, and its budget. */
 export interface RefineSpace {
   /** The schedule to begin with, such as P-Sigmoid's. */
   readonly start: Schedule;
-  /** What a schedule may cost; the start meets it. */
+  /** The cost that a schedule may have; the start meets it. */
   readonly budget: Budget;
   /**
    * First layer that may be reduced, 0-based, in [1, L − 1]; the layers before
@@ -52,7 +52,7 @@ export interface Move {
 
 /** Where a refinement stands; JSON-serialisable, never changed in place. */
 export interface RefineState {
-  /** What a schedule may cost. */
+  /** The cost that a schedule may have. */
   readonly budget: Budget;
   /** First layer that may be reduced. */
   readonly firstLayer: number;
@@ -72,7 +72,7 @@ export interface RefineState {
   readonly failures: number;
   /** Keep counts of all schedules evaluated, the start first. */
   readonly tried: readonly (readonly number[])[];
-  /** What to evaluate next; null when the refinement is done. */
+  /** The next move to evaluate; null when the refinement is done. */
   readonly proposal: Move | null;
 }
 
@@ -118,7 +118,7 @@ export function initRefine(space: RefineSpace): RefineState {
 }
 
 /**
- * What to evaluate next: never a schedule that was evaluated before.
+ * The next move to evaluate; its schedule was never evaluated before.
  *
  * @param state The refinement.
  * @returns The move, or null when the refinement is done.
@@ -245,7 +245,7 @@ export interface RefineTrial {
 /** Options of {@linkcode refine}. */
 export interface RefineOptions extends RefineSpace, TrialOptions<RefineTrial> {}
 
-/** What {@linkcode refine} returns. */
+/** The result of {@linkcode refine}. */
 export interface RefineResult {
   /** The best schedule. */
   readonly schedule: Schedule;

@@ -1,4 +1,4 @@
-/** Which tokens stay, and what becomes of their positions, at fixed counts. */
+/** Rules of ranking and of position ids, at fixed keep counts. */
 
 import { type Ranking, RANKINGS, type Schedule } from "../../core/mod.ts";
 import { baselines } from "../../search/mod.ts";
@@ -32,7 +32,7 @@ async function schedulesOf(
   };
 }
 
-/** Prints what each ranking rule is worth. */
+/** Prints the accuracy of each ranking rule. */
 export async function compareRankings(lab: Lab): Promise<void> {
   const { pSigmoid, fastv } = await schedulesOf(lab);
   printText(
@@ -73,7 +73,7 @@ export async function rankingRows(
   return rows;
 }
 
-/** Prints what numbering survivors anew costs. */
+/** Prints the loss of numbering kept tokens anew. */
 export async function comparePositions(lab: Lab): Promise<void> {
   const { judge } = lab.study;
   const { pSigmoid, fastv, pyramid } = await schedulesOf(lab);

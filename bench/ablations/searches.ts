@@ -1,4 +1,4 @@
-/** How G-Search is told to search, and how much the searches are shown. */
+/** Options of G-Search, and the number of calibration questions. */
 
 import { accuracy } from "../../eval/mod.ts";
 import { formatPercent, formatRatio } from "../../report/mod.ts";
@@ -45,7 +45,7 @@ const RESULT_HEAD = [
   "schedule",
 ];
 
-/** What came of a search. */
+/** The result of a search. */
 async function resultCells(
   lab: Lab,
   { schedule, trials }: Pick<GSearchResult, "schedule"> & {
@@ -131,7 +131,7 @@ const RATE = .27;
 /** Schedules that P-Sigmoid tries there. */
 const EVALUATIONS = 20;
 
-/** Prints what more calibration questions are worth. */
+/** Prints the gain of more calibration questions. */
 export async function compareSizes(
   lab: Lab,
   { sizes, seeds }: {

@@ -16,7 +16,7 @@ const TOGETHER = { wasm: 1, webgpu: 32 } as const;
 export async function createJax(
   device: "wasm" | "webgpu",
 ): Promise<Contestant> {
-  // It takes as many threads as there are cores, unless there are no workers.
+  // It takes one thread for each core, unless there are no workers.
   if (device === "wasm") Reflect.deleteProperty(globalThis, "Worker");
   const jax = await importPackage("@jax-js/jax");
   await jax.init(device);
@@ -30,7 +30,7 @@ export async function createJax(
       async run(times) {
         for (let done = 0; done < times; done += TOGETHER[device]) {
           const length = Math.min(TOGETHER[device], times - done);
-          // What is disposed before it is ready is never computed.
+          // An array that is disposed before it is ready is never computed.
           const outputs = Array.from({ length }, once);
           await jax.blockUntilReady(outputs);
           for (const out of outputs) out.dispose();

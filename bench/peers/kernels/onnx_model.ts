@@ -76,13 +76,13 @@ function tensor(name: string, { type, shape, data }: Constant): Bytes {
   ]);
 }
 
-/** What there is in a graph of one node. */
+/** A graph of one node. */
 interface Graph {
   readonly operator: string;
-  /** Where it is not a standard operator. */
+  /** The domain of an operator that is no standard one. */
   readonly domain?: string;
   readonly attributes?: Readonly<Record<string, number>>;
-  /** Of inputs and output. */
+  /** The type of inputs and output. */
   readonly type?: number;
   /** Names and shapes of inputs, in the operator's order. */
   readonly inputs: Readonly<Record<string, readonly number[]>>;

@@ -1,6 +1,6 @@
 /**
- * The packages of the peers. They are imported by a name that is not a literal,
- * because nothing that checks the library shall look for them.
+ * The packages of the peers. They are imported by a name that is no literal, so
+ * that checks of the library do not look for them.
  */
 
 import config from "./deno.json" with { type: "json" };

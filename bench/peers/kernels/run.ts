@@ -4,9 +4,9 @@
  *
  *     deno run -A bench/peers/kernels/run.ts tfjs
  *
- * It says its name; then a line is a `Work`, to be answered by numbers of the
- * result, or how often to run it, to be answered by seconds. Where something
- * cannot be done, the answer is `{ error }`.
+ * It sends its name first. A line is then a `Work`, answered by numbers of the
+ * result, or a number of runs, answered by seconds. An error is answered by
+ * `{ error }`.
  */
 // deno-lint-ignore-file no-console
 

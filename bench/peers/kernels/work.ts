@@ -1,4 +1,4 @@
-/** What the kernels of all libraries are given to do, and the inputs. */
+/** The work of the kernels of all libraries, and its inputs. */
 
 import process from "node:process";
 import type { WeightType } from "../../../core/checkpoints/quantize.ts";
@@ -40,7 +40,7 @@ export function flopOf(work: Work): number {
     : 4 * work.H * work.S ** 2 * work.E;
 }
 
-/** Normal numbers; another seed gives others. */
+/** Seeded normal numbers. */
 export function numbers(length: number, seed: number): Float32Array {
   const random = createRandom(seed);
   return Float32Array.from({ length }, () => random.normal());
@@ -71,7 +71,7 @@ export interface Prepared {
   run(times: number): void | Promise<void>;
   /** The result, [M, O] or [S, H·E]. */
   result(): ArrayLike<number> | Promise<ArrayLike<number>>;
-  /** Gives back what it holds. */
+  /** Frees its memory. */
   free(): void | Promise<void>;
 }
 
@@ -82,10 +82,9 @@ export interface Contestant {
 }
 
 /**
- * Seconds that running it so many times takes: on the clock, and of processor
- * time. What is done on one thread takes as much of both on a machine with
- * nothing else to do; on a shared one, turns of others do not count as
- * processor time.
+ * Seconds of a number of runs: wall time and processor time. On an idle machine
+ * both are equal for one thread; on a shared one processor time excludes the load
+ * of others.
  */
 export async function measureRun(
   prepared: Pick<Prepared, "run">,
