@@ -92,7 +92,7 @@ async function printLadder(rounds: number): Promise<void> {
     rows: gpu.upload(weight, [O, I]),
     weight: gpu.uploadWeight(weight, [O, I]),
   };
-  /** The results of operations, to be freed. */
+  /** Reads the result of an operation and frees it. */
   const take = async (backend: Backend, out: Tensor): Promise<Float32Array> => {
     const values = await backend.read(out);
     backend.free([out]);
