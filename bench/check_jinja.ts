@@ -4,7 +4,7 @@
  *
  *     deno run -A --no-lock bench/check_jinja.ts
  *
- * tests/jinja_test.ts compares our own interpreter with the same file.
+ * tests/io/jinja_test.ts compares our own interpreter with the same file.
  */
 // deno-lint-ignore-file no-console
 
