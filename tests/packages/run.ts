@@ -213,7 +213,9 @@ try {
   await Deno.symlink(`${served}/models`, `${project}/models`);
   await Deno.writeTextFile(
     `${project}/main_job.mjs`,
-    exampleWith("gSearch(", readme).replace("count: 200", "count: 20"),
+    exampleWith("gSearch(", readme)
+      // So few questions can show no less.
+      .replaceAll("count: 128", "count: 32").replace("2.5", "8.5"),
   );
   await Deno.writeTextFile(
     `${project}/asking.mjs`,
