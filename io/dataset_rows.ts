@@ -34,7 +34,7 @@ const MAX_LISTED = 20;
 /**
  * Reads rows, or lists the wrong ones.
  *
- * @param label What errors call the file.
+ * @param label The file's name in errors.
  * @returns At least one question.
  * @throws {SyntaxError} If rows are wrong or there is none.
  */

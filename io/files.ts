@@ -4,7 +4,7 @@
 import type { ByteSource } from "../core/checkpoints/bytes.ts";
 import { builtin, process } from "./builtin.ts";
 
-/** The part of `node:fs/promises` that is used. */
+/** The functions of `node:fs/promises` that are used. */
 interface FileSystem {
   stat(path: string): Promise<{ readonly size: number; isFile(): boolean }>;
   lstat(path: string): Promise<unknown>;
@@ -54,12 +54,11 @@ export async function openFile(path: string): Promise<ByteSource> {
 }
 
 /**
- * A file that need not be there as a source of bytes.
+ * A file as a source of bytes, if it exists.
  *
  * @param path The file.
  * @returns The source; null where there is nothing of that name.
- * @throws {Error} If there is something else: a folder, a device, a link to
- *   nothing.
+ * @throws {Error} If the name is that of a folder, a device or a broken link.
  */
 export async function openFileIfAny(path: string): Promise<ByteSource | null> {
   try {
@@ -109,7 +108,7 @@ async function readRange(
  *
  * @param path The file.
  * @returns False where there is nothing, or something that is not a file.
- * @throws {Error} If the file system does not say.
+ * @throws {Error} If the file system does not answer.
  */
 export async function isFile(path: string): Promise<boolean> {
   try {
@@ -148,10 +147,10 @@ export async function readText(path: string): Promise<string> {
 }
 
 /**
- * The text that bytes stand for.
+ * Decodes UTF-8.
  *
  * @param bytes UTF-8, with a byte order mark or without.
- * @param label What errors call them, usually a path.
+ * @param label Their name in errors, usually a path.
  * @returns The text, without a byte order mark.
  * @throws {SyntaxError} If they are not UTF-8.
  */
@@ -178,10 +177,10 @@ export async function readJson(path: string): Promise<unknown> {
 }
 
 /**
- * The value that a JSON text stands for.
+ * Parses JSON.
  *
  * @param text The text.
- * @param label What errors call it, usually a path.
+ * @param label Its name in errors, usually a path.
  * @returns The value, unchecked.
  * @throws {SyntaxError} If it is not JSON.
  */
@@ -196,19 +195,19 @@ export function parseJson(text: string, label: string): unknown {
   }
 }
 
-/** What the file is called that is to take the place of another. */
+/** The name of a temporary file, which takes the place of another. */
 const TEMPORARY = /\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
 
-/** Tries to write a file whose temporary one is swept up meanwhile. */
+/** Attempts to write a file if its temporary one is removed meanwhile. */
 const MOST_TRIES = 5;
 
 /**
- * Writes a file, all of it or nothing: the content goes to a file beside it,
- * which then takes its place. Folders on the way are made. When the promise
- * resolves, the file outlives a power cut.
+ * Writes a file completely or not at all: the content goes to a temporary file
+ * beside it, which then takes its place. Missing folders are created. Once the
+ * promise resolves, the file survives a power cut.
  *
  * @param path The file.
- * @param content What it shall hold; text as UTF-8.
+ * @param content Its new content; text is written as UTF-8.
  * @throws {Error} If it cannot be written; an older file is then unchanged.
  */
 export async function writeAtomically(
@@ -232,32 +231,32 @@ export async function writeAtomically(
       return;
     } catch (error) {
       await fileSystem().rm(beside, { force: true }).catch(() => {});
-      // Another process that has just started took it for one that was left.
+      // A process that has just started took it for a leftover.
       if (codeOf(error) === "ENOENT" && tries < MOST_TRIES) continue;
       throw cannot("write", path, error);
     }
   }
 }
 
-/** Makes the names in a folder outlive a power cut, where a system can. */
+/** Makes the names in a folder survive a power cut, if the system can. */
 async function syncFolder(path: string): Promise<void> {
   let folder: FileHandle | null = null;
   try {
     folder = await fileSystem().open(path);
     await folder.sync();
   } catch {
-    // Windows opens no folders, and some file systems do not sync them.
+    // Windows cannot open folders, and some file systems cannot sync them.
   } finally {
     await folder?.close();
   }
 }
 
 /**
- * Removes what `writeAtomically` left in a folder when its process was killed.
- * A process that is just writing there begins again.
+ * Removes temporary files that `writeAtomically` left in a folder when its process
+ * was killed. A process that is writing there tries again.
  *
  * @param path The folder.
- * @throws {Error} If it cannot be read, or a file in it not be removed.
+ * @throws {Error} If it cannot be read, or a file cannot be removed.
  */
 export async function sweepTemporaries(path: string): Promise<void> {
   try {
@@ -284,7 +283,7 @@ export function directoryOf(path: string): string {
   return end === -1 ? "." : end === 0 ? "/" : path.slice(0, end);
 }
 
-/** Says in one sentence what could not be done with a file, and why. */
+/** The error of an action on a file, with its reason, in one sentence. */
 function cannot(action: string, path: string, error: unknown): Error {
   return new Error(`Cannot ${action} ${path} as ${reasonOf(error)}`, {
     cause: error,
@@ -299,8 +298,8 @@ function reasonOf(error: unknown): string {
     case "EPERM":
       return "the system denies access";
   }
-  // Node writes "ENOSPC: no space left on device, write", and then paths, where
-  // a temporary one may stand.
+  // Node writes "ENOSPC: no space left on device, write", then paths, which may be
+  // temporary ones.
   return error instanceof Error
     ? error.message.replace(/^[A-Z0-9]+: /, "").replace(/, \w+( '[^]*)?$/, "")
     : String(error);

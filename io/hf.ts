@@ -106,7 +106,7 @@ async function hasPickles(folder: Folder): Promise<boolean> {
 /** The error for pickles: to read one is to run a program. */
 function pickleError({ label }: Folder): Error {
   return new Error(
-    `Cannot load ${label} as its weights must be in ${WEIGHTS}, and are in pytorch_model*.bin. Convert them in that folder: pip install torch safetensors && python3 -c '${CONVERT}'`,
+    `Cannot load ${label} as its weights must be in ${WEIGHTS}, not in pytorch_model*.bin; to convert them, run there: pip install torch safetensors && python3 -c '${CONVERT}'`,
   );
 }
 

@@ -39,7 +39,7 @@ const MAX_PIXELS = 178_956_970;
  * profile, and 16-bit grey keeps its upper bytes.
  *
  * @param bytes The image file's bytes.
- * @param label What errors call the image, usually its path.
+ * @param label The image's name in errors, usually its path.
  * @returns The pixels.
  * @throws {SyntaxError} If the bytes are not a whole image.
  * @throws {RangeError} If it has more than 178,956,970 pixels.

@@ -180,7 +180,7 @@ Deno.test("loadCheckpoint() tells how weights of another format are converted", 
       await assertRejects(
         loaded,
         Error,
-        `Cannot load ${directory} as its weights must be in model.safetensors, and are in pytorch_model*.bin. Convert them in that folder: pip install torch safetensors && python3 -c '`,
+        `Cannot load ${directory} as its weights must be in model.safetensors, not in pytorch_model*.bin; to convert them, run there: pip install torch safetensors && python3 -c '`,
       );
     });
   }
