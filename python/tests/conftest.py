@@ -1,0 +1,4 @@
+import torch
+
+# Small models: more threads only get into each other's way.
+torch.set_num_threads(1)
