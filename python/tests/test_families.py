@@ -1,0 +1,97 @@
+"""A tiny random checkpoint of each family against plain loops (plain.py)."""
+
+from functools import cache
+
+import pytest
+import torch
+
+import plain
+import tokensieve
+from families import FAMILIES, IMAGE, LAYERS, SAMPLES, Family
+
+LOGITS = {"rtol": 1e-4, "atol": 1e-4}
+ANSWER_TOKENS = 4
+
+NAMES = pytest.mark.parametrize("name", FAMILIES)
+ATTENTION = pytest.mark.parametrize("attention", ["sdpa", "eager"])
+RANKING = pytest.mark.parametrize("ranking", ["instruction", "last"])
+
+
+def schedule_for(ranking):
+    """Of another number of vision tokens than any sample has: rates count."""
+    return tokensieve.Schedule(1000, (1000, 700, 250, 0), ranking)
+
+
+@cache
+def expected(name, ranking):
+    """What the loops compute for each sample alone."""
+    family = Family(name, "eager")
+    outcomes = []
+    for sample in SAMPLES:
+        batch = family.batch([sample])
+        ids = batch["input_ids"][0].tolist()
+        n = ids.count(IMAGE)
+        keep = [n, (7 * n + 5) // 10, (n + 2) // 4, 0]
+        with torch.no_grad():
+            start = plain.entering(
+                family.decoder, lambda: family.model(**batch), ids, IMAGE
+            )
+            outcomes.append(
+                plain.run(
+                    family.decoder,
+                    family.model.lm_head,
+                    start,
+                    keep,
+                    ranking,
+                    ANSWER_TOKENS,
+                )
+            )
+    return outcomes
+
+
+def answers(model, batch, **options):
+    ids = model.generate(
+        **batch,
+        max_new_tokens=ANSWER_TOKENS,
+        do_sample=False,
+        eos_token_id=None,
+        pad_token_id=0,
+        **options,
+    )
+    return ids[:, batch["input_ids"].shape[1] :].tolist()
+
+
+@NAMES
+@ATTENTION
+@RANKING
+@pytest.mark.parametrize("size", [1, 8])
+def test_family_computes_what_plain_loops_do(name, attention, ranking, size):
+    family, model = (made := Family(name, attention)), made.model
+    outcomes = expected(name, ranking)
+    with tokensieve.apply(model, schedule_for(ranking)) as applied, torch.no_grad():
+        for start in range(0, len(SAMPLES), size):
+            chosen = slice(start, start + size)
+            batch, wanted = family.batch(SAMPLES[chosen]), outcomes[chosen]
+            logits = model(**batch).logits[:, -1]
+            for b, outcome in enumerate(wanted):
+                assert [layer[b].tolist() for layer in applied.kept] == outcome.kept
+            torch.testing.assert_close(
+                logits, torch.stack([outcome.logits for outcome in wanted]), **LOGITS
+            )
+            ids = [outcome.answer for outcome in wanted]
+            assert answers(model, batch) == ids
+            assert answers(model, batch, use_cache=False) == ids
+
+
+@NAMES
+def test_samples_are_as_different_as_the_tests_want(name):
+    family = Family(name, "sdpa")
+    rows = [family.ids(sample) for sample in SAMPLES]
+    assert len(set(map(len, rows))) >= 4
+    assert len({row.count(IMAGE) for row in rows}) >= 3
+    for ranking in ("instruction", "last"):
+        outcomes = expected(name, ranking)
+        assert all(len(outcome.kept) == LAYERS for outcome in outcomes)
+        assert len({tuple(outcome.answer) for outcome in outcomes}) > 2
+    kept = [[outcome.kept[2] for outcome in expected(name, r)] for r in ("instruction", "last")]
+    assert kept[0] != kept[1]
