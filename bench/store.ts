@@ -9,6 +9,7 @@
  */
 // deno-lint-ignore-file no-console
 
+import process from "node:process";
 import { parseArgs } from "@std/cli/parse-args";
 import { createRandom } from "../core/mod.ts";
 import { formatTable } from "../report/mod.ts";
@@ -34,19 +35,32 @@ const evaluation = {
   total: SAMPLES,
 };
 
-/** Milliseconds of something, each time, without what follows it. */
+/** Milliseconds of something, each time in order. */
+interface Times {
+  /** On the clock, other programs and the disk included. */
+  readonly wall: readonly number[];
+  /** Of processors, of this process alone. */
+  readonly processor: readonly number[];
+}
+
+/** Times something, without what follows it. */
 async function time(
   body: () => Promise<unknown>,
   after: () => Promise<unknown> = () => Promise.resolve(),
-): Promise<number[]> {
-  const times: number[] = [];
+): Promise<Times> {
+  const wall: number[] = [];
+  const processor: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const start = performance.now();
+    const usage = process.cpuUsage();
     await body();
-    times.push(performance.now() - start);
+    wall.push(performance.now() - start);
+    const { user, system } = process.cpuUsage(usage);
+    processor.push((user + system) / 1000);
     await after();
   }
-  return times.sort((a, b) => a - b);
+  const ordered = (times: number[]): number[] => times.sort((a, b) => a - b);
+  return { wall: ordered(wall), processor: ordered(processor) };
 }
 
 async function main(folder: string): Promise<void> {
@@ -76,13 +90,15 @@ async function main(folder: string): Promise<void> {
     if (study.recorded.length !== TRIALS + ROUNDS) throw new Error("lost");
     await store.close();
   });
-  const row = (name: string, times: readonly number[]): string[] => [
+  const row = (name: string, { wall, processor }: Times): string[] => [
     name,
-    times[times.length >> 1].toFixed(1),
-    times[0].toFixed(1),
+    ...[wall, processor].flatMap((times) => [
+      times[times.length >> 1].toFixed(1),
+      times[0].toFixed(1),
+    ]),
   ];
   console.log(formatTable([
-    ["milliseconds", "median", "least"],
+    ["milliseconds, median and least", "clock", "", "processor", ""],
     row(`going on with ${TRIALS} trials`, resuming),
     row(`storing a trial of ${SAMPLES} samples`, appending),
     row("  of these, waiting for the disk", waiting),

@@ -22,7 +22,7 @@ export const DATA: readonly string[] = [
 ];
 
 /** A folder with a model and questions, to run the program in. */
-async function makeWorkplace(): Promise<string> {
+export async function makeWorkplace(): Promise<string> {
   const place = await Deno.makeTempDir();
   await writeSmallModel(`${place}/model`);
   // As models/tiny: an answer is one word, which even this model gets right
