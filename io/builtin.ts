@@ -8,6 +8,8 @@ interface Process {
   readonly env: Record<string, string | undefined>;
   getBuiltinModule?(name: string): unknown;
   availableMemory?(): number;
+  constrainedMemory?(): number;
+  memoryUsage(): { readonly rss: number };
 }
 
 /** The process; undefined in browsers. */
