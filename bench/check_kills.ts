@@ -98,13 +98,12 @@ try {
     const searches = ROUNDS[round % ROUNDS.length].map((i) => known[i]);
     const random = createRandom(round).uniform;
     const out = `round${round}`;
-    // Others take turns of the processors.
     const kills = await Promise.all(
       searches.map(({ args, milliseconds }) =>
         runKilled(
           place,
           [...args, `--out=${out}`],
-          () => random() * milliseconds * (1 + searches.length) / 2,
+          () => random() * milliseconds,
         )
       ),
     );

@@ -1,5 +1,6 @@
 /**
- * What the store costs a search: going on with many trials, and storing one.
+ * What the store costs a search: going on with many trials, and storing one; and
+ * what the stored state of P-Sigmoid's optimiser saves.
  *
  *     deno task bench:store                    # 10,000 trials of 2,000 samples
  *     deno task bench:store --folder out       # on the disk of that folder
@@ -13,7 +14,13 @@ import process from "node:process";
 import { parseArgs } from "@std/cli/parse-args";
 import { createRandom } from "../core/mod.ts";
 import { formatTable } from "../report/mod.ts";
-import type { Trial } from "../search/mod.ts";
+import {
+  pSigmoid,
+  type PSigmoidSpace,
+  type PSigmoidState,
+  type PSigmoidTrial,
+  type Trial,
+} from "../search/mod.ts";
 import { openStore } from "../store/mod.ts";
 import { IDENTITY, trialsOf } from "../tests/_store.ts";
 
@@ -22,7 +29,7 @@ const TRIALS = 10_000;
 /** Samples of a trial. */
 const SAMPLES = 2000;
 /** Each time is the median of so many. */
-const ROUNDS = 21;
+const ROUNDS = 11;
 
 const args = parseArgs(Deno.args, { string: ["folder"] });
 const random = createRandom(1).uniform;
@@ -63,6 +70,38 @@ async function time(
   return { wall: ordered(wall), processor: ordered(processor) };
 }
 
+/** P-Sigmoid as it searches a decoder of 32 layers. */
+const SPACE: PSigmoidSpace = {
+  layers: 32,
+  visionTokens: 576,
+  firstLayer: 1,
+  lastFirstLayer: 31,
+  budget: { kind: "rate", limit: 0.3 },
+};
+
+/** Going on with P-Sigmoid from its trials, and from its state as JSON. */
+async function timeStates(): Promise<readonly [Times, Times]> {
+  const trials: PSigmoidTrial[] = [];
+  let text = "";
+  const search = pSigmoid(({ keep }) => {
+    const loss = keep.reduce((sum, count, layer) => sum + count * layer, 0);
+    const samples = [{ index: 0, correct: true, loss: loss / 1e6 }];
+    return Promise.resolve({ samples, total: 1 });
+  }, { ...SPACE, onState: (state) => text = JSON.stringify(state) });
+  for await (const trial of search) trials.push(trial);
+  const from = (state?: PSigmoidState): Promise<unknown> =>
+    // Nothing is left to evaluate.
+    pSigmoid(() => Promise.reject(new Error("evaluates")), {
+      ...SPACE,
+      recorded: trials,
+      ...state && { state },
+    }).next();
+  return [
+    await time(() => from()),
+    await time(() => from(JSON.parse(text))),
+  ];
+}
+
 async function main(folder: string): Promise<void> {
   const path = `${folder}/trials.sqlite`;
   const trials = trialsOf(TRIALS + ROUNDS);
@@ -90,6 +129,7 @@ async function main(folder: string): Promise<void> {
     if (study.recorded.length !== TRIALS + ROUNDS) throw new Error("lost");
     await store.close();
   });
+  const [replaying, continuing] = await timeStates();
   const row = (name: string, { wall, processor }: Times): string[] => [
     name,
     ...[wall, processor].flatMap((times) => [
@@ -102,6 +142,8 @@ async function main(folder: string): Promise<void> {
     row(`going on with ${TRIALS} trials`, resuming),
     row(`storing a trial of ${SAMPLES} samples`, appending),
     row("  of these, waiting for the disk", waiting),
+    row("P-Sigmoid after 30 trials, from these", replaying),
+    row("P-Sigmoid after 30 trials, from its state", continuing),
   ]));
 }
 
