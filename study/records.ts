@@ -60,6 +60,7 @@ export async function identityOf(
 
 /** An evaluation of all questions of a set. */
 export interface WholeEvaluation {
+  /** Vision tokens that each layer keeps. */
   readonly schedule: Schedule;
   /** The questions. */
   readonly questions: SampleSet;
