@@ -35,7 +35,10 @@ for (let round = Number(args.from); total.kills < wanted; round++) {
   const folder = await Deno.makeTempDir();
   try {
     const { kills, fullDisks, trials, repeated } = await runWithKills(folder, {
-      ...{ seeds, trials: 500, kills: 20, fullDisks: 3 },
+      seeds,
+      trials: 500,
+      kills: 20,
+      fullDisks: 3,
       random: createRandom(round).uniform,
     });
     console.log(

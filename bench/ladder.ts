@@ -44,7 +44,10 @@ import {
 
 const WORK: LinearWork = {
   operation: "linear",
-  ...{ M: 512, I: 512, O: 512, weightType: "f32" },
+  M: 512,
+  I: 512,
+  O: 512,
+  weightType: "f32",
 };
 const TOLERANCE = { relative: 1e-4, absolute: 1e-4 };
 

@@ -110,7 +110,10 @@ for (
     fn: () =>
       withPath(async (_, folder) => {
         const { kills } = await runWithKills(folder, {
-          ...{ seeds, trials: 150, kills: 4, fullDisks: linux ? 1 : 0 },
+          seeds,
+          trials: 150,
+          kills: 4,
+          fullDisks: linux ? 1 : 0,
           random: createRandom(seeds[1]).uniform,
         });
         assert(kills > 0);
