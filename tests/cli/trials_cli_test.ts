@@ -19,7 +19,7 @@ import {
   testIn,
   trialsIn,
 } from "../_search_cli.ts";
-import { decoded } from "../_cli.ts";
+import { decoded, finished } from "../_cli.ts";
 import { writeQuestions } from "../_small_model.ts";
 
 const ARGS: readonly string[] = [
@@ -372,4 +372,30 @@ testIn(
     await first.output();
   },
   Deno.build.os === "windows",
+);
+
+testIn(
+  "search.ts notices a full disk before it runs the model",
+  async (place) => {
+    const [deno, ...args] = [
+      ...[Deno.execPath(), "run", "-A"],
+      ...[new URL("../../search.ts", import.meta.url).pathname, ...ARGS],
+    ];
+    const { code, out, err } = finished(
+      await new Deno.Command("sh", {
+        args: [
+          ...["-c", `trap '' XFSZ; ulimit -f 40; exec "$@"`, "sh"],
+          ...[deno, ...args],
+        ],
+        cwd: place,
+      }).output(),
+    );
+    assertEquals({ code, out, err }, {
+      code: 2,
+      out: "",
+      err:
+        "Cannot open out/trials.sqlite as the disk refuses to read or write\n",
+    });
+  },
+  Deno.build.os !== "linux",
 );
