@@ -103,7 +103,7 @@ try {
         runKilled(
           place,
           [...args, `--out=${out}`],
-          () => random() * milliseconds,
+          () => 1.5 * random() * milliseconds,
         )
       ),
     );
