@@ -11,6 +11,9 @@ import tokensieve
 from test_tiny import FIXTURE, LOGITS, RUNS, answers, inputs, load, schedule_of
 
 
+calls = []
+
+
 def flash(module, query, key, value, attention_mask, scaling, **options):
     """What FlashAttention computes, and a check of what it is called with.
 
@@ -20,7 +23,9 @@ def flash(module, query, key, value, attention_mask, scaling, **options):
     B, _, T, _ = query.shape
     S = key.shape[2]
     assert attention_mask is None or attention_mask.shape == (B, S)
-    assert not _is_packed_sequence(options.get("position_ids"), B)
+    ids = options.get("position_ids")
+    assert ids is None or ids.shape[-1] == T and not _is_packed_sequence(ids, B)
+    calls.append(module)
     key, value = (
         x.repeat_interleave(module.num_key_value_groups, dim=1) for x in (key, value)
     )
@@ -38,6 +43,7 @@ def test_flash_attention_is_called_as_it_expects(run, size, monkeypatch):
     model = load()
     model.model.language_model.config._attn_implementation = "flash_attention_2"
     batch, expected = inputs(FIXTURE["questions"][:size]), run["samples"][:size]
+    calls.clear()
     with tokensieve.apply(model, schedule_of(run)) as applied, torch.no_grad():
         logits = model(**batch).logits[:, -1]
         for b, sample in enumerate(expected):
@@ -45,6 +51,7 @@ def test_flash_attention_is_called_as_it_expects(run, size, monkeypatch):
         wanted = torch.tensor([sample["logits"] for sample in expected])
         torch.testing.assert_close(logits, wanted, **LOGITS)
         assert answers(model, batch) == [sample["answer"] for sample in expected]
+    assert len(calls) == 8 * (1 + 6)
 
 
 @RUNS

@@ -66,7 +66,8 @@ def answers(model, batch, **options):
 @RANKING
 @pytest.mark.parametrize("size", [1, 8])
 def test_family_computes_what_plain_loops_do(name, attention, ranking, size):
-    family, model = (made := Family(name, attention)), made.model
+    family = Family(name, attention)
+    model = family.model
     outcomes = expected(name, ranking)
     with tokensieve.apply(model, schedule_for(ranking)) as applied, torch.no_grad():
         for start in range(0, len(SAMPLES), size):
@@ -95,3 +96,23 @@ def test_samples_are_as_different_as_the_tests_want(name):
         assert len({tuple(outcome.answer) for outcome in outcomes}) > 2
     kept = [[outcome.kept[2] for outcome in expected(name, r)] for r in ("instruction", "last")]
     assert kept[0] != kept[1]
+
+
+@NAMES
+@ATTENTION
+def test_half_precision_keeps_as_many_and_nearly_the_same(name, attention):
+    family = Family(name, attention)
+    batch, outcomes = family.batch(SAMPLES), expected(name, "instruction")
+    batch["pixel_values"] = batch["pixel_values"].bfloat16()
+    model = family.model.bfloat16()
+    with tokensieve.apply(model, schedule_for("instruction")) as applied, torch.no_grad():
+        logits = model(**batch).logits
+        answers(model, batch)
+    assert logits.dtype == torch.bfloat16 and logits.isfinite().all()
+    same = total = 0
+    for layer in range(LAYERS):
+        for kept, outcome in zip(applied.kept[layer], outcomes):
+            assert len(kept) == len(outcome.kept[layer])
+            total += len(kept)
+            same += len(set(kept.tolist()) & set(outcome.kept[layer]))
+    assert same / total > 0.9

@@ -1,5 +1,7 @@
 """What is not known is refused, by name, before anything runs."""
 
+import re
+
 import pytest
 import torch
 from transformers import (
@@ -55,10 +57,16 @@ def test_unknown_structures_are_refused_by_name(config, message):
     assert not hasattr(model, "_tokensieve")
 
 
-def test_unknown_attention_is_refused():
-    model = Family("llava 1.5", "sdpa").model
-    model.model.language_model.config._attn_implementation = "flex_attention"
-    with pytest.raises(TypeError, match="its attention must be .* is flex_attention"):
+@pytest.mark.parametrize("kind", ["flex_attention", "paged|sdpa", "paged|flash_attention_2"])
+def test_unknown_attention_is_refused(kind):
+    family = Family("llava 1.5", "sdpa")
+    model, batch = family.model, family.batch(SAMPLES[:1])
+    message = "its attention must be one of .*: current value is " + re.escape(kind)
+    with tokensieve.apply(model, SCHEDULE), torch.no_grad():
+        model.model.language_model.config._attn_implementation = kind
+        with pytest.raises(TypeError, match=message):
+            model(**batch)
+    with pytest.raises(TypeError, match=message):
         tokensieve.apply(model, SCHEDULE)
 
 

@@ -34,9 +34,13 @@ def schedule_of(run):
     return tokensieve.Schedule(run["visionTokens"], tuple(run["keep"]), run["ranking"])
 
 
-def pixels(image):
+def scene(image):
     data = bytearray(base64.b64decode(FIXTURE["images"][image]))
-    values = torch.frombuffer(data, dtype=torch.uint8).view(96, 96, 3).permute(2, 0, 1)
+    return torch.frombuffer(data, dtype=torch.uint8).view(96, 96, 3)
+
+
+def pixels(image):
+    values = scene(image).permute(2, 0, 1)
     mean, std = (
         torch.tensor(PREPROCESSOR[name])[:, None, None]
         for name in ("image_mean", "image_std")

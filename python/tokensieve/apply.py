@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from transformers.masking_utils import create_causal_mask
 
-from .families import find_parts
+from .families import check_attention, find_parts
 from .prefill import Prefill, Prompt, take
 from .schedule import Schedule
 
@@ -110,7 +110,8 @@ class Applied:
         self._kept: list[tuple[Tensor, Tensor]] = []
         self._handles = list(self._hook())
         self._generate = model.__dict__.get("generate")
-        model.generate = self._generating(model.generate)  # type: ignore
+        if hasattr(model, "generate"):
+            model.generate = self._generating(model.generate)  # type: ignore
         model._tokensieve = self  # type: ignore
 
     def remove(self) -> None:
@@ -120,9 +121,8 @@ class Applied:
         self._handles = []
         if self.model.__dict__.pop("_tokensieve", None) is None:
             return
-        if self._generate is None:
-            del self.model.generate
-        else:
+        self.model.__dict__.pop("generate", None)
+        if self._generate is not None:
             self.model.generate = self._generate
 
     def __enter__(self) -> Applied:
@@ -210,7 +210,11 @@ class Applied:
     def _before_decoder(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """Takes over the features that Qwen3-VL adds behind its first layers."""
+        """Takes over the features that Qwen3-VL adds behind its first layers.
+
+        Attention can be configured anew at any time, so it is checked here again.
+        """
+        check_attention(self.model, self._parts.decoder)
         if self._call is None or kwargs.get("deepstack_visual_embeds") is None:
             return None
         self._call.features = list(kwargs["deepstack_visual_embeds"])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
+from transformers.utils.generic import is_flash_attention_requested
 
 DECODER_OF = {
     "internvl": "language_model",
@@ -37,7 +38,7 @@ DECODERS = (
 )
 """Model types of decoders."""
 
-ATTENTIONS = ("eager", "sdpa", "flash_attention_2", "flash_attention_3")
+ATTENTIONS = ("eager", "sdpa", "some FlashAttention")
 """Implementations of attention whose masks are known."""
 
 
@@ -82,15 +83,25 @@ def find_parts(model: nn.Module) -> Parts:
             f"Cannot apply a schedule to {name} as all layers of its decoder must "
             f"have full attention: current window is {text.sliding_window}"
         )
-    if text._attn_implementation not in ATTENTIONS:
-        attention = text._attn_implementation
-        raise TypeError(_refusal(name, "its attention", ATTENTIONS, attention))
+    check_attention(model, decoder)
     return Parts(
         multimodal=multimodal,
         decoder=decoder,
         image_token=config.image_token_id,
         video_token=getattr(config, "video_token_id", None),
     )
+
+
+def check_attention(model: nn.Module, decoder: Any) -> None:
+    """Raises ``TypeError`` if the masks of a model's attention are not known."""
+    kind = decoder.config._attn_implementation
+    if kind in ATTENTIONS[:2] or kind.startswith("flash_attention"):
+        return
+    # A kernel from a repository; "paged|…" is that of continuous batching.
+    if "/" in kind and is_flash_attention_requested(decoder.config):
+        return
+    name = type(model).__name__
+    raise TypeError(_refusal(name, "its attention", ATTENTIONS, kind))
 
 
 def _has_sliding_window(text: Any) -> bool:
