@@ -27,8 +27,11 @@ const STARTING_POINTS = 10;
 /** Observations and dimensions at which a suggestion is timed, and the goal. */
 const TIMED_SIZES = [
   { size: 30, on: "branin", goal: 0.03 },
+  { size: 50, on: "ackley5", goal: 0.03 },
   { size: 100, on: "hartmann6", goal: 0.1 },
+  { size: 200, on: "hartmann6", goal: 0.06 },
   { size: 300, on: "hartmann6", goal: 0.5 },
+  { size: 1000, on: "hartmann6", goal: 0.3 },
 ];
 
 /**
@@ -36,6 +39,9 @@ const TIMED_SIZES = [
  * that hyper-parameters are found anew at least once among them.
  */
 const TIMED_SHARE = 0.2;
+
+/** Most suggestions that are timed. */
+const MOST_TIMED = 60;
 
 /** Suggestions before them that are not timed. */
 const WARM_UP = 5;
@@ -155,7 +161,8 @@ function timeSuggestions(f: TestFunction, size: number): number[] {
   const random = createPrng(size);
   let state = initialState(f, 0);
   const seconds: number[] = [];
-  const firstTimed = Math.round((1 - TIMED_SHARE) * size);
+  const firstTimed = size -
+    Math.min(Math.round(TIMED_SHARE * size), MOST_TIMED);
   for (let i = 0; i <= size; i++) {
     const begin = performance.now();
     const suggestions = i >= firstTimed - WARM_UP ? askBayes(state) : null;
@@ -197,12 +204,14 @@ for (const { size, on, goal } of TIMED_SIZES) {
   const seconds = timeSuggestions(f, size);
   const ours = seconds.reduce((sum, s) => sum + s, 0) / seconds.length;
   const key = `${size}x${f.bounds.length}`;
-  const others = Object.entries(peers.seconds).map(([who, seconds]) =>
-    `${who} ${seconds[key].toFixed(3)} (${(seconds[key] / ours).toFixed(0)}×)`
-  );
+  const others = Object.entries(peers.seconds)
+    .filter(([, seconds]) => key in seconds)
+    .map(([who, seconds]) =>
+      `${who} ${seconds[key].toFixed(3)} (${(seconds[key] / ours).toFixed(0)}×)`
+    );
   console.log(
     `  n = ${size}, d = ${f.bounds.length}: mean ${ours.toFixed(3)}, worst ${
       Math.max(...seconds).toFixed(3)
-    }, goal ${goal}; ${others.join(", ")}`,
+    }, goal ${goal}${others.map((other) => `; ${other}`).join("")}`,
   );
 }

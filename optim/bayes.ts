@@ -88,9 +88,9 @@ export interface Suggestions<P extends ParameterSet = ParameterSet> {
   /**
    * Log expected improvement of the first point that the model proposed; null if
    * the model proposed none. The unit is that of the transformed values
-   * (warp.ts), whose middle half spans about 1. Where there are constraints or
-   * failures, the log probability of feasibility is included. A low value is a
-   * reason to stop; `regretBound()` is another.
+   * (warp.ts), whose middle half spans about 1. The log probability of each
+   * constraint is included, and eight times that of success where evaluations
+   * failed. A low value is a reason to stop; `regretBound()` is another.
    */
   readonly logImprovement: number | null;
 }
