@@ -61,8 +61,9 @@ export interface ProposeOptions {
 const EXHAUSTIVE = 5e5;
 const LEAST_EXHAUSTIVE = 1000;
 
-/** Points all over the space that are tried first. */
+/** Points all over the space that are tried first; more where not all are floats. */
 const SPREAD = 1024;
+const MIXED_SPREAD = 2048;
 
 /** With more observations there are fewer of them, down to this share. */
 const FULL_EFFORT = 128;
@@ -82,6 +83,7 @@ const DISTANCES = [0.3, 0.1, 0.01, 0.001, 0.0001];
 
 /** Points tried at each distance, and climbs from the best of them. */
 const AROUND = 16;
+const MIXED_AROUND = 32;
 const NEAR_STARTS = 2;
 
 /** Climbs from neighbours of the best point: another integer or category. */
@@ -192,6 +194,12 @@ export function propose(
       climb(start, (kind) => kind !== "category", SCREENING)
     ),
     near.map((start) => climb(start, (kind) => kind === "float", SCREENING)),
+    // But maybe they are not.
+    kinds.includes("integer")
+      ? near.map((start) =>
+        climb(start, (kind) => kind !== "category", SCREENING)
+      )
+      : [],
   ];
   /** L-BFGS in the floats. */
   const polish = (start: Candidate): Candidate => {
@@ -269,7 +277,8 @@ function spreadStarts(
     Math.min(FULL_EFFORT / observations, 1),
     LEAST_EFFORT,
   );
-  const count = Math.round(effort * SPREAD);
+  const isContinuous = kinds.every((kind) => kind === "float");
+  const count = Math.round(effort * (isContinuous ? SPREAD : MIXED_SPREAD));
   const sobol = createSobol(countShares(space), random);
   const points = Array.from({ length: count }, (_, i) => {
     const x = encode(space, pointAt(space, sobol.point(i)));
@@ -317,6 +326,7 @@ function nearStarts(
   acquisition: SmoothFunction,
   { around, random }: ProposeOptions,
 ): Maximum[] {
+  const isContinuous = kinds.every((kind) => kind === "float");
   const others = around.slice(0, 1).flatMap((center) =>
     neighbours(space, decode(space, center)).map((point) =>
       encode(space, point)
@@ -325,15 +335,10 @@ function nearStarts(
   const starts = around.flatMap((center, c) =>
     DISTANCES.flatMap((distance) => {
       const points = Array.from(
-        { length: c === 0 ? AROUND : AROUND_OTHERS },
-        () => {
-          const moved = center.map((coordinate, k) => {
-            if (kinds[k] === "category") return coordinate;
-            const offset = distance * (2 * random() - 1);
-            return Math.min(Math.max(coordinate + offset, 0), 1);
-          });
-          return settle(space, kinds, moved);
+        {
+          length: c > 0 ? AROUND_OTHERS : isContinuous ? AROUND : MIXED_AROUND,
         },
+        () => move(space, kinds, center, distance, random),
       );
       const ranked = rank(acquisition, points);
       return chooseStarts(
@@ -344,6 +349,22 @@ function nearStarts(
     })
   );
   return [...starts, ...rank(acquisition, others).slice(0, NEIGHBOUR_STARTS)];
+}
+
+/** A random point near another one, of the same categories. */
+function move(
+  space: Space,
+  kinds: readonly CoordinateKind[],
+  center: Float64Array,
+  distance: number,
+  random: Prng,
+): Float64Array {
+  const moved = center.map((coordinate, k) => {
+    if (kinds[k] === "category") return coordinate;
+    const offset = distance * (2 * random() - 1);
+    return Math.min(Math.max(coordinate + offset, 0), 1);
+  });
+  return settle(space, kinds, moved);
 }
 
 /** The coordinates of the point that stands for them. */
