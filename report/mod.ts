@@ -1,5 +1,5 @@
 /**
- * How results are shown.
+ * Formats results as text for a terminal.
  *
  * @example A schedule as bars
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * What a search looks like in a terminal: tables, and a schedule as bars.
- * Functions from numbers to text; nothing is printed here.
+ * Terminal output of a search: tables, and schedules as bars. The functions
+ * turn numbers into text and print nothing.
  *
  * This module is browser compatible.
  */
@@ -8,23 +8,27 @@
 import type { Schedule } from "../search/mod.ts";
 import { clipText, displayWidth, padText } from "./text.ts";
 
-/** How wide a figure may be. */
+/** Width limit of a figure. */
 export interface FigureOptions {
-  /** Columns of the terminal, or of the page. */
+  /** Number of columns of the terminal or page. */
   readonly columns?: number;
 }
 
-/** Spaces between the columns of a table, the wider the better. */
+/**
+ * Spaces between the columns of a single table. The widest gap that fits is
+ * used.
+ */
 const GAPS = [3, 2, 1];
-/** The same where there are several tables. */
+/** Spaces between the columns where a table is split. */
 const GAP = 2;
 
 /**
- * Aligned columns, the first to the left, the others to the right. Columns that
- * do not fit beside each other come in several tables, one below the other, each
- * with the first column; a first column that leaves no room for others is cut.
+ * Formats a table of aligned columns, the first left-aligned and the others
+ * right-aligned. Columns that do not fit side by side move to further tables
+ * below. Each table repeats the first column, which is cut if it leaves no room
+ * for another.
  *
- * @param options how wide it may be; by default as wide as it needs
+ * @param options Width limit; unlimited by default.
  *
  * @example
  * ```ts
@@ -53,7 +57,7 @@ export function formatTable(
   ).join("\n\n");
 }
 
-/** A table of some columns. */
+/** Formats one table of the given columns. */
 function formatColumns(
   rows: readonly (readonly string[])[],
   group: readonly number[],
@@ -67,7 +71,7 @@ function formatColumns(
   ).join("\n");
 }
 
-/** Columns of as few tables as there is room for, alike in width. */
+/** Splits the columns into as few tables as fit, of similar width. */
 function groupColumns(widths: readonly number[], columns: number): number[][] {
   let groups = fillTables(widths, columns);
   for (let room = columns - 1; room > 0; room--) {
@@ -78,7 +82,9 @@ function groupColumns(widths: readonly number[], columns: number): number[][] {
   return groups;
 }
 
-/** Columns of tables, each with the first column and as many more as fit. */
+/**
+ * Fills tables in order, each with the first column and as many others as fit.
+ */
 function fillTables(widths: readonly number[], columns: number): number[][] {
   const groups = [[0]];
   for (let column = 1; column < widths.length; column++) {
@@ -90,7 +96,7 @@ function fillTables(widths: readonly number[], columns: number): number[][] {
   return groups;
 }
 
-/** Width of a table of some columns. */
+/** Width of a table of the given columns. */
 function widthOf(
   group: readonly number[],
   widths: readonly number[],
@@ -102,18 +108,20 @@ function widthOf(
 
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/** A horizontal bar for a share in [0, 1], to an eighth of a character. */
+/**
+ * Draws a horizontal bar for a share in [0, 1], to an eighth of a character.
+ */
 export function formatBar(share: number, width: number): string {
   const eighths = Math.round(share * width * 8);
   return "█".repeat(eighths >> 3) + EIGHTHS[eighths & 7];
 }
 
-/** A bar needs no more: a column for each percent. */
+/** Largest width of a bar: one column for each percent. */
 const MAX_BAR = 100;
-/** Columns of a terminal whose width is not known. */
+/** Number of columns of a terminal of unknown width. */
 const COLUMNS = 80;
 
-/** Columns that are left for a bar behind a text. */
+/** Number of columns that a text leaves for a bar behind it. */
 export function barWidth(
   before: string,
   { columns = COLUMNS }: FigureOptions = {},
@@ -122,9 +130,9 @@ export function barWidth(
 }
 
 /**
- * A schedule as one bar per layer, with keep counts and keeping rates.
+ * Formats a schedule as one bar per layer, with keep counts and keeping rates.
  *
- * @param options how wide it may be; by default 80 columns
+ * @param options Width limit; 80 columns by default.
  */
 export function formatSchedule(
   { visionTokens, keep }: Schedule,
@@ -141,17 +149,19 @@ export function formatSchedule(
   }).join("\n");
 }
 
-/** A share as a percentage, such as "94.5 %". */
+/** Formats a share as a percentage, such as "94.5 %". */
 export function formatPercent(share: number, digits: number = 1): string {
   return `${(100 * share).toFixed(digits)} %`;
 }
 
 const PREFIXES = ["", "k", "M", "G", "T", "P"];
 
-/** A large number in three digits with its SI prefix, such as "1.35 G". */
+/**
+ * Formats a large number to three digits with its SI prefix, such as "1.35 G".
+ */
 export function formatCount(count: number): string {
   let prefix = 0;
-  // What would round to 1000 is 1.00 of the next prefix.
+  // A number that would round to 1000 becomes 1.00 of the next prefix.
   while (count >= 999.5 && prefix < PREFIXES.length - 1) {
     count /= 1000;
     prefix++;
@@ -159,7 +169,7 @@ export function formatCount(count: number): string {
   return `${count.toPrecision(3)} ${PREFIXES[prefix]}`;
 }
 
-/** A duration, such as "45 s" or "3 min 20 s". */
+/** Formats a duration, such as "45 s" or "3 min 20 s". */
 export function formatSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   return whole < 60
@@ -167,7 +177,7 @@ export function formatSeconds(seconds: number): string {
     : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
-/** A difference in points with its interval, such as "-0.2 [-0.7, +0.3]". */
+/** Formats a difference in points with its interval: "-0.2 [-0.7, +0.3]". */
 export function formatDifference(
   { difference, low, high }: { difference: number; low: number; high: number },
 ): string {
@@ -178,7 +188,10 @@ export function formatDifference(
   return `${signed(difference)} [${signed(low)}, ${signed(high)}]`;
 }
 
-/** How many times less it is than the full model, such as "2.00x". */
+/**
+ * Formats the ratio of the full model's value to the reduced one, such as
+ * "2.00x".
+ */
 export function formatRatio(full: number, reduced: number): string {
   return `${(full / reduced).toFixed(2)}x`;
 }

@@ -1,30 +1,39 @@
 /**
- * Text in a terminal: how many columns it takes, and how it is cut and wrapped.
+ * Text in a terminal: its width in columns, and how to cut, pad and wrap it.
  *
  * This module is browser compatible.
  */
 
 /**
- * Characters that take two columns, as a part of a character class: those that
- * Unicode's EastAsianWidth.txt calls wide or full-width, and pictures.
+ * Characters that take two columns, as part of a character class. They are
+ * pictures, and the characters that Unicode's EastAsianWidth.txt calls wide or
+ * full-width.
  */
 const WIDE_SET =
   "\\u1100-\\u115f\\u2329\\u232a\\u2e80-\\u303e\\u3041-\\u3247\\u3250-\\u4dbf\\u4e00-\\ua4cf\\ua960-\\ua97c\\uac00-\\ud7a3\\uf900-\\ufaff\\ufe10-\\ufe19\\ufe30-\\ufe6b\\uff01-\\uff60\\uffe0-\\uffe6\\u{16fe0}-\\u{1b2ff}\\u{1f200}-\\u{1f265}\\u{20000}-\\u{3fffd}\\p{Emoji_Presentation}";
 /**
- * Letters of flags are pictures only in pairs: one takes one column. Bun refuses
- * to subtract them within a class.
+ * Letters of flags. Two of them form a picture, and a single letter takes one
+ * column. The letters are not subtracted within a character class, because Bun
+ * refuses that.
  */
 const FLAG_LETTER = "\\p{Regional_Indicator}";
 const WIDE = new RegExp(`(?!${FLAG_LETTER})[${WIDE_SET}]`, "u");
-/** Characters that take none: accents over others, joiners, control codes. */
+/**
+ * Characters that take no column: combining accents, joiners, control codes.
+ */
 const EMPTY = /[\p{Mn}\p{Me}\p{Cf}\p{Cc}]/u;
-/** What stays on one line: a wide character, or a word of others. */
+/**
+ * A piece that is never broken: a run of spaces, a wide character, or a word.
+ */
 const PIECE = new RegExp(
   ` +|(?!${FLAG_LETTER})[${WIDE_SET}]\\p{M}*|(?:${FLAG_LETTER}|[^ ${WIDE_SET}])+`,
   "gu",
 );
 
-/** Columns that a text takes in a terminal: two for an East Asian character. */
+/**
+ * Number of columns that a text takes in a terminal. An East Asian character
+ * takes two.
+ */
 export function displayWidth(text: string): number {
   let width = 0;
   for (const character of text) {
@@ -34,7 +43,7 @@ export function displayWidth(text: string): number {
   return width;
 }
 
-/** Cuts off what does not fit; `end` tells that something is missing. */
+/** Cuts a text to a number of columns. `end` marks that text is missing. */
 export function clipText(
   text: string,
   columns: number,
@@ -52,7 +61,7 @@ export function clipText(
   return clipped + end;
 }
 
-/** Fills a text with spaces up to a width, behind it or before it. */
+/** Pads a text with spaces to a width. `side` is where the spaces go. */
 export function padText(
   text: string,
   columns: number,
@@ -63,10 +72,10 @@ export function padText(
 }
 
 /**
- * Breaks lines that are too long, at spaces and beside East Asian characters.
- * What follows stands below the text that it goes on from: behind a label, such
- * as "device       ", or two columns right of where an indented line begins. A
- * longer word, such as a path, is left whole.
+ * Breaks long lines at spaces and beside East Asian characters. A continuation
+ * line aligns with the text behind a label, such as "device       ". In an
+ * indented line without a label it is indented by two more columns. A word that
+ * is too long, such as a path, stays whole.
  */
 export function wrapText(text: string, columns: number): string {
   return text.split("\n").map((line) =>
@@ -74,7 +83,7 @@ export function wrapText(text: string, columns: number): string {
   ).join("\n");
 }
 
-/** Breaks one line; further ones begin with `hanging` spaces. */
+/** Breaks one line; continuation lines begin with `hanging` spaces. */
 export function wrapLine(
   line: string,
   columns: number,
@@ -100,7 +109,7 @@ export function wrapLine(
   return [...lines, current.trimEnd()].join("\n");
 }
 
-/** The longest label that a line has before its text. */
+/** Largest width of a label before the text of a line. */
 const MAX_LABEL = 16;
 
 function hangingOf(line: string): number {

@@ -1,10 +1,12 @@
 /**
- * What a search has to beat at the same budget (docs/method.md, "Other methods"):
- * each method that reduces tokens inside the decoder, and the controls, as a
- * schedule solved for the budget plus the rule that ranks the tokens.
+ * The methods that a search has to beat at the same budget (docs/method.md,
+ * "Other methods"). They are the methods that reduce tokens inside the decoder,
+ * and the controls. Each method is a schedule solved for the budget and a rule
+ * that ranks the tokens.
  *
- * Only how many and by which rule. SparseVLM's merging of removed tokens into
- * new ones ("recycling") is left out: a schedule has no place for it.
+ * A method says only how many tokens stay and which rule ranks them. SparseVLM
+ * also merges removed tokens into new ones ("recycling"); this is left out,
+ * because a schedule cannot express it.
  */
 
 // This module is browser compatible.
@@ -27,7 +29,7 @@ import {
 } from "./schedule_families.ts";
 import { type AttentionByRank, fitPruneFamily } from "./fitprune.ts";
 
-/** All methods, in the order of their results. */
+/** All methods, in the order in which {@linkcode baselines} returns them. */
 export const BASELINE_METHODS = [
   "fastv",
   "pyramiddrop",
@@ -40,22 +42,23 @@ export const BASELINE_METHODS = [
 ] as const;
 
 /**
- * A method: five that were published, G-Search's schedule rescaled, and as
- * controls a constant rate, and P-Sigmoid's counts without ranking by attention.
+ * A method. Five are published methods, one is G-Search's schedule rescaled.
+ * The controls are a constant rate, and P-Sigmoid's keep counts with a ranking
+ * that ignores attention.
  */
 export type BaselineMethod = typeof BASELINE_METHODS[number];
 
-/** A method to compare with: what the decoder is to do. */
+/** A method to compare with, as instructions for the decoder. */
 export interface Contender {
   /** The method. */
   readonly method: BaselineMethod;
-  /** What a table calls it, and which variant it is. */
+  /** Name of the method and its variant, as tables show it. */
   readonly name: string;
   /** Keep counts that meet the budget. */
   readonly schedule: Schedule;
-  /** By what tokens are ranked. */
+  /** Rule that ranks the tokens. */
   readonly ranking: Ranking;
-  /** Whether survivors keep their position ids or are numbered anew. */
+  /** Whether the kept tokens keep their position ids or are numbered anew. */
   readonly positions: "original" | "reindexed";
 }
 
@@ -63,36 +66,45 @@ export interface Contender {
 export interface LeftOut {
   /** The method. */
   readonly method: BaselineMethod;
-  /** What a table calls it, and which variant it is. */
+  /** Name of the method and its variant, as tables show it. */
   readonly name: string;
-  /** What its least schedule costs, in the unit of the budget. */
+  /** Cost of its least schedule, in the unit of the budget. */
   readonly leastCost: number;
 }
 
 /** Options of {@linkcode baselines}. */
 export interface BaselineOptions extends FamilyShape {
-  /** What each schedule may cost. */
+  /** Limit on the cost of each schedule. */
   readonly budget: Budget;
-  /** Attention of the unreduced model, for FitPrune. */
+  /**
+   * Attention of the unreduced model. FitPrune is included only if it is given.
+   */
   readonly attention?: AttentionByRank;
-  /** G-Search's schedule, full before `firstLayer`, to be rescaled. */
+  /**
+   * G-Search's schedule, full before `firstLayer`. It is rescaled to the
+   * budget.
+   */
   readonly gSearch?: Schedule;
-  /** P-Sigmoid's schedule at this budget, to be ranked at random and evenly. */
+  /**
+   * P-Sigmoid's schedule at this budget. The controls rank its tokens at random
+   * and evenly.
+   */
   readonly pSigmoid?: Schedule;
   /**
-   * By what the schedules rank that are no method of their own (G-Search's, a
-   * constant rate): what P-Sigmoid ranks by. Default "instruction".
+   * Ranking for the schedules that do not define one: G-Search's and the
+   * constant rate. It is the ranking that P-Sigmoid uses. Default
+   * "instruction".
    */
   readonly ranking?: Ranking;
-  /** What becomes of position ids there. Default "original". */
+  /** Treatment of position ids for the same schedules. Default "original". */
   readonly positions?: Contender["positions"];
 }
 
 /** All methods at one budget. */
 export interface Baselines {
-  /** Those that meet it. */
+  /** Methods that meet the budget. */
   readonly contenders: readonly Contender[];
-  /** Those whose least schedule costs more. */
+  /** Methods whose least schedule exceeds the budget. */
   readonly leftOut: readonly LeftOut[];
 }
 
@@ -105,14 +117,16 @@ interface Method extends Omit<Contender, "schedule"> {
 }
 
 /**
- * Every method that there is something known for, solved for a budget.
+ * Solves every method for a budget. FitPrune, G-Search and P-Sigmoid are left
+ * out where the options lack their input.
  *
- * @param options Depth, vision tokens, first layer, budget, and what some of the
- * methods start from.
- * @returns Those that meet the budget, in a fixed order, and the others.
+ * @param options Depth, vision tokens, first layer, budget, and the inputs of
+ * some methods.
+ * @returns The methods that meet the budget, in a fixed order, and the methods
+ * that cannot.
  * @throws {RangeError} If a number is out of range.
- * @throws {TypeError} If `attention` is not of the shape [L][N], or a schedule
- * not of L layers and N vision tokens.
+ * @throws {TypeError} If `attention` does not have the shape [L][N], or a
+ * schedule does not have L layers and N vision tokens.
  */
 export function baselines(options: BaselineOptions): Baselines {
   const { budget, pSigmoid, positions = "original" } = options;
@@ -179,7 +193,7 @@ function allMethods(options: BaselineOptions): Method[] {
       positions: "reindexed",
     },
     {
-      // Where all tokens go at once there is nothing to rank.
+      // VTW drops all tokens at once, so it never uses its ranking.
       method: "vtw",
       name: "VTW",
       family: vtwFamily(layers, visionTokens),
@@ -227,8 +241,9 @@ function allMethods(options: BaselineOptions): Method[] {
 }
 
 /**
- * FastV with K = 2 and R solved; with K = 1 where two full layers alone cost too
- * much (our decision: its K is what it is known for, so R gives way first).
+ * FastV with K = 2 and R solved for the budget. K becomes 1 where two full
+ * layers alone cost too much. R gives way before K, because FastV is known for
+ * its K (our decision).
  */
 function fastv({ budget, ...shape }: BaselineOptions): Method {
   const withK = (K: number): Method => ({
@@ -245,18 +260,20 @@ function fastv({ budget, ...shape }: BaselineOptions): Method {
 }
 
 /**
- * After a quarter, half and three quarters of the layers. A budget moves the
- * ratio λ between stages, .5 in PyramidDrop, and never the stages.
+ * Stages begin after a quarter, half and three quarters of the layers. The
+ * budget sets the ratio λ between stages, which is .5 in PyramidDrop. It never
+ * moves the stages.
  */
 function pyramidDropStages(layers: number): number[] {
   return [1, 2, 3].map((s) => Math.max(1, Math.floor(s * layers / 4)));
 }
 
 /**
- * After the layers 2, 6 and 15 of 32, scaled to the depth. How many tokens
- * SparseVLM keeps depends on the rank of each sample's attention; a schedule is
- * the same for all, so one ratio per stage is solved instead (our decision; the
- * 300, 200 and 110 of 576 tokens in its code are nearly such a sequence).
+ * Stages begin after the layers 2, 6 and 15 of 32, scaled to the depth. In
+ * SparseVLM the number of kept tokens depends on the rank of each sample's
+ * attention. A schedule is the same for all samples, so one ratio per stage is
+ * solved instead (our decision). The 300, 200 and 110 of 576 tokens in
+ * SparseVLM's code are close to such a sequence.
  */
 function sparseVlmStages(layers: number): number[] {
   return [2, 6, 15].map((last) =>

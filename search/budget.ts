@@ -1,7 +1,7 @@
 /**
- * Budgets: what a schedule may cost, and the largest schedule of a family that
- * costs no more (docs/method.md, "P-Sigmoid": the budget is met for every candidate,
- * so that only performance is left to compare).
+ * A budget limits the cost of a schedule. `solveBudget()` finds the largest
+ * schedule of a family within it. Every candidate meets the same budget, so
+ * that candidates differ only in performance (docs/method.md, "P-Sigmoid").
  */
 
 // This module is browser compatible.
@@ -9,69 +9,73 @@
 import { meanKeepingRate, type Schedule } from "../core/schedule.ts";
 import { kvCacheBytes, type ModelShape, prefillFlops } from "./cost.ts";
 
-/** A limit of the mean keeping rate, the paper's "memory cost". */
+/** Limit on the mean keeping rate, the paper's "memory cost". */
 export interface RateBudget {
-  /** Tells it from the other kinds. */
+  /** Kind of the budget. */
   readonly kind: "rate";
   /** Largest mean over the layers of keep / N, in (0, 1]. */
   readonly limit: number;
 }
 
-/** A limit of the FLOPs of one prefill. */
+/** Limit on the FLOPs of one prefill. */
 export interface FlopsBudget {
-  /** Tells it from the other kinds. */
+  /** Kind of the budget. */
   readonly kind: "flops";
-  /** Most FLOPs of the whole model, vision encoder included. */
+  /** Largest number of FLOPs of the whole model, vision encoder included. */
   readonly limit: number;
-  /** The model's sizes. */
+  /** Sizes of the model. */
   readonly model: ModelShape;
-  /** T, every token of the prompt that is not a vision token. */
+  /** T, the number of prompt tokens that are not vision tokens. */
   readonly textTokens: number;
 }
 
-/** A limit of the KV cache after prefill. */
+/** Limit on the size of the KV cache after prefill. */
 export interface KvBudget {
-  /** Tells it from the other kinds. */
+  /** Kind of the budget. */
   readonly kind: "kv";
-  /** Most bytes, text included. */
+  /** Largest number of bytes, text included. */
   readonly limit: number;
-  /** The model's sizes. */
+  /** Sizes of the model. */
   readonly model: ModelShape;
-  /** T, every token of the prompt that is not a vision token. */
+  /** T, the number of prompt tokens that are not vision tokens. */
   readonly textTokens: number;
   /** Bytes per cached number: 2 for f16, 4 for f32. */
   readonly bytesPerElement: number;
 }
 
-/** What a schedule may cost; JSON-serialisable. */
+/** Limit on the cost of a schedule; JSON-serialisable. */
 export type Budget = RateBudget | FlopsBudget | KvBudget;
 
-/** Schedules by one number t: a larger t keeps no fewer tokens in any layer. */
+/**
+ * A family of schedules with one parameter t. A larger t keeps no fewer tokens
+ * in any layer.
+ */
 export interface ScheduleFamily {
-  /** The t of the family's least schedule. */
+  /** t of the least schedule. */
   readonly low: number;
-  /** The t of its largest. */
+  /** t of the largest schedule. */
   readonly high: number;
-  /** The schedule of any t in [low, high]. */
+  /** Returns the schedule at t, for any t in [low, high]. */
   readonly at: (t: number) => Schedule;
 }
 
-/** A family's member that meets a budget. */
+/** The member of a family that meets a budget. */
 export interface Solution {
-  /** Which one. */
+  /** t of the schedule. */
   readonly t: number;
-  /** Its schedule. */
+  /** The schedule at t. */
   readonly schedule: Schedule;
 }
 
 /**
- * What a schedule costs, in the unit of a budget.
+ * Cost of a schedule, in the unit of a budget.
  *
  * @param schedule The schedule.
- * @param budget Says what is counted, and of which model; its limit is ignored.
+ * @param budget Kind of cost, and the model that it depends on. The limit is
+ * ignored.
  * @returns Mean keeping rate, FLOPs ({@linkcode prefillFlops}) or bytes
  * ({@linkcode kvCacheBytes}).
- * @throws {RangeError} If the schedule is of another depth than the model.
+ * @throws {RangeError} If the schedule and the model differ in depth.
  */
 export function costOf(schedule: Schedule, budget: Budget): number {
   switch (budget.kind) {
@@ -87,23 +91,24 @@ export function costOf(schedule: Schedule, budget: Budget): number {
   }
 }
 
-/** Halvings after which an interval of t is narrower than t is precise. */
+/**
+ * Number of halvings. It narrows the interval of t to floating-point precision.
+ */
 const HALVINGS = 100;
 
 /**
- * The largest schedule of a family that costs no more than the budget, by
- * bisection of t.
+ * Finds the largest schedule of a family within the budget, by bisection of t.
  *
- * Where keep counts are roundings of rates that are continuous in t, the budget
- * is met within one token per layer on average: one more in every layer that
- * can take one would exceed it. A family that moves in larger steps (VTW's
- * whole layers) stays below by up to one of its steps, and one whose largest
- * schedule is within the budget gives that.
+ * Where rates are continuous in t and keep counts are their roundings, the
+ * budget is met within one token per layer on average: one more token in every
+ * layer that can take one would exceed it. A family with larger steps, such as
+ * VTW's whole layers, stays below the budget by up to one step. If the largest
+ * schedule of the family is within the budget, it is the result.
  *
- * @param family The schedules to choose from.
- * @param budget What they may cost.
+ * @param family Schedules to choose from.
+ * @param budget Limit on their cost.
  * @returns The schedule and its t.
- * @throws {RangeError} If even the least schedule costs more.
+ * @throws {RangeError} If even the least schedule exceeds the budget.
  */
 export function solveBudget(family: ScheduleFamily, budget: Budget): Solution {
   const meets = (t: number): boolean =>

@@ -1,4 +1,7 @@
-/** How searches call an `Evaluate` function, and record what they called. */
+/**
+ * Calls of an `Evaluate` function by a search, and checks of the trials that
+ * were recorded.
+ */
 
 // This module is browser compatible.
 
@@ -13,12 +16,13 @@ export function commonLayers(a: Schedule, b: Schedule): number {
 }
 
 /**
- * An `Evaluate` function as called by one search alone: each call promises the
- * layers it has in common with the call before.
+ * Wraps an `Evaluate` function for a single search. Each call promises the
+ * layers that its schedule has in common with the previous one.
  *
  * @param evaluate Runs the model.
- * @param signal Handed on with every call, and obeyed between calls.
- * @returns From a schedule to its evaluation, complete unless `stop` ends it.
+ * @param signal Passed on with every call, and checked between calls.
+ * @returns A function from a schedule to its evaluation. The evaluation is
+ * complete unless `stop` ends it.
  */
 export function createCaller(
   evaluate: Evaluate,
@@ -39,35 +43,38 @@ export function createCaller(
       ...(stop && { stop }),
       ...(signal && { signal }),
     });
-    // An evaluation that returned early because of the signal is no result.
+    // After an abort the evaluation may be incomplete, so it is no result.
     signal?.throwIfAborted();
     return evaluation;
   };
 }
 
-/** How a search over complete evaluations runs. */
+/** Options of a search that uses complete evaluations. */
 export interface TrialOptions<Trial> {
-  /** What the search maximises. Default "probability". */
+  /** Objective that the search maximises. Default "probability". */
   readonly objective?: Objective;
   /**
-   * Trials of an interrupted run, from its first on, in order. Their outcomes
-   * are taken instead of being evaluated again, which is only right for the same
+   * Trials of an interrupted run in order, from the first one on. Their
+   * outcomes are reused without evaluation. This is correct only for the same
    * model, samples and options.
    */
   readonly recorded?: readonly Trial[];
   /** A clock in milliseconds, such as `() => performance.now()`. */
   readonly now?: () => number;
-  /** Ends the search between trials, and within one if `evaluate` obeys it. */
+  /**
+   * Aborts the search between trials. It also aborts a trial if `evaluate`
+   * obeys it.
+   */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Checks that a recorded trial is of the schedule that the search asks for.
+ * Checks that a recorded trial has the schedule that the search asks for.
  *
  * @param index Number of the trial.
- * @param schedule Its keep counts.
- * @param asked Those that the search asks for; null when it is done.
- * @throws {RangeError} If it is not.
+ * @param schedule Keep counts of the trial.
+ * @param asked Keep counts that the search asks for; null when it is done.
+ * @throws {RangeError} If the two differ.
  */
 export function checkRecorded(
   index: number,
@@ -83,7 +90,7 @@ export function checkRecorded(
   }
 }
 
-/** What a field of a recorded trial must be; a number stands for itself. */
+/** Rule for a field of a recorded trial. A number allows only that number. */
 export type FieldRule = "number" | "count" | "duration" | number;
 
 const RULES: Readonly<
@@ -101,13 +108,13 @@ const RULES: Readonly<
 };
 
 /**
- * Checks fields of a recorded trial that the search does not ask for: a file may
- * have been changed by hand.
+ * Checks the fields of a recorded trial that the search does not ask for.
+ * Someone may have edited the file by hand.
  *
  * @param index Number of the trial.
  * @param trial The trial.
- * @param rules What its fields must be.
- * @throws {RangeError} If one is not.
+ * @param rules Rules by field name.
+ * @throws {RangeError} If a field breaks its rule.
  */
 export function checkFields<Trial extends object>(
   index: number,

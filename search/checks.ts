@@ -1,8 +1,8 @@
-/** What several searches check at their door. */
+/** Checks of options that several searches share. */
 
 // This module is browser compatible.
 
-/** The integers that are allowed, ends included. */
+/** Range of allowed integers, ends included. */
 export interface IntegerRange {
   /** Least value. */
   readonly least: number;
@@ -13,9 +13,10 @@ export interface IntegerRange {
 /**
  * Checks options that are integers.
  *
- * @param action What cannot be done otherwise, as in "start a search".
+ * @param action The action that fails, for the error message, such as "start a
+ * search".
  * @param options The options by name, each with its value and range.
- * @throws {RangeError} If one is no integer in its range.
+ * @throws {RangeError} If an option is not an integer in its range.
  */
 export function checkIntegers(
   action: string,

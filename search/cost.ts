@@ -1,10 +1,11 @@
 /**
- * What a schedule costs: FLOPs, memory and KV cache, from the model's shape
- * alone (docs/method.md, "Cost"). Nothing here is measured.
+ * Cost of a schedule in FLOPs, memory and KV cache (docs/method.md, "Cost"). It
+ * is computed from the model's shape alone; nothing here is measured.
  *
- * One multiply-accumulate counts as 2 FLOPs. As the paper counts it: attention
- * over the full square (no causal saving), the head on all positions, and no
- * norms, activations, softmax or the ranking of tokens.
+ * One multiply-accumulate counts as 2 FLOPs. The count follows the paper:
+ * attention covers the full square, without causal saving, and the head runs on
+ * all positions. Norms, activations, softmax and the ranking of tokens are not
+ * counted.
  *
  * L = layers, D = model width, M = MLP width, V = vocabulary, N = vision
  * tokens, T = text tokens.
@@ -14,30 +15,34 @@
 
 import type { Schedule } from "../core/schedule.ts";
 
-/** The sizes of a multimodal LLM that its cost depends on. */
+/** Sizes of a multimodal LLM that determine its cost. */
 export interface ModelShape {
   /** L, decoder layers. */
   readonly layers: number;
   /** D, width of the hidden states and of the queries. */
   readonly width: number;
-  /** Width of the keys, and of the values: key/value heads × head width. */
+  /**
+   * Width of the keys, which is also that of the values: key/value heads × head
+   * width.
+   */
   readonly kvWidth: number;
   /** M, inner width of the gated MLP (three matrices). */
   readonly mlpWidth: number;
   /** V, rows of the head. */
   readonly vocabulary: number;
   /**
-   * FLOPs of vision encoder and projector for one prompt, which no schedule
-   * changes: {@linkcode visionFlops} of a CLIP-style encoder, else a number.
+   * FLOPs of vision encoder and projector for one prompt. No schedule changes
+   * them. {@linkcode visionFlops} computes them for a CLIP-style encoder; for
+   * any other encoder, give the number.
    */
   readonly visionFlops: number;
 }
 
-/** The sizes of a CLIP-style vision encoder and its projector. */
+/** Sizes of a CLIP-style vision encoder and its projector. */
 export interface VisionShape {
   /** Images (or tiles of one) encoded per prompt. */
   readonly images: number;
-  /** Encoder layers that are run. */
+  /** Number of encoder layers that run. */
   readonly layers: number;
   /** Encoder width. */
   readonly width: number;
@@ -49,7 +54,7 @@ export interface VisionShape {
   readonly patchInputs: number;
   /** Encoder tokens per image: the patches, and the class token if any. */
   readonly tokens: number;
-  /** Vision tokens per image that pass the projector. */
+  /** Vision tokens per image that pass through the projector. */
   readonly projectorTokens: number;
   /** Widths before, between and after the projector's linear layers. */
   readonly projectorWidths: readonly number[];
@@ -59,15 +64,15 @@ export interface VisionShape {
 export interface VisionFlopsOptions {
   /**
    * Whether to count the two attention products. Default true. The published
-   * InternVL2 numbers leave them out, see {@linkcode publishedModels}.
+   * InternVL2 numbers leave them out (see {@linkcode publishedModels}).
    */
   readonly attention?: boolean;
 }
 
 /**
- * FLOPs of vision encoder and projector for one prompt.
+ * FLOPs of the vision encoder and the projector for one prompt.
  *
- * @param vision Sizes of encoder and projector.
+ * @param vision Sizes of the encoder and the projector.
  * @param options Whether attention products count.
  * @returns FLOPs.
  */
@@ -91,13 +96,13 @@ export function visionFlops(
 /**
  * FLOPs of the decoder and its head for one prefill:
  * `Σ_l [N_l · 2(2D² + 2·D·D_kv + 3·D·M) + 4·N_l²·D] + 2·N_L·D·V` with
- * `N_l = T + keep[l]` and N_L that of the last layer.
+ * `N_l = T + keep[l]`, where N_L is that of the last layer.
  *
  * @param model The model's sizes.
  * @param schedule Keep counts, one per decoder layer.
- * @param textTokens T, every token that is not a vision token.
+ * @param textTokens T, the number of tokens that are not vision tokens.
  * @returns FLOPs.
- * @throws {RangeError} If the schedule is of another depth than the model.
+ * @throws {RangeError} If the schedule and the model differ in depth.
  */
 export function decoderFlops(
   model: ModelShape,
@@ -119,13 +124,13 @@ export function decoderFlops(
 
 /**
  * FLOPs of one prefill of the whole model: vision encoder, projector, decoder
- * and head. What the paper's tables give in TFLOPs.
+ * and head. The paper's tables give this number in TFLOPs.
  *
  * @param model The model's sizes.
  * @param schedule Keep counts, one per decoder layer.
- * @param textTokens T, every token that is not a vision token.
+ * @param textTokens T, the number of tokens that are not vision tokens.
  * @returns FLOPs.
- * @throws {RangeError} If the schedule is of another depth than the model.
+ * @throws {RangeError} If the schedule and the model differ in depth.
  */
 export function prefillFlops(
   model: ModelShape,
@@ -137,23 +142,23 @@ export function prefillFlops(
 
 /** Options of {@linkcode kvCacheBytes}. */
 export interface KvCacheOptions {
-  /** T, every token that is not a vision token. */
+  /** T, the number of tokens that are not vision tokens. */
   readonly textTokens: number;
   /** Bytes per cached number: 2 for f16, 4 for f32. */
   readonly bytesPerElement: number;
 }
 
 /**
- * Bytes of the KV cache after prefill: layer l caches keys and values of the
- * text and of the `keep[l]` vision tokens it computed with (docs/method.md,
- * "Sort & Reduce").
- * The paper's "memory cost" is `meanKeepingRate()` instead, without the text.
+ * Size of the KV cache after prefill, in bytes. Layer l caches the keys and
+ * values of the text and of the `keep[l]` vision tokens that it computes with
+ * (docs/method.md, "Sort & Reduce"). The paper's "memory cost" is not this
+ * number but `meanKeepingRate()`, which leaves out the text.
  *
  * @param model The model's sizes.
  * @param schedule Keep counts, one per decoder layer.
- * @param options Text tokens and element size.
+ * @param options Number of text tokens and element size.
  * @returns Bytes.
- * @throws {RangeError} If the schedule is of another depth than the model.
+ * @throws {RangeError} If the schedule and the model differ in depth.
  */
 export function kvCacheBytes(
   model: ModelShape,
@@ -168,15 +173,15 @@ export function kvCacheBytes(
   return tokens * 2 * model.kvWidth * bytesPerElement;
 }
 
-/** A model of the paper's tables, with the prompt it was counted on. */
+/** A model from the paper's tables, with the prompt of its published cost. */
 export interface PublishedModel extends ModelShape {
   /** N, vision tokens of the prompt. */
   readonly visionTokens: number;
-  /** T, text tokens of the prompt, as inferred from the published FLOPs. */
+  /** T, text tokens of the prompt, inferred from the published FLOPs. */
   readonly textTokens: number;
 }
 
-// Sizes of the encoder alone from the models' public config.json files.
+// The models' public config.json files give the sizes of the encoders alone.
 const clipLarge336 = {
   layers: 24, // all of them run, though the features come from the 23rd
   width: 1024,
@@ -194,7 +199,9 @@ const internVit300m = {
   tokens: 1025,
 };
 
-/** InternVL2: 5 tiles; four neighbouring patches make one vision token. */
+/**
+ * InternVL2 encodes 5 tiles; four neighbouring patches make one vision token.
+ */
 function internVlVisionFlops(decoderWidth: number): number {
   return visionFlops({
     ...internVit300m,
@@ -205,14 +212,15 @@ function internVlVisionFlops(decoderWidth: number): number {
 }
 
 /**
- * The three models of the paper's main table, whose rows the cost model reproduces
- * within .03 TFLOPs, but for PyramidDrop on LLaVA: printed are 5.47, while formula
- * and the paper's own figure give 4.95 (docs/reproducing-the-paper.md, "What differs").
+ * The three models of the paper's main table. The cost model reproduces the
+ * rows of the table within .03 TFLOPs, with one exception. For PyramidDrop on
+ * LLaVA the table prints 5.47, but the formula and the paper's own figure give
+ * 4.95 (docs/reproducing-the-paper.md, "What differs").
  *
- * The published .619 TFLOPs per InternViT-300M tile is what the linear layers
- * alone give (.620; .724 with the attention products), so the products are
- * left out there: presumably the profiler does not see into the encoder's
- * fused attention. CLIP's .382 includes them.
+ * InternVL2's numbers leave out the attention products. The published .619
+ * TFLOPs per InternViT-300M tile match the linear layers alone (.620; .724 with
+ * the attention products). Presumably the profiler does not see into the
+ * encoder's fused attention. CLIP's .382 TFLOPs include the attention products.
  */
 export const publishedModels: Readonly<
   Record<"LLaVA-1.5-7B" | "InternVL2-1B" | "InternVL2-2B", PublishedModel>

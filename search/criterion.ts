@@ -1,10 +1,11 @@
 /**
- * When is a trial as good as the full model? Three answers, each over paired
- * per-sample results, and each given as soon as it is certain.
+ * A criterion decides whether a trial is as good as the full model. There are
+ * three criteria. Each one compares paired per-sample results, and each one
+ * decides as soon as its verdict is certain.
  *
- * Early stopping is exact: `judge()` on part of the samples says "pass" or
- * "fail" only where the complete run must say the same, whatever the unseen
- * samples hold. It never guesses.
+ * Early stopping is exact and never guesses. On part of the samples `judge()`
+ * says "pass" or "fail" only if the complete run must say the same, whatever
+ * the unseen samples hold.
  */
 
 // This module is browser compatible.
@@ -13,28 +14,28 @@ import type { Evaluation, SampleResult } from "./evaluate.ts";
 import { answerProbability } from "./objective.ts";
 
 /**
- * How much worse than the full model a trial may be. n is the number of
+ * The drop from the full model that a trial may show. n is the number of
  * samples, and every mean is over all of them.
  *
  * - `"accuracy"`: mean correct ≥ the full model's − ε (docs/method.md,
  *   "G-Search").
  * - `"loss"`: mean answer loss ≤ the full model's + ε, a smooth alternative
  *   (our decision).
- * - `"bound"` (our decision): an upper confidence bound on the drop, which
- *   also charges for what the samples cannot show. With p = exp(−loss), the
- *   expected accuracy of sampling an answer, and d the paired drop
- *   p_full − p_trial, one more sample is added whose answer is lost entirely
- *   (d = 1), and the one-sided 95 % bound `mean(d) + 1.645 · s / √(n + 1)` over
- *   the n + 1 drops must be ≤ ε; s is their sample standard deviation.
+ * - `"bound"` (our decision): an upper confidence bound on the drop must be ≤
+ *   ε. The bound also charges for what the samples cannot show. The expected
+ *   accuracy of sampling an answer is p = exp(−loss), and the paired drop is d
+ *   = p_full − p_trial. One more sample is added whose answer is lost entirely
+ *   (d = 1). Over these n + 1 drops with sample standard deviation s, the
+ *   one-sided 95 % bound is `mean(d) + 1.645 · s / √(n + 1)`.
  *
- * The normal approximation alone is far too optimistic where drops are rare
- * and large: without a single drop among n samples it would say that there is
- * none anywhere. With the added sample it says 2.65 / (n + 1), about what the
- * rule of three does (3 / n), so that n samples can show no drop smaller than
- * {@linkcode leastEpsilon}.
+ * The added sample corrects the normal approximation, which alone is far too
+ * optimistic where drops are rare and large. If none of n samples drops, the
+ * approximation alone says that no sample anywhere drops. With the added sample
+ * the bound is 2.65 / (n + 1), close to the rule of three (3 / n). Therefore n
+ * samples can show no drop smaller than {@linkcode leastEpsilon}.
  */
 export interface Criterion {
-  /** What is compared. */
+  /** Quantity that is compared. */
   readonly kind: "accuracy" | "loss" | "bound";
   /** ε: percentage points for accuracy and bound, nats for loss. */
   readonly epsilon: number;
@@ -43,20 +44,20 @@ export interface Criterion {
 /**
  * The least ε at which a schedule that changes nothing passes.
  *
- * @param kind What is compared.
+ * @param kind Quantity that is compared.
  * @param samples n, at least 1.
- * @returns Points; 0 but for the criterion bound.
+ * @returns Points for the criterion "bound", 0 for the others.
  */
 export function leastEpsilon(kind: Criterion["kind"], samples: number): number {
   return kind === "bound" ? upperBound(0, Array(samples).fill(0), samples) : 0;
 }
 
 /**
- * Checks that there are samples enough for a criterion, before any is run.
+ * Checks that the samples suffice for a criterion, before any of them runs.
  *
- * @param criterion When a trial passes.
+ * @param criterion Criterion that a trial has to meet.
  * @param samples n, at least 1.
- * @throws {RangeError} If ε is negative, or no schedule whatever could pass.
+ * @throws {RangeError} If ε is negative, or no schedule could pass.
  */
 export function checkEpsilon(
   { kind, epsilon }: Criterion,
@@ -65,7 +66,7 @@ export function checkEpsilon(
   checkSign(epsilon);
   const least = leastEpsilon(kind, samples);
   if (epsilon < least) {
-    // It falls as 1 / (n + 1).
+    // The least ε falls as 1 / (n + 1).
     const needed = Math.ceil(2 * leastEpsilon(kind, 1) / epsilon) - 1;
     throw new RangeError(
       `Cannot search with epsilon ${epsilon} as ${samples} calibration samples can show no drop below ${
@@ -78,7 +79,7 @@ export function checkEpsilon(
 }
 
 function checkSign(epsilon: number): void {
-  // Written so that NaN fails too.
+  // The negated form also rejects NaN.
   if (!(epsilon >= 0)) {
     throw new RangeError(
       `Cannot judge a trial as epsilon must be >= 0: current value is ${epsilon}`,
@@ -92,23 +93,25 @@ export type Verdict = "pass" | "fail";
 /** 95 % quantile of the standard normal distribution. */
 const z95 = 1.6448536269514722;
 
-/** A sample of the full model with the trial's result, once it is there. */
+/**
+ * A sample's result with the full model, and with the trial once it is seen.
+ */
 interface Pair {
   readonly full: SampleResult;
   readonly trial: SampleResult | undefined;
 }
 
 /**
- * The verdict on a trial, as far as it is certain.
+ * Judges a trial, as far as the verdict is certain.
  *
- * @param criterion When the trial passes.
+ * @param criterion Criterion that the trial has to meet.
  * @param full Complete evaluation of the unreduced model.
  * @param trial Evaluation of the trial on the same samples, complete or not.
- * @returns "open" while the unseen samples could still decide it; never "open"
- * for a complete trial.
+ * @returns The verdict, or "open" while the unseen samples could still decide
+ * it. A complete trial is never "open".
  * @throws {RangeError} If ε is negative, `full` is incomplete or empty, the
- * trial holds a sample that `full` lacks or one twice, or a loss is negative
- * or not finite.
+ * trial holds a sample that `full` lacks or holds one twice, or a loss is
+ * negative or not finite.
  */
 export function judge(
   criterion: Criterion,
@@ -132,12 +135,13 @@ export function judge(
 }
 
 /**
- * How much worse the trial is than the full model: the mean paired difference
- * over the samples it has seen, positive when worse. For display; the verdict
- * is {@linkcode judge}'s.
+ * Mean paired drop of a trial from the full model, over the samples that the
+ * trial has seen. It is positive when the trial is worse. It is meant for
+ * display; {@linkcode judge} gives the verdict.
  *
- * @param criterion Gives quantity and unit: points for accuracy and bound
- * (there the mean drop without its uncertainty), nats for loss.
+ * @param criterion Selects the quantity and its unit: points for accuracy and
+ * bound, nats for loss. For the bound it is the mean drop without its
+ * uncertainty.
  * @param full Complete evaluation of the unreduced model.
  * @param trial Evaluation of the trial on the same samples, complete or not.
  * @returns The mean; NaN when no sample was seen.
@@ -163,8 +167,9 @@ function judgeAccuracy(
   epsilon: number,
   pairs: readonly Pair[],
 ): Verdict | "open" {
-  // In whole samples, so that only this one line rounds: the slack gives
-  // ε = .1 of 1000 samples its one sample though .1 is no binary fraction.
+  // The drop is counted in whole samples, so that only this line rounds. One of
+  // 1000 samples may be lost at ε = .1. The slack ensures this, because .1 is
+  // not a binary fraction.
   const allowed = Math.floor(epsilon * pairs.length / 100 + 1e-9);
   let lost = 0; // net loss of right answers if the unseen are all right …
   let unseen = 0;
@@ -178,8 +183,9 @@ function judgeAccuracy(
 }
 
 function judgeLoss(epsilon: number, pairs: readonly Pair[]): Verdict | "open" {
-  // An unseen loss is ≥ 0. The rounded sum of fixed order never falls when a
-  // term grows, so this bound is below the complete run's sum as computed too.
+  // An unseen loss is ≥ 0. The order of the sum is fixed, so the rounded sum
+  // never falls when a term grows. Therefore the partial sum is a lower bound
+  // on the complete run's rounded sum.
   let rise = 0;
   let complete = true;
   for (const { full, trial } of pairs) {
@@ -192,7 +198,7 @@ function judgeLoss(epsilon: number, pairs: readonly Pair[]): Verdict | "open" {
 
 function judgeBound(epsilon: number, pairs: readonly Pair[]): Verdict | "open" {
   const n = pairs.length;
-  // Each unseen p_trial is ≤ 1, so each unseen drop is ≥ p_full − 1.
+  // An unseen p_trial is ≤ 1, so an unseen drop is ≥ p_full − 1.
   const seen: number[] = [];
   let sum = 0;
   for (const { full, trial } of pairs) {
@@ -203,19 +209,19 @@ function judgeBound(epsilon: number, pairs: readonly Pair[]): Verdict | "open" {
   }
   const lowest = upperBound(sum, seen, n);
   if (seen.length === n) return lowest <= epsilon ? "pass" : "fail";
-  // The margin is far above the rounding errors of either run.
+  // The margin far exceeds the rounding errors of both runs.
   return lowest > epsilon + 1e-9 ? "fail" : "open";
 }
 
 /**
- * The bound of the criterion, in points, or what it is at least as long as
- * only some of the n drops are known.
+ * Upper confidence bound of the criterion, in points. If only some of the n
+ * drops are known, the result is a lower limit of that bound.
  *
- * Σ (d − mean)² over all drops is no smaller than over the known ones, from
- * their own mean, alone.
+ * Σ (d − mean)² over all drops is at least the same sum over the known drops
+ * around their own mean.
  *
- * @param sum No more than the sum of all n drops.
- * @param known Drops that are known.
+ * @param sum Sum of all n drops, or a number below it.
+ * @param known The known drops.
  */
 function upperBound(sum: number, known: readonly number[], n: number): number {
   const drops = [...known, 1]; // and one answer that is lost entirely
@@ -226,7 +232,7 @@ function upperBound(sum: number, known: readonly number[], n: number): number {
   return 100 * ((sum + 1) / count + z95 * s / Math.sqrt(count));
 }
 
-/** Pairs by index, always in the order of `full`, whatever the trial's. */
+/** Pairs the samples by index, in the order of `full`. */
 function pair(full: Evaluation, trial: Evaluation): Pair[] {
   if (full.samples.length !== full.total || full.total === 0) {
     throw new RangeError(

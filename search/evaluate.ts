@@ -1,37 +1,37 @@
 /**
- * What a search asks for: a function from a schedule to per-sample results,
- * never a model. It may run a model in this process, a pool of workers, or a
- * program in another language.
+ * The interface between a search and a model: a function from a schedule to
+ * per-sample results. The search never sees the model. The function may run a
+ * model in this process, a pool of workers, or a program in another language.
  */
 
 // This module is browser compatible.
 
 import type { Schedule } from "../core/schedule.ts";
 
-/** What the model made of one sample under a schedule. */
+/** Result of one sample under a schedule. */
 export interface SampleResult {
   /**
-   * The sample's number in its set, unique there and the same for every
-   * schedule: what pairs a trial with the full model.
+   * Number of the sample, unique in its set and the same for every schedule. It
+   * pairs a trial with the full model.
    */
   readonly index: number;
-  /** Whether the model's answer is the right one. */
+  /** Whether the model's answer is right. */
   readonly correct: boolean;
   /**
    * Negative log-likelihood of the right answer, −log p(answer), in nats.
    * Finite and ≥ 0.
    */
   readonly loss: number;
-  /** Token ids of the answer that the model generated, where it was asked to. */
+  /** Token ids of the answer, if the model was asked to generate one. */
   readonly generated?: readonly number[];
 }
 
 /** Per-sample results of one schedule. */
 export interface Evaluation {
-  /** The samples seen so far, each once, in any order. */
+  /** Results of the samples seen so far, each once, in any order. */
   readonly samples: readonly SampleResult[];
   /**
-   * Samples in the whole set. The evaluation is complete when
+   * Number of samples in the whole set. The evaluation is complete when
    * `samples.length` equals it.
    */
   readonly total: number;
@@ -40,24 +40,24 @@ export interface Evaluation {
 /** Options of an {@linkcode Evaluate} call. */
 export interface EvaluateOptions {
   /**
-   * Layers 0 … `fixedLayers − 1` have the same keep counts as in the previous
-   * call of this function, so hidden states cached then and entering a layer
-   * ≤ `fixedLayers` may be used. Default 0: nothing is promised.
+   * Number of leading layers with the same keep counts as in the previous call
+   * of this function. The function may reuse hidden states that it cached then,
+   * if they enter a layer ≤ `fixedLayers`. Default 0: nothing is promised.
    */
   readonly fixedLayers?: number;
   /**
-   * Asked after each batch, with everything seen so far in this call. When it
-   * returns true the function stops and resolves with that evaluation.
+   * Called after each batch with all results of this call so far. If it returns
+   * true, the function stops and resolves with these results.
    */
   readonly stop?: (partial: Evaluation) => boolean;
-  /** When aborted, the function rejects with the signal's reason. */
+  /** Aborts the call: the function rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Runs the model with a schedule over one set of samples, the same set on
- * every call, and resolves with what it saw: the complete set unless
- * {@linkcode EvaluateOptions.stop} ended it.
+ * Runs the model with a schedule over a set of samples, which is the same for
+ * every call. It resolves with the results of the complete set, unless
+ * {@linkcode EvaluateOptions.stop} ends it early.
  */
 export type Evaluate = (
   schedule: Schedule,

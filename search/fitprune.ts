@@ -1,7 +1,7 @@
 /**
- * FitPrune's keep counts (Ye et al., AAAI 2025; docs/method.md, "Other methods"):
- * how many tokens each layer needs to receive all but a share α of its attention. α is
- * found by bisection, from attention alone, with no accuracy in the loop.
+ * FitPrune's keep counts (Ye et al., AAAI 2025; docs/method.md, "Other
+ * methods"). A layer keeps as many tokens as receive all but a share α of its
+ * attention. Bisection finds α from attention alone; no accuracy is measured.
  */
 
 // This module is browser compatible.
@@ -10,33 +10,36 @@ import { fromKeepCounts } from "../core/schedule.ts";
 import type { ScheduleFamily } from "./budget.ts";
 
 /**
- * The attention that vision tokens receive in the unreduced model, by rank:
- * each sample's masses in a layer are sorted, largest first, then averaged over
- * the samples. Shape [L][N] each, masses ≥ 0.
+ * Attention that vision tokens receive in the unreduced model, by rank. In each
+ * layer the masses of each sample are sorted, largest first, and then averaged
+ * over the samples. Each array has the shape [L][N] and masses ≥ 0.
  */
 export interface AttentionByRank {
-  /** From the instruction tokens. */
+  /** Attention from the instruction tokens. */
   readonly cross: readonly ArrayLike<number>[];
-  /** From the vision tokens themselves. */
+  /** Attention from the vision tokens themselves. */
   readonly self: readonly ArrayLike<number>[];
 }
 
 /**
- * FitPrune's schedules, by the share 1 − α of attention that stays.
+ * FitPrune's schedules. The parameter t is 1 − α, the share of attention that
+ * stays.
  *
- * After layer i as many tokens stay as hold that share of the attention layer i
- * gives in the unreduced model, of both kinds: the larger of the two counts.
- * Never more than before; layer 0 computes with all.
+ * After layer i, the fewest tokens stay that hold this share of layer i's
+ * attention in the unreduced model. This count is taken for both kinds of
+ * attention, and the larger one applies. The counts never rise with depth, and
+ * layer 0 computes with all tokens.
  *
- * FitPrune's code deletes, per sample, the tokens that are among the least of
- * both kinds, in a run that is pruned already, and averages the counts. Masses
- * averaged by rank in the unreduced model need no runs (our decision); where
- * both kinds rank alike, the counts agree.
+ * FitPrune's code runs a model that is already pruned. For each sample it
+ * deletes the tokens that rank lowest by both kinds of attention, and it
+ * averages the counts over the samples. Averaging masses by rank in the
+ * unreduced model needs no such runs (our decision). The counts agree where
+ * both kinds rank the tokens alike.
  *
  * @param attention The attention by rank.
  * @returns The family, from t = 0 (all attention given up) to t = 1.
  * @throws {TypeError} If the two kinds differ in shape or have no layer.
- * @throws {RangeError} If a mass is negative or NaN, or larger than the one
+ * @throws {RangeError} If a mass is negative, NaN, or larger than the one
  * before it.
  */
 export function fitPruneFamily(
@@ -72,13 +75,18 @@ export function fitPruneFamily(
   };
 }
 
-/** Fewest tokens that receive a share of all; entry n sums the first n. */
+/**
+ * Fewest tokens that receive a share of all attention; `sums[n]` is the sum of
+ * the n largest masses.
+ */
 function tokensFor(share: number, sums: readonly number[]): number {
   const wanted = share * sums[sums.length - 1];
   return sums.findIndex((sum) => sum >= wanted);
 }
 
-/** Shape [N + 1]: 0, then the sum of the first 1, 2, … N masses. */
+/**
+ * Running sums, shape [N + 1]: 0, then the sum of the first 1, 2, … N masses.
+ */
 function runningSums(masses: ArrayLike<number>): number[] {
   const sums = [0];
   for (let n = 0; n < masses.length; n++) sums.push(sums[n] + masses[n]);
@@ -88,7 +96,7 @@ function runningSums(masses: ArrayLike<number>): number[] {
 function checkMasses(masses: ArrayLike<number>): void {
   for (let rank = 0; rank < masses.length; rank++) {
     const most = rank === 0 ? Infinity : masses[rank - 1];
-    // Written so that NaN fails too.
+    // The negated form also rejects NaN.
     if (!(masses[rank] >= 0 && masses[rank] <= most)) {
       throw new RangeError(
         `Cannot fit keep counts as attention must be sorted, largest first, and >= 0: value at rank ${rank} is ${

@@ -1,12 +1,13 @@
 /**
- * G-Search: the least vision tokens per layer without losing performance
- * (docs/method.md, "G-Search"), by bisection over keep counts from shallow to deep.
+ * G-Search finds the fewest vision tokens per layer that lose no performance
+ * (docs/method.md, "G-Search"). It bisects the keep counts from shallow to deep
+ * layers.
  *
  * The search is a plain record and three pure functions, `initGSearch()`,
- * `askGSearch()` and `tellGSearch()`, which neither run nor judge a model.
- * `gSearch()` drives them with an `Evaluate` function: it judges each trial
+ * `askGSearch()` and `tellGSearch()`. They neither run nor judge a model.
+ * `gSearch()` drives them with an `Evaluate` function. It judges each trial
  * against the full model on the same samples, stops a trial as soon as its
- * outcome is certain, and takes up an interrupted search where it stood.
+ * outcome is certain, and resumes an interrupted search.
  */
 
 // This module is browser compatible.
@@ -27,15 +28,16 @@ import {
 } from "./criterion.ts";
 import type { Evaluate, Evaluation } from "./evaluate.ts";
 
-/** What G-Search searches over. */
+/** Search space of G-Search. */
 export interface GSearchSpace {
   /** L, decoder layers. */
   readonly layers: number;
   /** N, vision tokens entering the decoder. */
   readonly visionTokens: number;
   /**
-   * First layer that may be reduced, 0-based, in [1, L − 1]: layer 0 has no
-   * attention scores before it. Default 3, as the paper's FLOPs imply.
+   * First layer that may be reduced, 0-based, in [1, L − 1]. Layer 0 cannot be
+   * reduced, because no layer before it gives attention scores. Default 3, as
+   * the paper's FLOPs imply.
    */
   readonly firstLayer?: number;
   /** Fewest tokens any layer keeps, an integer in [0, N]. Default 0. */
@@ -43,11 +45,12 @@ export interface GSearchSpace {
 }
 
 /**
- * Where a search stands; JSON-serialisable, never changed in place.
+ * State of a search; JSON-serialisable, never changed in place.
  *
- * Invariant: at `layer`, keeping `high` is feasible and keeping fewer than
- * `low` is not, given the layers before it. `high` needs no trial of its own:
- * it is the run judged last to pass (the full model before any).
+ * Invariant: given the layers before `layer`, keeping `high` tokens there is
+ * feasible and keeping fewer than `low` is not. `high` needs no trial of its
+ * own, because it belongs to the last run that passed (at the start, the full
+ * model).
  */
 export interface GSearchState {
   /** N. */
@@ -56,11 +59,11 @@ export interface GSearchState {
   readonly layers: number;
   /** Fewest tokens any layer keeps. */
   readonly minKeep: number;
-  /** Decided keep counts of the layers 0 … `layer − 1`. */
+  /** Final keep counts of the layers 0 … `layer − 1`. */
   readonly decided: readonly number[];
   /** The layer being searched; L when the search is done. */
   readonly layer: number;
-  /** Least keep count of `layer` still in question. */
+  /** Least keep count of `layer` that may still be feasible. */
   readonly low: number;
   /** Least keep count of `layer` known to be feasible. */
   readonly high: number;
@@ -68,9 +71,9 @@ export interface GSearchState {
 
 /** The next run to judge. */
 export interface Proposal {
-  /** The layer being searched. All before it are decided for good. */
+  /** The layer being searched. All layers before it are final. */
   readonly layer: number;
-  /** Its keep count. */
+  /** Keep count of that layer. */
   readonly keep: number;
   /** Keep counts of all layers. */
   readonly schedule: Schedule;
@@ -79,8 +82,8 @@ export interface Proposal {
 /**
  * Starts a search.
  *
- * @param space What to search over.
- * @returns The first state.
+ * @param space Search space.
+ * @returns The initial state.
  * @throws {RangeError} If a number of the space is out of range.
  */
 export function initGSearch(
@@ -106,9 +109,10 @@ export function initGSearch(
 /**
  * The next run to judge.
  *
- * Deeper layers inherit the keep count of the layer under search. As kept sets
- * are nested this is the same run as "deeper layers keep everything they get":
- * a deeper layer cannot see more than this one let through.
+ * Deeper layers inherit the keep count of the layer under search. Kept sets are
+ * nested, so a deeper layer cannot see more tokens than this layer lets
+ * through. Therefore the run equals one in which deeper layers keep all tokens
+ * that they get.
  *
  * @param state The search.
  * @returns The proposal, or null when the search is done.
@@ -122,7 +126,7 @@ export function askGSearch(state: GSearchState): Proposal | null {
 }
 
 /**
- * Takes the verdict on what `askGSearch()` proposes.
+ * Takes the verdict on the proposal of `askGSearch()`.
  *
  * @param state The search.
  * @param verdict Whether the proposal is as good as the full model.
@@ -137,8 +141,8 @@ export function tellGSearch(
   if (proposal === null) {
     throw new RangeError("Cannot take a verdict as the search is done");
   }
-  // Bisection is exact when feasibility is monotone in the keep count, which
-  // is the paper's assumption; without it `high` is still always feasible.
+  // Bisection is exact if feasibility is monotone in the keep count, as the
+  // paper assumes. Without monotonicity `high` is still always feasible.
   return settle(
     verdict === "pass"
       ? { ...state, high: proposal.keep }
@@ -147,9 +151,9 @@ export function tellGSearch(
 }
 
 /**
- * The least schedule known to be feasible: the result once the search is done,
- * and a usable one at any time before. It is exactly the schedule of the last
- * proposal that passed (the full schedule before any).
+ * The least schedule known to be feasible. It is the result once the search is
+ * done, and it is usable at any time before. It equals the schedule of the last
+ * proposal that passed (at the start, the full schedule).
  *
  * @param state The search.
  * @returns The schedule.
@@ -159,12 +163,12 @@ export function bestSchedule(state: GSearchState): Schedule {
 }
 
 /**
- * An upper bound on the number of trials to come, for a progress display. It
- * holds for every outcome, and falls with every verdict; each time a keep
- * count halves, it falls by one for every layer to come.
+ * Upper bound on the number of trials to come, for a progress display. It holds
+ * for every outcome and falls with every verdict. When the keep count halves,
+ * the bound falls by one for each remaining layer.
  *
  * @param state The search.
- * @returns Trials, 0 when the search is done.
+ * @returns Number of trials, 0 when the search is done.
  */
 export function remainingTrials(state: GSearchState): number {
   const { layer, layers, low, high, minKeep } = state;
@@ -173,17 +177,17 @@ export function remainingTrials(state: GSearchState): number {
   return bisections(high - low) + deeper * bisections(high - minKeep);
 }
 
-/** Trials that bisection needs at most for a range of `width + 1` counts. */
+/** Most trials that bisection needs for a range of `width + 1` counts. */
 function bisections(width: number): number {
   return Math.ceil(Math.log2(width + 1));
 }
 
-/** Decided layers, then `keep` for the layer under search and all deeper. */
+/** Keep counts of the decided layers, then `keep` for all other layers. */
 function inherit({ layers, decided }: GSearchState, keep: number): number[] {
   return [...decided, ...Array(layers - decided.length).fill(keep)];
 }
 
-/** Moves on to the next layer for as long as there is nothing to decide. */
+/** Moves past the layers that leave nothing to decide. */
 function settle(state: GSearchState): GSearchState {
   let { layer, low, high } = state;
   const decided = [...state.decided];
@@ -195,74 +199,77 @@ function settle(state: GSearchState): GSearchState {
   return { ...state, decided, layer, low, high };
 }
 
-/** One schedule run and judged; JSON-serialisable. */
+/** A schedule that was run and judged; JSON-serialisable. */
 export interface Trial {
   /** The layer under search, 0-based. */
   readonly layer: number;
-  /** Its keep count, which deeper layers inherit. */
+  /** Keep count of that layer, which deeper layers inherit. */
   readonly keep: number;
   /** Keep counts of all layers, shape [L]. */
   readonly schedule: readonly number[];
-  /** Whether it was as good as the full model. */
+  /** Whether the schedule was as good as the full model. */
   readonly verdict: Verdict;
-  /** Samples seen until the verdict was certain. */
+  /** Number of samples seen until the verdict was certain. */
   readonly samplesUsed: number;
   /**
-   * How much worse than the full model, as a mean over those samples: points
-   * for the criteria accuracy and bound, nats for loss. Biased where the trial
-   * was stopped early.
+   * Mean drop from the full model over those samples: points for the criteria
+   * accuracy and bound, nats for loss. It is biased if the trial was stopped
+   * early.
    */
   readonly meanDrop: number;
   /** Upper bound on the trials still to come after this one. */
   readonly remaining: number;
-  /** Duration, where a clock was given. */
+  /** Duration, if a clock was given. */
   readonly seconds?: number;
 }
 
 /** Options of {@linkcode gSearch}. */
 export interface GSearchOptions extends GSearchSpace {
-  /** When a trial is as good as the full model. */
+  /** Criterion for a trial to be as good as the full model. */
   readonly criterion: Criterion;
   /**
-   * Trials of an interrupted run, from its first on, in order. Their verdicts
-   * are taken instead of being evaluated again, which is only right for the
-   * same model, samples and criterion.
+   * Trials of an interrupted run in order, from the first one on. Their
+   * verdicts are reused without evaluation. This is correct only for the same
+   * model, samples and criterion.
    */
   readonly recorded?: readonly Trial[];
-  /** The full model on the same samples, where it is known already. */
+  /** Evaluation of the full model on the same samples, if already known. */
   readonly full?: Evaluation;
   /** A clock in milliseconds, such as `() => performance.now()`. */
   readonly now?: () => number;
-  /** Ends the search between trials, and within one if `evaluate` obeys it. */
+  /**
+   * Aborts the search between trials. It also aborts a trial if `evaluate`
+   * obeys it.
+   */
   readonly signal?: AbortSignal;
 }
 
-/** What {@linkcode gSearch} returns. */
+/** Result of {@linkcode gSearch}. */
 export interface GSearchResult {
   /** The least schedule that was as good as the full model. */
   readonly schedule: Schedule;
-  /** The full model on the same samples. */
+  /** Evaluation of the full model on the same samples. */
   readonly full: Evaluation;
   /** All trials in order, the recorded ones included. */
   readonly trials: readonly Trial[];
 }
 
 /**
- * Searches the least schedule that is as good as the full model
+ * Searches for the least schedule that is as good as the full model
  * (docs/method.md, "G-Search").
  *
- * Evaluates the full schedule once if need be, then one schedule per trial. With the
- * criterion's noise feasibility may not be monotone; the result is then not
- * optimal, but its own trial did pass.
+ * It evaluates the full schedule once unless `full` is given, then one schedule
+ * per trial. The criterion's noise can make feasibility non-monotone. The
+ * result may then not be optimal, but its own trial passed.
  *
  * @param evaluate Runs the model on the calibration set.
  * @param options Space, criterion and the rest.
- * @returns A generator that yields each newly evaluated trial (so not the
- * recorded ones) and returns the result.
+ * @returns A generator that yields each newly evaluated trial (not the recorded
+ * ones) and returns the result.
  * @throws {RangeError} If the space is out of range, the samples are too few
- * for ε (see {@linkcode checkEpsilon}), a recorded trial is not
- * what the search asks for, `evaluate` stops although the outcome is open, or
- * its evaluations do not pair up (see {@linkcode judge}).
+ * for ε (see {@linkcode checkEpsilon}), a recorded trial differs from what the
+ * search asks for, `evaluate` stops while the outcome is open, or its
+ * evaluations do not pair up (see {@linkcode judge}).
  * @throws The signal's reason, when aborted.
  */
 export async function* gSearch(
@@ -315,14 +322,14 @@ export async function* gSearch(
 }
 
 /**
- * Where a search stands after trials that were recorded, each of which is checked
- * against what the search asks for.
+ * Replays recorded trials and returns the state after them. Each trial is
+ * checked against what the search asks for.
  *
- * @param space What is searched over.
- * @param recorded Trials from the first one on, in order.
+ * @param space Search space.
+ * @param recorded Trials in order, from the first one on.
  * @returns The state.
- * @throws {RangeError} If a trial is not what the search asks for, or has a value
- *   that no trial has; the message has its number.
+ * @throws {RangeError} If a trial differs from what the search asks for, or
+ * holds an impossible value. The message names the trial's number.
  */
 export function resumeGSearch(
   space: GSearchSpace,

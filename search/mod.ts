@@ -1,11 +1,12 @@
 /**
- * Searching how few vision tokens each layer needs: G-Search, which gives up no
- * performance; P-Sigmoid, which makes the best of a budget, and the methods it
- * has to beat there; what a schedule costs, and how sure a result is.
+ * Searches that find how few vision tokens each layer needs. G-Search gives up
+ * no performance. P-Sigmoid finds the best performance within a budget, and
+ * `baselines()` solves the methods that it has to beat there. The cost model
+ * and the statistics say what a schedule costs and how certain a result is.
  *
  * A search never sees a model, only a function from a schedule to per-sample
- * results. Here a toy in its place, whose layers 1 and 2 need 5 and 3 of 8
- * vision tokens:
+ * results. The example uses a toy function. Its layers 1 and 2 need 5 and 3 of
+ * 8 vision tokens:
  *
  * @example Search a schedule
  * ```ts
@@ -34,7 +35,7 @@
  * assertEquals(step.value.schedule.keep, [8, 5, 3]);
  * ```
  *
- * @example Make the best of a budget
+ * @example Find the best schedule within a budget
  * ```ts
  * import { assert } from "@std/assert";
  * import {

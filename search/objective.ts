@@ -1,7 +1,7 @@
 /**
- * How good a schedule is, as a number to maximise within a budget: a mean over
- * the calibration samples. Unlike a criterion (criterion.ts) it needs all of
- * them, and no full model to compare with.
+ * The objective of a schedule: a mean over the calibration samples, which a
+ * search maximises within a budget. Unlike a criterion (criterion.ts) it needs
+ * all samples and no full model to compare with.
  */
 
 // This module is browser compatible.
@@ -9,13 +9,14 @@
 import type { Evaluation, SampleResult } from "./evaluate.ts";
 
 /**
- * What is averaged; large is good.
+ * Quantity that is averaged; larger is better.
  *
- * - `"probability"`: of the right answer, p = exp(−loss), which is the expected
- *   accuracy of sampling an answer. What searches maximise by default (our
- *   decision): it moves with every sample, where accuracy moves in steps of
- *   1 / n with those few that change sides, and a single answer that is lost
- *   entirely costs 1 / n, where its loss may outweigh all others.
+ * - `"probability"`: p = exp(−loss) of the right answer, which is the expected
+ *   accuracy of sampling an answer. Searches maximise it by default (our
+ *   decision). It changes with every sample, whereas accuracy changes in steps
+ *   of 1 / n, only with samples whose answer becomes right or wrong. A single
+ *   answer that is lost entirely costs 1 / n, whereas its loss may outweigh all
+ *   others.
  * - `"loss"`: the negative answer loss, in nats.
  * - `"accuracy"`: 1 for a right answer, else 0.
  */
@@ -25,21 +26,21 @@ export type Objective = "probability" | "loss" | "accuracy";
 export interface PairedDifference {
   /** Mean of after − before, positive when after is better. */
   readonly mean: number;
-  /** Standard error of that mean; Infinity for a single sample. */
+  /** Standard error of the mean; Infinity for a single sample. */
   readonly standardError: number;
 }
 
-/** p of the right answer, exp(−loss). */
+/** Probability of the right answer, exp(−loss). */
 export function answerProbability({ loss }: SampleResult): number {
   return Math.exp(-loss);
 }
 
 /**
- * The objective of a schedule.
+ * Computes the objective of a schedule.
  *
- * @param objective What is averaged.
+ * @param objective Quantity that is averaged.
  * @param evaluation A complete evaluation of the schedule.
- * @returns Its mean, the same to the last bit for any order of the samples.
+ * @returns The mean, equal to the last bit for any order of the samples.
  * @throws {RangeError} If the evaluation is incomplete or empty, holds a sample
  * twice, or a loss is negative or not finite.
  */
@@ -51,14 +52,14 @@ export function meanScore(
 }
 
 /**
- * How much better one schedule is than another.
+ * Mean paired difference between two schedules.
  *
- * @param objective What is averaged.
- * @param before A complete evaluation.
- * @param after A complete evaluation of the same samples.
- * @returns The difference, with what its samples vary by.
- * @throws {RangeError} If the two are not of the same samples, or as for
- * {@linkcode meanScore}.
+ * @param objective Quantity that is averaged.
+ * @param before Complete evaluation of one schedule.
+ * @param after Complete evaluation of the other schedule on the same samples.
+ * @returns The mean difference and its standard error.
+ * @throws {RangeError} If the two evaluations differ in their samples, or as
+ * for {@linkcode meanScore}.
  */
 export function pairedDifference(
   objective: Objective,
@@ -83,7 +84,7 @@ export function pairedDifference(
   return { mean: gain, standardError };
 }
 
-/** The score of every sample, by rising index. */
+/** Scores of all samples, by rising index. */
 function sampleScores(
   objective: Objective,
   { samples, total }: Evaluation,

@@ -1,11 +1,12 @@
 /**
- * P-Sigmoid: the best performance within a budget (docs/method.md, "P-Sigmoid").
- * b follows from the budget, k and a are left to Bayesian optimisation (`optim/`).
+ * P-Sigmoid searches for the best performance within a budget (docs/method.md,
+ * "P-Sigmoid"). The budget determines b, and Bayesian optimisation (`optim/`)
+ * chooses k and a.
  *
  * The search is a plain record and four pure functions, `initPSigmoid()`,
- * `askPSigmoid()`, `tellPSigmoid()` and `bestPSigmoid()`, which run no model.
- * The record goes through JSON unharmed. `pSigmoid()` drives them with an
- * `Evaluate` function, and takes up an interrupted search where it stood.
+ * `askPSigmoid()`, `tellPSigmoid()` and `bestPSigmoid()`. They run no model.
+ * JSON preserves the record. `pSigmoid()` drives the functions with an
+ * `Evaluate` function and resumes an interrupted search.
  */
 
 // This module is browser compatible.
@@ -32,48 +33,53 @@ import {
 } from "./schedule_families.ts";
 import { type Sigmoid, type SigmoidForm, solveSigmoid } from "./sigmoid.ts";
 
-/** Range of k, the lower end of which a generous budget moves up. */
+/** Range of k. A generous budget raises its lower end. */
 const K_RANGE = { low: .2, high: 1 };
 /**
- * Range of a for the paper's 32 layers. How much the rate falls over the whole
- * depth is what matters, so it is stretched for models of other depths.
+ * Range of a for the paper's 32 layers. The fall of the rate over the whole
+ * depth is what matters, so other depths stretch the range.
  */
 const A_RANGE = { low: .05, high: 2, layers: 32 };
 
-/** Scrambled Sobol points before the model is asked, besides warm starts. */
+/**
+ * Number of scrambled Sobol points before the model is asked. Warm starts come
+ * on top.
+ */
 const SOBOL_POINTS = 5;
 
 /**
- * So many suggestions in a row that round to known schedules end a search: what
- * the model would still like to know, rounding does not let it see.
+ * Number of successive suggestions that round to known schedules, after which
+ * the search ends. By then rounding hides the differences that the model still
+ * wants to explore.
  */
 const MOST_REPEATS = 40;
 
-/** What to search. */
+/** Search space of P-Sigmoid, and the limits of the search. */
 export interface PSigmoidSpace extends FamilyShape {
-  /** What a schedule may cost. */
+  /** Limit on the cost of a schedule. */
   readonly budget: Budget;
   /**
-   * Where more than `firstLayer`, the first layer that may be reduced is searched
-   * too, from there up to this one, below L (our decision: the fewer layers
-   * there are, the more it matters). Those that a budget does not allow are left
-   * out. Default: only `firstLayer`.
+   * Largest first layer that may be reduced, below L. If it exceeds
+   * `firstLayer`, the first layer is searched too, from `firstLayer` to this
+   * one (our decision: the first layer matters more in a model of few layers).
+   * First layers that the budget does not allow are left out. Default
+   * `firstLayer`.
    */
   readonly lastFirstLayer?: number;
   /**
-   * Forms to begin with, such as that of `fitSigmoid()` on G-Search's schedule;
-   * moved into the ranges that are searched. Default none.
+   * Sigmoids to begin with, such as the fit of `fitSigmoid()` to G-Search's
+   * schedule. They are moved into the searched ranges. Default none.
    */
   readonly warmStart?: readonly WarmStart[];
-  /** Schedules to evaluate at most, an integer ≥ 1. Default 30. */
+  /** Largest number of schedules to evaluate, an integer ≥ 1. Default 30. */
   readonly evaluations?: number;
-  /** Integer from which all randomness comes. Default 0. */
+  /** Seed of all random numbers, an integer. Default 0. */
   readonly seed?: number;
 }
 
-/** A form to begin with. */
+/** A sigmoid to begin with. */
 export interface WarmStart extends SigmoidForm {
-  /** First layer that it may reduce. Default: the least that is searched. */
+  /** First layer that it may reduce. Default: the least searched one. */
   readonly firstLayer?: number;
 }
 
@@ -81,7 +87,7 @@ export interface WarmStart extends SigmoidForm {
 export interface PSigmoidProposal extends Sigmoid {
   /** First layer that it may reduce. */
   readonly firstLayer: number;
-  /** Its keep counts. */
+  /** Keep counts of the sigmoid. */
   readonly schedule: Schedule;
 }
 
@@ -89,40 +95,40 @@ export interface PSigmoidProposal extends Sigmoid {
 export interface KnownSchedule {
   /** Keep counts, shape [L]. */
   readonly keep: readonly number[];
-  /** Its objective. */
+  /** Objective of the schedule. */
   readonly value: number;
 }
 
-/** Where a search stands; JSON-serialisable, never changed in place. */
+/** State of a search; JSON-serialisable, never changed in place. */
 export interface PSigmoidState extends Required<FamilyShape> {
-  /** What a schedule may cost. */
+  /** Limit on the cost of a schedule. */
   readonly budget: Budget;
-  /** Schedules to evaluate at most. */
+  /** Largest number of schedules to evaluate. */
   readonly evaluations: number;
-  /** The optimisation of k and a. */
+  /** State of the optimisation of k, a and the first layer. */
   readonly bayes: BayesState;
-  /** What was evaluated, each schedule once. */
+  /** Evaluated schedules, each once. */
   readonly known: readonly KnownSchedule[];
-  /** What to evaluate next; null when the search is done. */
+  /** Next sigmoid to evaluate; null when the search is done. */
   readonly proposal: PSigmoidProposal | null;
 }
 
 /** The result of a search. */
 export interface PSigmoidBest extends PSigmoidProposal {
-  /** Its objective as the model expects it, without noise. */
+  /** Objective that the Gaussian process expects, without noise. */
   readonly value: number;
 }
 
 /**
  * Starts a search.
  *
- * k is searched in (.2, 1] and a in [.05, 2] · 32 / L, the latter by ratios
- * (our decision). A k below the constant rate that spends the
- * budget would leave some of it, so k begins there where that is more than .2;
- * at this end the sigmoid is that constant rate.
+ * k is searched in (.2, 1], and a in [.05, 2] · 32 / L on a logarithmic scale
+ * (our decision). A k below the constant rate that spends the budget would
+ * leave part of the budget unspent. Therefore, if that rate is above .2, the
+ * range of k begins there. At this end the sigmoid is the constant rate.
  *
- * @param space What to search.
- * @returns The first state.
+ * @param space Search space and limits.
+ * @returns The initial state.
  * @throws {RangeError} If a number is out of range, or no schedule meets the
  * budget.
  */
@@ -135,7 +141,7 @@ export function initPSigmoid(space: PSigmoidSpace): PSigmoidState {
     evaluations: { value: evaluations, least: 1, most: Infinity },
     lastFirstLayer: { value: lastFirstLayer, least: 0, most: layers - 1 },
   });
-  // The least rate that spends the budget, for each first layer.
+  // The least constant rate that spends the budget, for each first layer.
   const constants = [solveBudget(constantFamily(shape), budget).t];
   for (let firstLayer = low + 1; firstLayer <= lastFirstLayer; firstLayer++) {
     const family = constantFamily({ ...shape, firstLayer });
@@ -175,7 +181,7 @@ export function initPSigmoid(space: PSigmoidSpace): PSigmoidState {
 }
 
 /**
- * What to evaluate next: never a schedule that was evaluated before.
+ * The next sigmoid to evaluate. Its schedule was never evaluated before.
  *
  * @param state The search.
  * @returns The proposal, or null when the search is done.
@@ -185,10 +191,10 @@ export function askPSigmoid(state: PSigmoidState): PSigmoidProposal | null {
 }
 
 /**
- * Takes the objective of what `askPSigmoid()` proposes.
+ * Takes the objective of the proposal of `askPSigmoid()`.
  *
  * @param state The search.
- * @param value The objective, large being good.
+ * @param value The objective; larger is better.
  * @returns The next state.
  * @throws {RangeError} If the search is done, or the value is not finite.
  */
@@ -214,9 +220,10 @@ export function tellPSigmoid(
 }
 
 /**
- * The best schedule so far: of those evaluated, the one of which the Gaussian
- * process expects most. Luck with the calibration samples makes a schedule look
- * better than it is, and the model discounts what its neighbours do not share.
+ * The best schedule so far: the evaluated one for which the Gaussian process
+ * expects the highest objective. Luck with the calibration samples makes a
+ * schedule look better than it is. The Gaussian process discounts gains that a
+ * schedule's neighbours do not share.
  *
  * @param state The search.
  * @returns The sigmoid, its schedule and its value; null before any evaluation.
@@ -227,8 +234,8 @@ export function bestPSigmoid(state: PSigmoidState): PSigmoidBest | null {
 }
 
 /**
- * Asks the optimiser for the next schedule to evaluate. Points that round to a
- * known schedule are told its value and asked no more.
+ * Asks the optimiser for the next schedule to evaluate. If a point rounds to a
+ * known schedule, the optimiser is told the known value instead.
  */
 function propose(state: PSigmoidState): PSigmoidState {
   let { bayes } = state;
@@ -247,7 +254,7 @@ function propose(state: PSigmoidState): PSigmoidState {
   return { ...state, bayes, proposal: null };
 }
 
-/** The sigmoid at a point of the optimiser's space, within the budget. */
+/** The sigmoid within the budget at a point of the optimiser's space. */
 function solve(state: PSigmoidState, point: Point): PSigmoidProposal {
   const { k, a, firstLayer } = point as Record<string, number>;
   const shape = { ...state, firstLayer };
@@ -262,17 +269,17 @@ function clamp(
   return Math.max(low, Math.min(high, value));
 }
 
-/** One sigmoid evaluated; JSON-serialisable. */
+/** A sigmoid that was evaluated; JSON-serialisable. */
 export interface PSigmoidTrial extends Sigmoid {
   /** First layer that it may reduce. */
   readonly firstLayer: number;
   /** Keep counts of all layers, shape [L]. */
   readonly schedule: readonly number[];
-  /** The objective over all samples, large being good. */
+  /** The objective over all samples; larger is better. */
   readonly value: number;
   /** Upper bound on the trials still to come after this one. */
   readonly remaining: number;
-  /** Duration, where a clock was given. */
+  /** Duration, if a clock was given. */
   readonly seconds?: number;
 }
 
@@ -280,34 +287,34 @@ export interface PSigmoidTrial extends Sigmoid {
 export interface PSigmoidOptions
   extends PSigmoidSpace, TrialOptions<PSigmoidTrial> {
   /**
-   * The search after the recorded trials, as `onState` gave it. It spares fitting
-   * the optimiser's model to each of them again. A state of other trials is not
-   * used.
+   * State after the recorded trials, as passed to `onState`. With it the
+   * optimiser need not fit its model to each trial again. A state that does not
+   * match the trials is ignored.
    */
   readonly state?: PSigmoidState;
-  /** Called with the search after a trial, before that trial is yielded. */
+  /** Called with the state after a trial, before that trial is yielded. */
   readonly onState?: (state: PSigmoidState) => void;
 }
 
-/** What {@linkcode pSigmoid} returns. */
+/** Result of {@linkcode pSigmoid}. */
 export interface PSigmoidResult extends PSigmoidBest {
   /** All trials in order, the recorded ones included. */
   readonly trials: readonly PSigmoidTrial[];
 }
 
 /**
- * Searches the best sigmoid schedule within a budget. Every evaluation is
- * complete: a mean needs all samples.
+ * Searches for the best sigmoid schedule within a budget. Every evaluation is
+ * complete, because the objective needs all samples.
  *
- * @param evaluate Runs the model on the calibration samples. The search relies
- * on its promise of {@linkcode EvaluateOptions.fixedLayers}, so nothing else may
- * call it meanwhile.
+ * @param evaluate Runs the model on the calibration samples. Nothing else may
+ * call it during the search, because {@linkcode EvaluateOptions.fixedLayers}
+ * refers to the search's own previous call.
  * @param options Budget, depth, objective and the rest.
- * @returns A generator that yields each newly evaluated trial (so not the
- * recorded ones) and returns the result, which is the same for the same seed.
+ * @returns A generator that yields each newly evaluated trial (not the recorded
+ * ones) and returns the result. The result is the same for the same seed.
  * @throws {RangeError} If an option is out of range, no schedule meets the
- * budget, a recorded trial is not what the search asks for, or an evaluation is
- * incomplete (see {@linkcode meanScore}).
+ * budget, a recorded trial differs from what the search asks for, or an
+ * evaluation is incomplete (see {@linkcode meanScore}).
  * @throws The signal's reason, when aborted.
  */
 export async function* pSigmoid(
@@ -346,14 +353,14 @@ export async function* pSigmoid(
 }
 
 /**
- * Where a search stands after trials that were recorded, each of which is checked
- * against what the search asks for.
+ * Replays recorded trials and returns the state after them. Each trial is
+ * checked against what the search asks for.
  *
- * @param space What is searched.
- * @param recorded Trials from the first one on, in order.
+ * @param space Search space and limits.
+ * @param recorded Trials in order, from the first one on.
  * @returns The state.
- * @throws {RangeError} If a trial is not what the search asks for, or has a value
- *   that no trial has; the message has its number.
+ * @throws {RangeError} If a trial differs from what the search asks for, or
+ * holds an impossible value. The message names the trial's number.
  */
 export function resumePSigmoid(
   space: PSigmoidSpace,
@@ -377,7 +384,7 @@ function remainingAfter(
   return proposal === null ? 0 : evaluations - known.length;
 }
 
-/** Whether a state is that after certain trials. */
+/** Whether a state is the one after certain trials. */
 function isAfter(
   { known }: PSigmoidState,
   trials: readonly PSigmoidTrial[],

@@ -1,7 +1,7 @@
 /**
- * How alike two layers rank the vision tokens: Kendall's τ-b, and its mean
- * over neighbouring layers, the finding behind the search (docs/method.md, "Layers
- * rank alike").
+ * Rank correlation of the vision tokens between two layers: Kendall's τ-b, and
+ * its mean over neighbouring layers. Neighbouring layers rank alike; the search
+ * rests on this finding (docs/method.md, "Layers rank alike").
  *
  * N = vision tokens, L = layers.
  */
@@ -9,19 +9,20 @@
 // This module is browser compatible.
 
 /**
- * Kendall's τ-b of two score lists, 1 for the same ranking and −1 for the
+ * Kendall's τ-b of two score lists. It is 1 for the same ranking and −1 for the
  * opposite one:
  *
  *     τ_b = (P − Q) / √((n₀ − n₁)(n₀ − n₂))
  *
- * over the n₀ = N(N − 1)/2 pairs, with P pairs ranked alike, Q ranked
- * oppositely, n₁ tied in x and n₂ tied in y. O(N log N) by merge sort: Knight,
- * "A computer method for calculating Kendall's tau with ungrouped data" (1966).
+ * n₀ = N(N − 1)/2 is the number of pairs. P pairs are ranked alike, Q are
+ * ranked oppositely, n₁ are tied in x and n₂ are tied in y. Merge sort counts
+ * them in O(N log N): Knight, "A computer method for calculating Kendall's tau
+ * with ungrouped data" (1966).
  *
  * @param x Scores, shape [N].
  * @param y Scores of the same tokens, shape [N].
- * @returns τ_b in [−1, 1]; NaN where it is undefined, which is when all x or
- * all y are tied, or N < 2.
+ * @returns τ_b in [−1, 1]. It is undefined and NaN if all x or all y are tied,
+ * or N < 2.
  * @throws {TypeError} If the lengths differ.
  * @throws {RangeError} If a score is NaN.
  */
@@ -37,8 +38,8 @@ export function kendallTau(
   checkScores(x);
   checkScores(y);
 
-  // Sort by x, ties by y: then each discordant pair is an inversion of y, and
-  // pairs tied in x are none.
+  // Sort by x, and ties by y. Then each discordant pair is an inversion of y,
+  // and pairs tied in x are not inversions.
   const order = Array.from(x, (_, i) => i).sort((a, b) =>
     compare(x[a], x[b]) || compare(y[a], y[b])
   );
@@ -55,18 +56,19 @@ export function kendallTau(
   const concordant = pairs - tiedInX - tiedInY + tiedInBoth - discordant;
   const tau = (concordant - discordant) /
     Math.sqrt(pairs - tiedInX) / Math.sqrt(pairs - tiedInY);
-  // The two roots can round to an ulp outside of [−1, 1]; NaN passes through.
+  // Rounding of the two roots can exceed [−1, 1] by an ulp. NaN passes through.
   return Math.max(-1, Math.min(1, tau));
 }
 
 /**
- * Mean τ-b between each pair of neighbouring layers: the bars of the paper's
- * figure.
+ * Mean τ-b between each pair of neighbouring layers, as in the bars of the
+ * paper's figure.
  *
- * @param samples Scores shaped [samples][L][N]: the attention mass each vision
- * token receives in each layer of the unreduced model. Samples may differ in N.
- * @returns Shape [L − 1]: entry i is the mean over the samples of τ-b between
- * the layers i and i + 1. NaN where a sample's τ-b is undefined.
+ * @param samples Scores, shape [samples][L][N]: the attention mass that each
+ * vision token receives in each layer of the unreduced model. Samples may
+ * differ in N.
+ * @returns Mean over the samples, shape [L − 1]. Entry i is for the layers i
+ * and i + 1. It is NaN if the τ-b of a sample is undefined.
  * @throws {TypeError} If there is no sample, or the samples or layers differ
  * in shape.
  * @throws {RangeError} If a score is NaN.
@@ -102,12 +104,12 @@ function checkScores(scores: ArrayLike<number>): void {
   }
 }
 
-/** Not `a - b`, which is NaN for equal infinities. */
+/** Compares two numbers. `a - b` would be NaN for equal infinities. */
 function compare(a: number, b: number): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Pairs within runs of neighbours that `tied` calls equal. */
+/** Number of pairs within runs of neighbours that `tied` calls equal. */
 function countTiedPairs(
   sorted: ArrayLike<number>,
   tied: (a: number, b: number) => boolean,
@@ -123,8 +125,8 @@ function countTiedPairs(
 }
 
 /**
- * Sorts `values` in place, ascending, and counts the pairs that stood in
- * descending order; equal values are no such pair. Bottom-up merge sort.
+ * Sorts `values` in place, ascending, by bottom-up merge sort. Returns the
+ * number of pairs that stood in descending order; equal values do not count.
  */
 function sortCountingInversions(values: Float64Array): number {
   const n = values.length;
@@ -140,7 +142,7 @@ function sortCountingInversions(values: Float64Array): number {
         if (left < middle && (right === end || values[left] <= values[right])) {
           merged[out] = values[left++];
         } else {
-          // values[right] passes everything left over in the left half.
+          // values[right] moves before all remaining values of the left half.
           inversions += middle - left;
           merged[out] = values[right++];
         }

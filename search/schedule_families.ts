@@ -1,6 +1,7 @@
 /**
- * Schedules with one number left open, for `solveBudget()` to choose: the shapes
- * of other methods (docs/method.md, "Other methods") and of the controls.
+ * Families of schedules with one free parameter, which `solveBudget()` chooses.
+ * They are the shapes of other methods (docs/method.md, "Other methods") and of
+ * the controls.
  *
  * L = decoder layers, N = vision tokens, r = keeping rate of a layer.
  */
@@ -16,7 +17,7 @@ import {
 import type { ScheduleFamily } from "./budget.ts";
 import { checkIntegers } from "./checks.ts";
 
-/** What all schedules of a family have in common. */
+/** Shape that all schedules of a family share. */
 export interface FamilyShape {
   /** L, decoder layers, an integer ≥ 2. */
   readonly layers: number;
@@ -30,10 +31,10 @@ export interface FamilyShape {
 }
 
 /**
- * The shape with its defaults, checked.
+ * Checks a shape and fills in its defaults.
  *
- * @param shape What all schedules have in common.
- * @returns The shape.
+ * @param shape Shape that all schedules share.
+ * @returns The complete shape.
  * @throws {RangeError} If a number is out of range.
  */
 export function settleShape(
@@ -48,9 +49,10 @@ export function settleShape(
 }
 
 /**
- * A constant rate from the first layer on, by that rate.
+ * Schedules of a constant rate from `firstLayer` on. The parameter t is the
+ * rate.
  *
- * @param shape What all schedules have in common.
+ * @param shape Shape that all schedules share.
  * @returns The family.
  * @throws {RangeError} If a number is out of range.
  */
@@ -75,11 +77,11 @@ export interface StagedOptions {
 }
 
 /**
- * PyramidDrop's counts (CVPR 2025), by λ: from its s-th stage on (s = 1, 2, …)
- * a layer keeps int(λ^s · N).
+ * PyramidDrop's schedules (CVPR 2025). The parameter t is the ratio λ: from
+ * stage s on (s = 1, 2, …) a layer keeps int(λ^s · N) tokens.
  *
  * @param options Depth, vision tokens and stages.
- * @returns The family; λ = .5 is PyramidDrop's own.
+ * @returns The family; PyramidDrop itself uses λ = .5.
  */
 export function stagedFamily(
   { layers, visionTokens, stages }: StagedOptions,
@@ -98,12 +100,12 @@ export function stagedFamily(
 }
 
 /**
- * VTW's schedules (AAAI 2025), by the layer that all vision tokens are dropped
- * at, rounded down.
+ * VTW's schedules (AAAI 2025). The parameter t, rounded down, is the layer at
+ * which all vision tokens are dropped.
  *
  * @param layers L, an integer ≥ 1.
  * @param visionTokens N, an integer ≥ 0.
- * @returns The family, from t = 1 to t = L, which drops none.
+ * @returns The family, from t = 1 to t = L, where no token is dropped.
  */
 export function vtwFamily(
   layers: number,
@@ -123,12 +125,12 @@ export function vtwFamily(
 }
 
 /**
- * VTW's own rule for its layer: the first at which withdrawing the vision
- * tokens hardly changes the answer, mean KL(full ‖ withdrawn) ≤ η.
+ * VTW's own rule for its layer. It takes the first layer at which withdrawing
+ * the vision tokens hardly changes the answer: mean KL(full ‖ withdrawn) ≤ η.
  *
  * @param kl Mean divergence by the layer of withdrawal, shape [L], in nats.
- * @param eta η. Default VTW's .003.
- * @returns The layer; L, which withdraws none, where there is no such layer.
+ * @param eta η. Default .003, as in VTW.
+ * @returns The layer. If no layer qualifies it is L, which withdraws no token.
  * @throws {RangeError} If a divergence is NaN.
  */
 export function vtwLayer(kl: readonly number[], eta: number = .003): number {
@@ -144,20 +146,22 @@ export function vtwLayer(kl: readonly number[], eta: number = .003): number {
 
 /** Options of {@linkcode rescaleSchedule}. */
 export interface RescaleOptions {
-  /** What the keeping rates are multiplied by, ≥ 0. */
+  /** Factor that multiplies the keeping rates, ≥ 0. */
   readonly factor: number;
-  /** First layer that may be reduced; those before keep what they keep. */
+  /**
+   * First layer that may be reduced. The layers before it keep their counts.
+   */
   readonly firstLayer: number;
 }
 
 /**
- * A schedule with all rates multiplied by a factor, and 1 where that is more.
+ * Multiplies the rates of a schedule by a factor, and limits them to 1.
  *
  * @param schedule The schedule, such as G-Search's.
- * @param options The factor, and where it applies.
+ * @param options The factor, and the first layer that it applies to.
  * @returns The rescaled schedule.
- * @throws {RangeError} If the factor is negative or NaN, or so large that a layer
- * would keep more than the last before `firstLayer`.
+ * @throws {RangeError} If the factor is negative or NaN, or so large that a
+ * layer would keep more than the last layer before `firstLayer`.
  */
 export function rescaleSchedule(
   { keep, visionTokens }: Schedule,
@@ -172,11 +176,12 @@ export function rescaleSchedule(
 }
 
 /**
- * A schedule rescaled, by the factor.
+ * Rescalings of a schedule. The parameter t is the factor.
  *
  * @param schedule The schedule, full before `firstLayer`.
  * @param firstLayer First layer that may be reduced.
- * @returns The family, up to where no layer that keeps anything is reduced.
+ * @returns The family. At its largest t every layer that keeps any token is
+ * full.
  */
 export function rescaledFamily(
   schedule: Schedule,

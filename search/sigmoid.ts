@@ -11,34 +11,34 @@ import { type Budget, solveBudget } from "./budget.ts";
 import { checkIntegers } from "./checks.ts";
 import { type FamilyShape, settleShape } from "./schedule_families.ts";
 
-/** What stays open in a sigmoid once the budget has decided b. */
+/** Parameters of a sigmoid that the budget does not determine. */
 export interface SigmoidForm {
-  /** k > 0: the rate that the first layers tend to. */
+  /** k > 0: the rate that the first layers approach. */
   readonly k: number;
-  /** a > 0: how steeply rates fall, per layer. */
+  /** a > 0: steepness of the fall, per layer. */
   readonly a: number;
 }
 
-/** A sigmoid. */
+/** A complete sigmoid. */
 export interface Sigmoid extends SigmoidForm {
   /** b: the layer, 0-based, at which the rate is k / 2. */
   readonly b: number;
 }
 
 /**
- * So many units of 1 / a before b a sigmoid is k in floating point; as far after
- * b it keeps no token.
+ * Distance from b in units of 1 / a at which a sigmoid is saturated in floating
+ * point. This far before b it equals k; this far after b it keeps no token.
  */
 const SATURATED = 40;
 
 /**
- * The schedule of a sigmoid.
+ * Computes the schedule of a sigmoid.
  *
  * @param sigmoid k, a and b.
  * @param shape Depth, vision tokens and first layer.
  * @returns The schedule.
- * @throws {RangeError} If k or a is not positive, b not a number, or the shape
- * out of range.
+ * @throws {RangeError} If k or a is not positive, b is not a number, or the
+ * shape is out of range.
  */
 export function sigmoidSchedule(
   { k, a, b }: Sigmoid,
@@ -56,16 +56,16 @@ export function sigmoidSchedule(
 
 /** Options of {@linkcode solveSigmoid}. */
 export interface SolveSigmoidOptions extends FamilyShape {
-  /** What the schedule may cost. */
+  /** Limit on the cost of the schedule. */
   readonly budget: Budget;
 }
 
 /**
- * The b that spends the budget, for given k and a.
+ * Finds the b that spends the budget, for given k and a.
  *
- * The budget is met within one token per layer on average, see
- * {@linkcode solveBudget}, but for a k so small that even the constant rate k
- * costs less: that constant rate is the result then.
+ * As {@linkcode solveBudget} says, the budget is met within one token per layer
+ * on average. If k is so small that even the constant rate k costs less than
+ * the budget, the result is that constant rate.
  *
  * @param form k and a.
  * @param options Budget, depth, vision tokens and first layer.
@@ -89,16 +89,17 @@ export function solveSigmoid(
 export interface SigmoidFit {
   /** The sigmoid. */
   readonly sigmoid: Sigmoid;
-  /** Root of its mean squared distance from the schedule's keeping rates. */
+  /** Root mean squared distance from the schedule's keeping rates. */
   readonly rmse: number;
 }
 
 /**
- * The sigmoid closest to a schedule in the layers that may be reduced, by least
- * squares over k in [.01, 1], a in [.01, 10] and b in [−L, 2L]: what turns
+ * Fits a sigmoid to a schedule by least squares, over the layers that may be
+ * reduced. k lies in [.01, 1], a in [.01, 10] and b in [−L, 2L]. The fit turns
  * G-Search's result into a starting point of the search within a budget.
  *
- * L-BFGS from several starts, as steep and flat sigmoids are separate minima.
+ * L-BFGS starts from several points, because steep and flat sigmoids are
+ * separate minima.
  *
  * @param schedule The schedule.
  * @param firstLayer First layer of the fit, in [1, L − 1].
@@ -151,7 +152,7 @@ export function fitSigmoid(
 }
 
 function checkForm({ k, a }: SigmoidForm): void {
-  // Written so that NaN fails too.
+  // The negated form also rejects NaN.
   if (!(k > 0 && k < Infinity && a > 0 && a < Infinity)) {
     throw new RangeError(
       `Cannot make a sigmoid as k and a must be positive: current values are ${k} and ${a}`,

@@ -1,6 +1,6 @@
 /**
- * How sure a reported accuracy is: Wilson's interval for one model, the paired
- * bootstrap for the difference of two on the same samples.
+ * Confidence intervals of accuracies: Wilson's interval for one model, and the
+ * paired bootstrap for the difference of two models on the same samples.
  */
 
 // This module is browser compatible.
@@ -21,15 +21,15 @@ const z975 = 1.959963984540054;
 /**
  * Wilson's 95 % score interval for an accuracy, without continuity correction:
  * `(p + z²/2n ± z·√(p(1 − p)/n + z²/4n²)) / (1 + z²/n)` with p = correct / n.
- * Stays in [0, 1] and is sensible near both ends.
+ * The interval stays in [0, 1] and is sensible near both ends.
  *
- * @param correct Right answers, in [0, total].
- * @param total n, samples, ≥ 1.
+ * @param correct Number of right answers, in [0, total].
+ * @param total n, the number of samples, ≥ 1.
  * @returns The interval, as a fraction.
  * @throws {RangeError} If a count is out of range.
  */
 export function wilsonInterval(correct: number, total: number): Interval {
-  // Written so that NaN fails too.
+  // The negated form also rejects NaN.
   if (!(total >= 1 && correct >= 0 && correct <= total)) {
     throw new RangeError(
       `Cannot compute an interval as 0 <= correct <= total and total >= 1 must hold: current values are ${correct} and ${total}`,
@@ -40,14 +40,14 @@ export function wilsonInterval(correct: number, total: number): Interval {
   const half = z975 *
     Math.sqrt(p * (1 - p) / total + z975 ** 2 / (4 * total ** 2));
   const scale = 1 + z975 ** 2 / total;
-  // At 0 and n one end is 0 or 1 but for rounding.
+  // If correct is 0 or n, one end is 0 or 1 except for rounding.
   return {
     low: Math.max(0, (centre - half) / scale),
     high: Math.min(1, (centre + half) / scale),
   };
 }
 
-/** A difference of two accuracies with its 95 % interval, all in points. */
+/** Difference of two accuracies with its 95 % interval, all in points. */
 export interface AccuracyDifference extends Interval {
   /** Accuracy of the first minus accuracy of the second, in points. */
   readonly difference: number;
@@ -55,28 +55,28 @@ export interface AccuracyDifference extends Interval {
 
 /** Options of {@linkcode accuracyDifference}. */
 export interface BootstrapOptions {
-  /** Uniform numbers in [0, 1). */
+  /** Returns uniform random numbers in [0, 1). */
   readonly random: () => number;
-  /** Bootstrap samples, an integer ≥ 40. Default 10 000. */
+  /** Number of bootstrap samples, an integer ≥ 40. Default 10 000. */
   readonly resamples?: number;
 }
 
 /**
- * Difference in accuracy of two evaluations of the same samples, with its 95 %
- * interval by the percentile bootstrap over samples (Efron 1979): the two
- * results of a sample are drawn together, so what makes a sample hard for both
+ * Difference in accuracy between two evaluations of the same samples. The 95 %
+ * interval is a percentile bootstrap over samples (Efron 1979). It draws the
+ * two results of a sample together, so that the difficulty of a sample for both
  * cancels.
  *
- * The interval has no width when both are right on the same samples, and is a
- * little too narrow for few (< 50) samples.
+ * The interval has no width if both are right on the same samples. It is
+ * slightly too narrow for few samples (< 50).
  *
  * @param first Complete evaluation, for instance of a schedule.
  * @param second Complete evaluation of the same samples, for instance of the
- * full model; then a negative difference is a loss of accuracy.
- * @param options Random numbers and number of resamples.
+ * full model. A negative difference is then a loss of accuracy.
+ * @param options Source of random numbers, and number of bootstrap samples.
  * @returns Difference and interval, in points.
- * @throws {RangeError} If an evaluation is incomplete or empty, the two are not
- * of the same samples, or `resamples` is out of range.
+ * @throws {RangeError} If an evaluation is incomplete or empty, the two differ
+ * in their samples, or `resamples` is out of range.
  */
 export function accuracyDifference(
   first: Evaluation,
@@ -104,7 +104,10 @@ export function accuracyDifference(
   };
 }
 
-/** Per sample 1 where only the first is right, −1 where only the second is. */
+/**
+ * Gain of each sample: 1 if only the first is right, −1 if only the second is,
+ * else 0.
+ */
 function pairedGains(first: Evaluation, second: Evaluation): Int8Array {
   const n = first.total;
   const correctInSecond = new Map(
