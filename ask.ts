@@ -51,13 +51,14 @@ import { formatSchedule } from "./report/mod.ts";
 import { loadModel } from "./study/load.ts";
 
 /**
- * Runs the command line. Ctrl-C ends the program at once, as there is nothing to
- * save.
+ * Runs the command line. Ctrl-C ends the program at once because there is
+ * nothing to save.
  *
- * @param args as the user typed them
- * @returns the exit code: 0 done or no reader, 2 wrong use, unreadable input or
- *   no room for output. Reading a line may go on after an error, so the caller
- *   is to exit with it
+ * @param args the arguments as the user typed them
+ * @returns the exit code: 0 on success or when the reader of standard output
+ *   has gone, 2 on wrong use, unreadable input or failed output. A pending read
+ *   of standard input may outlive an error, so the caller must exit with this
+ *   code
  */
 export async function main(args: readonly string[]): Promise<number> {
   let output = createOutput();
@@ -133,7 +134,7 @@ async function answerAll(options: AskOptions, output: Output): Promise<void> {
       warnings: [...ofModel, ...ofQuestion],
     };
     say("\n");
-    // Both are the same for all questions.
+    // All questions share the same schedule and the same image.
     if (asked === 0) {
       draw(formatSchedule(schedule, output));
       if ("scene" in options.picture) say(sceneText(options.picture, options));
@@ -147,7 +148,7 @@ async function answerAll(options: AskOptions, output: Output): Promise<void> {
     result(answerToJson(loaded, told));
     asked++;
   }
-  // Whoever wants to see the scene need not ask about it.
+  // A user who only wants to save the scene need not ask about it.
   if (asked === 0 && options.saveScene === null) {
     throw new RangeError(
       "Cannot answer without a question: give it as the last argument, or one in each line of standard input",
@@ -163,7 +164,7 @@ async function openPicture(source: PictureSource): Promise<RgbImage> {
   return { width: SCENE_SIZE, height: SCENE_SIZE, data: pixels };
 }
 
-/** Where the scene that was asked about can be looked at. */
+/** The line that says where to look at the scene that was asked about. */
 function sceneText(
   { scene }: { readonly scene: number },
   { saveScene }: AskOptions,
@@ -174,7 +175,9 @@ function sceneText(
   return `scene ${scene} of the embedded task${where}`;
 }
 
-/** The schedule and how it is obeyed, the user's word first. */
+/**
+ * The schedule and its rules. The user's options come before those of the file.
+ */
 async function scheduleOf(
   { schedule, ranking, positions }: AskOptions,
   layers: number,
@@ -187,7 +190,10 @@ async function scheduleOf(
   };
 }
 
-/** The question of the command line, or those of standard input, or both. */
+/**
+ * The question from the command line, the questions from standard input, or
+ * both.
+ */
 async function* questionsOf(
   { question, chat }: AskOptions,
   output: Output,

@@ -46,12 +46,13 @@ import { openRecords } from "./study/records.ts";
 import { openStudy } from "./study/study.ts";
 
 /**
- * Runs the command line. Ctrl-C ends the program at once until there are trials
- * to keep, and then the search.
+ * Runs the command line. Ctrl-C ends the program at once while there are no
+ * trials to keep. After the first trial it ends the search.
  *
- * @param args as the user typed them
- * @returns the exit code: 0 done or no reader, 2 wrong use, unreadable input or
- *   no room for output, 130 Ctrl-C
+ * @param args the arguments as the user typed them
+ * @returns the exit code: 0 on success or when the reader of standard output
+ *   has gone, 2 on wrong use, unreadable input or failed output, 130 after
+ *   Ctrl-C
  */
 export async function main(args: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
@@ -85,17 +86,17 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** What a search is told besides its options. */
+/** The parts of the program that a search uses besides its options. */
 interface Surroundings {
-  /** Where all of it is told. */
+  /** Receives everything the search prints. */
   readonly output: Output;
-  /** Ends it. */
+  /** Ends the search. */
   readonly signal: AbortSignal;
-  /** Called when what comes is worth keeping. */
+  /** Called before the first trial that is worth keeping. */
   readonly onTrials: () => void;
 }
 
-/** Loads and checks what there is, and searches with it. */
+/** Loads and checks the model and the questions, then searches with them. */
 async function search(
   given: SearchOptions,
   surroundings: Surroundings,
@@ -125,15 +126,15 @@ async function search(
   }
 }
 
-/** All that was checked. */
+/** The model, questions and options after all checks. */
 interface Prepared {
   readonly loaded: LoadedModel;
   readonly options: SettledOptions;
   readonly sets: QuestionSets;
   readonly metric: MetricName | null;
-  /** Where trials are recorded. */
+  /** The store that records trials. */
   readonly store: TrialStore;
-  /** When the program began, in milliseconds. */
+  /** Start of the program, in milliseconds. */
   readonly start: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What ask.ts prints besides the answer's words: what the answer took, and which
- * patches were kept.
+ * The output of ask.ts besides the words of an answer: its cost, and the
+ * patches that were kept.
  */
 
 import { meanKeepingRate, type RgbImage, type Schedule } from "../core/mod.ts";
@@ -9,22 +9,25 @@ import type { LoadedModel } from "../study/load.ts";
 import { formatBytes } from "../study/memory_plan.ts";
 import { type DrawingOptions, drawPatches, gridOf } from "./patches.ts";
 
-/** One question's answer, and all that is told of it. */
+/** The answer to one question, with everything that is printed about it. */
 export interface ToldAnswer {
-  /** What was said. */
+  /** The model's answer. */
   readonly answer: Answer;
-  /** How many vision tokens each layer kept. */
+  /** The number of vision tokens that each layer kept. */
   readonly schedule: Schedule;
-  /** The kept vision tokens of one layer, where they are to be shown. */
+  /** The vision tokens kept in one layer, if they are to be shown. */
   readonly shown: {
     readonly layer: number;
     readonly kept: readonly number[];
   } | null;
-  /** Why the answer may mean nothing. */
+  /** Reasons why the answer may be meaningless. */
   readonly warnings: readonly string[];
 }
 
-/** The layer to draw: the last one that keeps fewer tokens than that before. */
+/**
+ * The layer to draw: the last one that keeps fewer tokens than the layer before
+ * it.
+ */
 export function layerToShow(
   show: number | "last",
   { visionTokens, keep }: Schedule,
@@ -43,7 +46,7 @@ export function layerToShow(
   return show;
 }
 
-/** One line: milliseconds, and bytes of the KV cache. */
+/** Formats milliseconds and the bytes of the KV cache in one line. */
 export function formatCost(
   { answer }: ToldAnswer,
 ): string {
@@ -66,7 +69,7 @@ function formatTime(milliseconds: number): string {
   return `${milliseconds.toFixed(1)} ms`;
 }
 
-/** The picture with the patches that are kept, and a line above it. */
+/** Draws the picture with the patches that are kept, under a line of text. */
 export function formatPatches(
   { model, processor, imageTiles }: LoadedModel,
   picture: RgbImage,
@@ -83,7 +86,7 @@ export function formatPatches(
   return `Layer ${layer} sees ${kept.length} of ${schedule.visionTokens} vision tokens:\n${drawn}`;
 }
 
-/** What `--json` prints for an answer. */
+/** The JSON object that `--json` prints for an answer. */
 export function answerToJson(
   { name, model }: LoadedModel,
   { answer, schedule, shown, warnings }: ToldAnswer,

@@ -1,34 +1,34 @@
 /**
- * What the command lines of both programs have in common: options that are
- * misspelt, and flags that are given a value.
+ * The common part of both command lines: misspelt options, and flags that are
+ * given a value.
  *
  * This module touches neither files nor the terminal.
  */
 
 import { levenshteinDistance } from "./levenshtein_distance.ts";
 
-/** What a user may want to read instead of running the program. */
+/** The texts that a user may ask for instead of running the program. */
 export type Information = "help" | "version";
 
-/** The names that options have. */
+/** The names of options. */
 export interface OptionNames {
-  /** Those with a value. */
+  /** Options with a value. */
   readonly strings: readonly string[];
-  /** Those without. */
+  /** Options without a value. */
   readonly flags: readonly string[];
 }
 
-/** One letter for a flag. */
+/** The one-letter names of flags. */
 export const ALIASES = { help: "h" } as const;
 
-/** What is wanted instead of the program, if anything. */
+/** The text that the user asks for instead of running the program, if any. */
 export function wantedInformation(
   values: Readonly<Record<Information, boolean>>,
 ): Information | null {
   return values.help ? "help" : values.version ? "version" : null;
 }
 
-/** Refuses `--json=0`, which would be taken for `--json`. */
+/** Refuses `--json=0`, which the parser would take for `--json`. */
 export function refuseValues(
   args: readonly string[],
   { flags }: OptionNames,
@@ -43,7 +43,10 @@ export function refuseValues(
   }
 }
 
-/** Refuses an option that there is not, and names the one that may be meant. */
+/**
+ * The error for an unknown option. It names the option that the user may have
+ * meant.
+ */
 export function noSuchOption(
   arg: string,
   { strings, flags }: OptionNames,
@@ -61,7 +64,10 @@ export function noSuchOption(
   );
 }
 
-/** The option that `arg` begins like, or differs from in every third letter at most. */
+/**
+ * The option that starts with `arg`, or that differs from it in at most every
+ * third letter.
+ */
 function nearestOption(arg: string, names: readonly string[]): string | null {
   const given = arg.replace(/^-+/, "").replace(/=.*/s, "").toLowerCase();
   if (given.length < 2) return null;

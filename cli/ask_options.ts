@@ -23,50 +23,67 @@ import {
 } from "./arguments.ts";
 import { integer, number, oneOf, text, wrong } from "./values.ts";
 
-/** Which picture: a file, or a scene of the embedded task by its number. */
+/**
+ * The source of the picture: a file, or the number of a scene of the embedded
+ * task.
+ */
 export type PictureSource = { readonly file: string } | {
   readonly scene: number;
 };
 
-/** What the user wants of ask.ts. */
+/** The options of ask.ts. */
 export interface AskOptions {
   /** Directory of the model, or null for the embedded one. */
   readonly model: string | null;
-  /** Where to run it. */
+  /** The device that runs the model. */
   readonly device: DeviceChoice;
-  /** How the weights of its linear layers are stored. */
+  /** How the weights of linear layers are stored. */
   readonly weights: WeightType;
-  /** What is asked about. */
+  /** The picture that is asked about. */
   readonly picture: PictureSource;
-  /** Where the scene is written to. */
+  /** The file that the scene is written to; null to write none. */
   readonly saveScene: string | null;
-  /** The question; null where questions come line by line. */
+  /** The question; null if questions come line by line. */
   readonly question: string | null;
-  /** Whether a question goes on from the one before. */
+  /** Whether each question continues the conversation of the one before. */
   readonly chat: boolean;
-  /** Whether special tokens that are written out in questions count as such. */
+  /**
+   * Whether special tokens written out in a question are encoded as special
+   * tokens.
+   */
   readonly specialTokens: boolean;
   /** A file that search.ts wrote; null to keep all vision tokens. */
   readonly schedule: string | null;
-  /** How vision tokens are ranked; null as the schedule says. */
+  /**
+   * How vision tokens are ranked; null for the ranking of the schedule's file.
+   */
   readonly ranking: Ranking | null;
-  /** Which position ids survivors have; null as the schedule says. */
+  /**
+   * The position ids of the tokens that are kept; null for the rule of the
+   * schedule's file.
+   */
   readonly positions: PositionRule | null;
-  /** The longest answer; null as the model says. */
+  /** The longest answer, in tokens; null for the model's default. */
   readonly maxTokens: number | null;
-  /** 0 always takes the likeliest token. */
+  /** Sampling temperature; 0 always takes the likeliest token. */
   readonly temperature: number;
-  /** Only the likeliest tokens whose probabilities reach this. */
+  /**
+   * Top-p sampling: only the likeliest tokens whose probabilities add up to
+   * this.
+   */
   readonly topP: number;
-  /** Of the random numbers where the temperature is above 0. */
+  /** Seed of the random numbers that a temperature above 0 uses. */
   readonly seed: number;
-  /** The layer whose tokens to draw, or "last": the last that drops some. */
+  /**
+   * The layer whose tokens to draw, or "last" for the last layer that drops
+   * tokens; null to draw none.
+   */
   readonly show: number | "last" | null;
-  /** Whether standard output is JSON alone, an object in each line. */
+  /** Whether standard output holds only JSON, one object a line. */
   readonly json: boolean;
 }
 
-/** What `--help` prints. */
+/** The text of `--help`. */
 export const USAGE: string =
   `tokensieve: ask a vision language model about an image
 
@@ -145,8 +162,8 @@ const NAMES = { strings: STRINGS, flags: FLAGS };
 /**
  * Reads the command line.
  *
- * @returns the options, or what is wanted instead of answers
- * @throws {RangeError} an option is unknown or has an impossible value
+ * @returns the options, or the text that the user asks for instead of answers
+ * @throws {RangeError} an option is unknown or has an invalid value
  */
 export function parseAskOptions(
   args: readonly string[],
@@ -162,7 +179,7 @@ export function parseAskOptions(
   });
   const information = wantedInformation(values);
   if (information !== null) return information;
-  // A question that was not quoted comes in words.
+  // A question that was not quoted arrives as several words.
   const question = values._.join(" ").trim();
   if (question === "" && values._.length > 0) {
     throw new RangeError("Cannot answer an empty question");
@@ -205,8 +222,8 @@ export function parseAskOptions(
 }
 
 /**
- * Takes the layer of `--show=LAYER` out of the arguments. An option with a value
- * would take the question that follows a bare `--show` for it.
+ * Takes the layer of `--show=LAYER` out of the arguments. If the option took a
+ * value, a question after a bare `--show` would be read as that value.
  */
 function takeShow(
   args: readonly string[],

@@ -8,7 +8,7 @@ import { budgetRows, unmetText } from "../study/tables.ts";
 import { budgetTitle } from "./budgets.ts";
 import type { Output } from "./output.ts";
 
-/** The table of a budget, and who cannot meet it. */
+/** Prints the table of one budget, and the methods that cannot meet it. */
 export function printBudget(
   { say, draw, columns }: Output,
   { choice, runs, unmet }: BudgetOutcome,

@@ -1,6 +1,6 @@
 /**
  * `--budget` and `--baselines`: what a schedule may cost in Scenario II, and
- * what P-Sigmoid is compared with there.
+ * the methods that P-Sigmoid is compared with there.
  */
 
 import type { BaselineMethod } from "../search/mod.ts";
@@ -20,16 +20,20 @@ export function parseBudgets(name: string, value: string): BudgetChoice[] {
     }
     return { kind: kind ?? "rate", share: Number(share) } as BudgetChoice;
   });
-  // Each once, however often and in whatever way it was said.
+  // Each budget counts once, however often and in whatever spelling it was
+  // given.
   return [...new Map(choices.map((c) => [budgetLabel(c), c])).values()];
 }
 
-/** What files of a budget are named after, such as "0.27" or "flops-0.5". */
+/**
+ * The part of a file name that stands for a budget, such as "0.27" or
+ * "flops-0.5".
+ */
 export function budgetLabel({ kind, share }: BudgetChoice): string {
   return kind === "rate" ? `${share}` : `${kind}-${share}`;
 }
 
-/** What a heading says, such as "mean keeping rate 0.27". */
+/** The heading of a budget, such as "mean keeping rate 0.27". */
 export function budgetTitle({ kind, share }: BudgetChoice): string {
   switch (kind) {
     case "rate":
@@ -42,9 +46,9 @@ export function budgetTitle({ kind, share }: BudgetChoice): string {
 }
 
 /**
- * Reads "all", "none", or names with commas between.
+ * Reads "all", "none", or names separated by commas.
  *
- * @param known those that there is something known for
+ * @param known the methods for which the statistics or schedules are available
  */
 export function parseBaselines(
   name: string,

@@ -1,13 +1,14 @@
-/**
- * The table of schedules side by side.
- */
+/** The table that compares schedules. */
 
 import { formatTable } from "../report/mod.ts";
 import type { ComparedRun } from "../study/compare.ts";
 import { comparisonRows } from "../study/tables.ts";
 import type { Output } from "./output.ts";
 
-/** The table of all runs; costs as ratios of the first one's to each. */
+/**
+ * Prints the table of all runs. Costs are ratios of the first run's cost to
+ * each run's.
+ */
 export function printComparison(
   { say, draw, columns }: Output,
   runs: readonly ComparedRun[],

@@ -1,22 +1,23 @@
 /**
- * Is a picture a scene of the embedded task? What its noise says: that of a
- * scene is drawn for each channel by itself, and as strong everywhere. A camera,
- * JPEG, and drawing programs leave channels that go up and down together, or no
- * noise at all.
+ * Decides from its noise whether a picture is a scene of the embedded task. The
+ * noise of a scene is drawn independently for each channel, and is equally
+ * strong everywhere. Cameras, JPEG and drawing programs leave channels that
+ * rise and fall together, or no noise at all.
  */
 
 import type { RgbImage } from "../core/mod.ts";
 import { SCENE_SIZE } from "../eval/mod.ts";
 
 /**
- * Standard deviations of the noise, in levels. Scenes are drawn with 4 to 12; the
- * estimate may be off by one, and here by a little more.
+ * The accepted range of the noise's standard deviation, in levels. Scenes are
+ * drawn with 4 to 12. The estimate may be off by one, and the range allows a
+ * little more.
  */
 const NOISE = { least: 3, most: 16 };
 /**
- * Share of the pixels where two channels go the same way. It is one half where
- * they are independent, a little more where a scene has edges, and nearly one in
- * photographs.
+ * The largest accepted share of pixels where two channels change in the same
+ * direction. The share is one half for independent channels, slightly more
+ * where a scene has edges, and nearly one in photographs.
  */
 const MOST_ALIKE = 0.65;
 /** Median of the absolute value of a standard normal deviate. */
@@ -37,8 +38,9 @@ export function looksLikeScene(picture: RgbImage): boolean {
 }
 
 /**
- * p(x, y) − p(x + 1, y) − p(x, y + 1) + p(x + 1, y + 1): nothing but noise where
- * the picture is smooth, with twice its standard deviation.
+ * p(x, y) − p(x + 1, y) − p(x, y + 1) + p(x + 1, y + 1). Where the picture is
+ * smooth, this difference holds only noise, with twice the noise's standard
+ * deviation.
  */
 function mixedDifferences(
   { width, height, data }: RgbImage,
@@ -57,13 +59,19 @@ function mixedDifferences(
   return differences;
 }
 
-/** By the median, as edges are few. */
+/**
+ * The noise's standard deviation, estimated by the median because edges are
+ * few.
+ */
 function noiseOf(differences: readonly number[]): number {
   const sizes = differences.map(Math.abs).sort((a, b) => a - b);
   return sizes[sizes.length >> 1] / NORMAL_MEDIAN / 2;
 }
 
-/** Of the places where both channels change, those where they go the same way. */
+/**
+ * The share of places where both channels change in the same direction, among
+ * the places where both change.
+ */
 function shareAlike(a: readonly number[], b: readonly number[]): number {
   let both = 0;
   let alike = 0;

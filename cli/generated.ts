@@ -10,13 +10,13 @@ import { type MetricName, METRICS, scoreGenerated } from "../study/metrics.ts";
 import type { QuestionSet } from "../study/questions.ts";
 import type { Output } from "./output.ts";
 
-/** A run on held-out questions. */
+/** A run on the held-out questions, with its name. */
 interface NamedRun {
   readonly name: string;
   readonly evaluation: Evaluation;
 }
 
-/** The table of all runs: generated answers, beside forced ones. */
+/** Prints the table of all runs: generated answers beside forced ones. */
 export function printGenerated(
   { say, draw, columns }: Output,
   { metric, runs, heldout: { dataset }, loaded: { tokenizer } }: {

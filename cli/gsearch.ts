@@ -14,10 +14,10 @@ import type { Setup } from "./setup.ts";
 import { openTrials, remembering, runRecorded } from "./trials.ts";
 
 /**
- * Runs G-Search on calibration questions, recording every trial and taking up
- * those that are recorded already.
+ * Runs G-Search on the calibration questions. It records every trial and
+ * resumes from the trials that are already recorded.
  *
- * @throws the signal's reason, after printing what is known
+ * @throws the signal's reason, after printing the layers found so far
  */
 export async function runGSearch(setup: Setup): Promise<GSearchResult> {
   const { loaded, options, onCalibration, rules, visionTokens, signal } = setup;
@@ -87,7 +87,10 @@ export async function runGSearch(setup: Setup): Promise<GSearchResult> {
   }
 }
 
-/** The layer that the last trial ends: what it keeps and how that was found. */
+/**
+ * Describes the layer that the last trial completes: its keep count, and how
+ * the search found it.
+ */
 function layerText(trials: readonly Trial[], criterion: Criterion): string {
   const { layer } = trials.at(-1)!;
   const ofLayer = trials.filter((trial) => trial.layer === layer);
@@ -101,7 +104,9 @@ function layerText(trials: readonly Trial[], criterion: Criterion): string {
   } keeps ${keep} (trials: ${ofLayer.length}${drop})`;
 }
 
-/** The layer under search, the trial, the best so far, the time left. */
+/**
+ * The layer under search, the trial, the best count so far, and the time left.
+ */
 function statusText(trials: readonly Trial[]): string {
   const { layer, keep, verdict, remaining } = trials.at(-1)!;
   const best = trials.findLast(({ verdict }) => verdict === "pass");

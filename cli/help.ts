@@ -1,12 +1,10 @@
-/**
- * What `--help` prints, in terminals that are narrower than its text.
- */
+/** The text of `--help` in terminals that are narrower than it. */
 
 import type { Information } from "./arguments.ts";
 import { VERSION } from "./version.ts";
 import { displayWidth, wrapLine } from "../report/text.ts";
 
-/** What is printed instead of running the program. */
+/** The text that is printed instead of running the program. */
 export function informationText(
   wanted: Information,
   help: string,
@@ -15,19 +13,19 @@ export function informationText(
   return wanted === "version" ? VERSION : fitHelp(help, columns);
 }
 
-/** Where the text about an option begins. */
+/** The column where the description of an option begins. */
 const OPTION_COLUMN = 23;
 
-/** A paragraph, or what is said about an option or a word. */
+/** A paragraph, or the description of an option or a word. */
 interface Entry {
   text: string;
-  /** Where further lines of it begin. */
+  /** The column where its further lines begin. */
   readonly hanging: number;
 }
 
 /**
- * Wraps a help text anew where a line would not fit. Lines belong together where
- * they begin in the column in which the text of the first one does.
+ * Rewraps a help text if one of its lines would not fit. Lines belong together
+ * if they begin in the column where the text of the first one begins.
  */
 export function fitHelp(help: string, columns: number): string {
   const lines = help.split("\n");
@@ -48,7 +46,10 @@ export function fitHelp(help: string, columns: number): string {
     .join("\n");
 }
 
-/** Where the text of a line begins, behind the option or word that it is about. */
+/**
+ * The column where a line's text begins, behind the option or word that the
+ * line describes.
+ */
 function hangingOf(line: string, indent: number): number {
   if (line.startsWith("  -") && indent === 2) return OPTION_COLUMN;
   const [term] = /^ {20,}\S+(?:,? \S+)* {2,}/.exec(line) ?? [""];

@@ -1,6 +1,4 @@
-/**
- * What `search.ts --json` prints.
- */
+/** The output of `search.ts --json`. */
 
 import { meanKeepingRate } from "../core/mod.ts";
 import { accuracy } from "../eval/mod.ts";
@@ -13,13 +11,13 @@ import type { Setup } from "./setup.ts";
 export interface SearchOutcome {
   readonly scenario1: Scenario1 | null;
   readonly scenario2: Scenario2 | null;
-  /** Duration of the whole run. */
+  /** Duration of the whole run, in seconds. */
   readonly seconds: number;
-  /** Why it may not be worth what it seems. */
+  /** Reasons why the result may be worth less than it seems. */
   readonly warnings: readonly string[];
 }
 
-/** What `--json` prints; ratios are full / reduced. */
+/** The JSON object that `--json` prints. Ratios are full / reduced. */
 export function toJson(
   { loaded: { name, model }, options: { seed }, full }: Setup,
   { scenario1, scenario2, seconds, warnings }: SearchOutcome,
@@ -45,7 +43,7 @@ function ofScenario1(
     reduced: {
       accuracy: reduced.accuracy,
       samples: reduced.evaluation.total,
-      // of the paired difference from the full model, in points
+      // the paired difference from the full model, in points
       difference,
       interval: [low, high],
     },
@@ -57,7 +55,7 @@ function ofScenario1(
   };
 }
 
-/** A budget's table. */
+/** The JSON of one budget's table. */
 function budgetJson(
   { choice, runs, unmet }: BudgetOutcome,
 ): Record<string, unknown> {
@@ -69,7 +67,7 @@ function budgetJson(
       ranking: run.ranking,
       positions: run.positions,
       accuracy: run.accuracy,
-      // of the paired difference from P-Sigmoid, in points
+      // the paired difference from P-Sigmoid, in points
       difference: run.difference.difference,
       interval: [run.difference.low, run.difference.high],
       meanKeepingRate: meanKeepingRate(run.schedule),

@@ -1,5 +1,5 @@
 /**
- * `@std/text/levenshtein-distance` with its type: its npm build has no
+ * `@std/text/levenshtein-distance` with its type, because its npm build has no
  * declarations.
  *
  * @module
@@ -7,6 +7,9 @@
 
 import * as std from "deno-std/text/levenshtein_distance.js";
 
-/** How many letters must be put in, left out or changed to make one word of another. */
+/**
+ * The number of letters to insert, delete or replace to turn one word into
+ * another.
+ */
 export const levenshteinDistance: (a: string, b: string) => number =
   std.levenshteinDistance;

@@ -4,10 +4,10 @@
 
 import type { Output } from "./output.ts";
 
-/** What stands before the cursor where somebody types. */
+/** The prompt before the cursor of an interactive terminal. */
 const PROMPT = "> ";
 
-/** Lines of standard input that are not blank, as they come. */
+/** Yields the lines of standard input that are not blank, as they arrive. */
 export async function* readQuestions(
   { isTerminal, write }: Output,
 ): AsyncGenerator<string, void, void> {

@@ -43,68 +43,75 @@ import type { BudgetChoice } from "../study/budgets.ts";
 import { METRIC_CHOICES, type MetricChoice } from "../study/metrics.ts";
 import { integer, number, oneOf, text } from "./values.ts";
 
-/** What the user wants of search.ts. */
+/** The options of search.ts. */
 export interface SearchOptions {
   /** Directory of the model, or null for the embedded one. */
   readonly model: string | null;
-  /** I: least cost without losing performance; II: best within a budget. */
+  /**
+   * I: the least cost without losing performance; II: the best within a budget.
+   */
   readonly scenario: "1" | "2" | "both";
-  /** Where to run it. */
+  /** The device that runs the model. */
   readonly device: DeviceChoice;
-  /** How the weights of its linear layers are stored. */
+  /** How the weights of linear layers are stored. */
   readonly weights: WeightType;
-  /** Where questions come from, if not from two sources. */
+  /**
+   * The data set that both sets of questions are taken from, if there is one.
+   */
   readonly data: DataOptions;
-  /** What the search looks at. */
+  /** The questions that the search evaluates. */
   readonly calibration: QuestionSource;
-  /** What the result is judged on. */
+  /** The questions that the result is judged on. */
   readonly heldout: QuestionSource;
-  /** How generated answers are judged there. */
+  /** The metric of generated answers to the held-out questions. */
   readonly metric: MetricChoice;
-  /** When a schedule is as good as the full model. */
+  /** When a schedule counts as good as the full model. */
   readonly criterion: Criterion;
-  /** First layer that may be reduced; null for the model's default. */
+  /** The first layer that may be reduced; null for the model's default. */
   readonly firstLayer: number | null;
   /** How vision tokens are ranked. */
   readonly ranking: Ranking;
-  /** What becomes of the position ids of those that stay. */
+  /** The position ids of the tokens that are kept. */
   readonly positions: PositionRule;
-  /** What schedules may cost in Scenario II. */
+  /** The budgets of Scenario II. */
   readonly budgets: readonly BudgetChoice[];
-  /** Schedules that P-Sigmoid tries for each. */
+  /** The number of schedules that P-Sigmoid tries within each budget. */
   readonly evaluations: number;
-  /** What they are compared with. */
+  /** The methods that P-Sigmoid is compared with. */
   readonly baselines: readonly BaselineMethod[];
-  /** Which calibration scenes are drawn. */
+  /** The seed of the calibration scenes. */
   readonly seed: number;
   /** Directory for results. */
   readonly out: string;
-  /** What people call the run; null where it has no name. */
+  /** The name of the run; null if it has none. */
   readonly study: string | null;
-  /** Whether to list what was searched there, instead of searching. */
+  /** Whether to list the searches in that directory instead of searching. */
   readonly list: boolean;
-  /** Where to export its trials, instead of searching; null for nowhere. */
+  /**
+   * The file that trials are exported to instead of searching; null for none.
+   */
   readonly exportTo: string | null;
-  /** Whether standard output is one JSON object alone. */
+  /** Whether standard output is a single JSON object. */
   readonly json: boolean;
 }
 
 /** The options for a certain model. */
 export interface SettledOptions extends SearchOptions {
-  /** First layer that may be reduced. */
+  /** The first layer that may be reduced. */
   readonly firstLayer: number;
   /**
-   * The same for Scenario II: P-Sigmoid searches from here on for it, as what
-   * a budget leaves no room for is known at once.
+   * The smallest first layer in Scenario II. P-Sigmoid searches the first layer
+   * from here on, because it knows without a trial which first layers a budget
+   * rules out.
    */
   readonly leastFirstLayer: number;
 }
 
 /**
- * Fills in what depends on the model.
+ * Fills in the options that depend on the model.
  *
  * @param layers decoder layers of the model
- * @throws {RangeError} it has too few layers for the options
+ * @throws {RangeError} the model has too few layers for the options
  */
 export function settleOptions(
   options: SearchOptions,
@@ -153,8 +160,8 @@ const NAMES = { strings: STRINGS, flags: FLAGS };
 /**
  * Reads the command line.
  *
- * @returns the options, or what is wanted instead of a search
- * @throws {RangeError} an option is unknown or has an impossible value
+ * @returns the options, or the text that the user asks for instead of a search
+ * @throws {RangeError} an option is unknown or has an invalid value
  */
 export function parseOptions(
   args: readonly string[],
@@ -167,7 +174,7 @@ export function parseOptions(
     collect: COLLECTED,
     unknown: (arg: string) => noSuchOption(arg, NAMES),
   });
-  // What follows a lone "--" is not reported as unknown.
+  // The parser does not report arguments after a lone "--" as unknown.
   if (values._.length > 0) noSuchOption(String(values._[0]), NAMES);
   const information = wantedInformation(values);
   if (information !== null) return information;
@@ -233,7 +240,7 @@ export function parseOptions(
     baselines: parseBaselines(
       "baselines",
       values.baselines ?? "all",
-      // Without G-Search there is no schedule to be rescaled.
+      // Without G-Search there is no schedule to rescale.
       BASELINE_METHODS.filter((method) =>
         method !== "gsearch" || scenario === "both"
       ),

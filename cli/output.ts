@@ -1,90 +1,93 @@
 /**
- * Where a program writes. Made once and handed down: nothing else in cli/
- * touches standard output and standard error.
+ * The output of a program. It is created once and passed down: nothing else in
+ * cli/ touches standard output and standard error.
  *
- * Standard output has results alone. Those are lines for people, or with
- * `--json` lines of JSON; the lines for people then go to standard error, where
+ * Standard output holds only results: lines for people, or lines of JSON with
+ * `--json`. In the latter case the lines for people go to standard error, where
  * warnings and the status line always are.
  */
 
 import { clipText, wrapText } from "../report/text.ts";
 
-/** Standard output or standard error, or what stands for it in a test. */
+/** Standard output, standard error, or a substitute in a test. */
 export interface TerminalStream {
-  /** Writes some of the bytes, and says how many. */
+  /** Writes some of the bytes, and returns how many. */
   writeSync(bytes: Uint8Array): number;
-  /** Whether it is a terminal. */
+  /** Whether the stream is a terminal. */
   isTerminal(): boolean;
 }
 
 /**
- * A line on standard error that overwrites itself on a terminal, and stays
- * silent elsewhere, so that logs hold results only.
+ * A status line on standard error that overwrites itself. It appears only on a
+ * terminal, so that logs hold only results.
  */
 export interface StatusLine {
   /** Shows a text in place of the last one. */
   show(text: string): void;
-  /** Removes it, before lines that stay are printed. */
+  /** Removes the text, before lines that stay are printed. */
   clear(): void;
 }
 
-/** What a program writes to. */
+/** The output of a program. */
 export interface Output {
-  /** Columns that lines for people may have. */
+  /** The width of lines for people, in columns. */
   readonly columns: number;
   /**
-   * Whether lines for people may have colours: on a terminal that knows them, or
-   * as NO_COLOR and FORCE_COLOR say where they are not empty.
+   * Whether lines for people may have colours. NO_COLOR and FORCE_COLOR decide
+   * if they are not empty, otherwise the terminal's support does.
    */
   readonly colors: boolean;
-  /** Whether somebody looks on. */
+  /** Whether the output goes to a terminal that a person may watch. */
   readonly isTerminal: boolean;
-  /** Sentences for people; long lines are wrapped. */
+  /** Prints sentences for people. Long lines are wrapped. */
   say(text: string): void;
-  /** Lines for people that are laid out already, such as a table. */
+  /** Prints lines for people that are laid out already, such as a table. */
   draw(text: string): void;
-  /** A piece of a line for people, as it comes. */
+  /** Prints a piece of a line for people as it arrives. */
   write(text: string): void;
-  /** A line of JSON for programs; nothing without `--json`. */
+  /** Prints a line of JSON for programs. Without `--json` it prints nothing. */
   result(value: unknown): void;
-  /** A line on standard error, whatever the options. */
+  /** Prints a line on standard error, whatever the options. */
   note(text: string): void;
-  /** The same for a result that is not worth what it seems. */
+  /**
+   * Prints a warning on standard error that a result is worth less than it
+   * seems.
+   */
   warn(sentence: string): void;
-  /** Tells how far work is. */
+  /** Shows the progress of work. */
   readonly status: StatusLine;
 }
 
 /**
- * The reader of standard output has gone, as `head` does when it has its lines:
- * nobody wants the rest.
+ * The reader of standard output has gone, as `head` does after its last line.
+ * Nobody wants the rest.
  */
 export class OutputClosedError extends Error {
   override readonly name = "OutputClosedError";
 }
 
-/** What an output needs to know. */
+/** The options of an output. */
 export interface OutputOptions {
-  /** Whether standard output is for programs. */
+  /** Whether standard output is read by programs. */
   readonly json?: boolean;
   /** Standard output. */
   readonly stdout?: TerminalStream;
   /** Standard error. */
   readonly stderr?: TerminalStream;
-  /** Gives a variable of the environment, where it is set and may be seen. */
+  /** Returns an environment variable if it is set and may be read. */
   readonly variable?: (name: string) => string | undefined;
 }
 
-/** Narrower terminals are written to as if they had so many columns. */
+/** Output for narrower terminals is laid out for this many columns. */
 const MIN_COLUMNS = 40;
-/** Columns where nothing is known. */
+/** The number of columns if the terminal does not tell. */
 const COLUMNS = 80;
 
 /**
- * Opens standard output and standard error. Every write to the former throws
- * where it fails: an {@linkcode OutputClosedError} where the reader has gone,
- * else a sentence. What cannot be written to the latter is left out, as results
- * do not depend on it.
+ * Opens standard output and standard error. A failed write to standard output
+ * throws: an {@linkcode OutputClosedError} if the reader has gone, otherwise an
+ * error with one sentence. A failed write to standard error is ignored, because
+ * results do not depend on it.
  */
 export function createOutput(
   {
@@ -99,14 +102,14 @@ export function createOutput(
     try {
       writeAll(stderr, text);
     } catch {
-      // There is nowhere left to tell it.
+      // No stream is left to report the error to.
     }
   };
   const [people, write] = json ? [stderr, notes] : [stdout, results];
   const draw = (text: string): void => write(text + "\n");
   const columns = (): number => columnsOf(people, variable("COLUMNS"));
   const isDumb = variable("TERM") === "dumb";
-  // In a file, a sentence stays on its line.
+  // In a file, a sentence stays on one line.
   const note = (text: string): void =>
     notes(
       (stderr.isTerminal()
@@ -142,8 +145,8 @@ export function createOutput(
 }
 
 /**
- * Says why a program ends, and what its exit code is: 0 where nobody reads on,
- * else 2.
+ * Explains why a program ends, and returns its exit code: 0 if the reader has
+ * gone, otherwise 2.
  */
 export function explainEnd(error: unknown, { note }: Output): number {
   if (error instanceof OutputClosedError) return 0;
@@ -154,7 +157,7 @@ export function explainEnd(error: unknown, { note }: Output): number {
 function createStatusLine(write: (text: string) => void): StatusLine {
   const CLEAR_LINE = "\r\x1b[2K";
   return {
-    // Of a line that wraps only the last row could be cleared.
+    // If a line wrapped, only its last row could be cleared.
     show: (text) => write(CLEAR_LINE + clipText(text, terminalColumns() - 1)),
     clear: () => write(CLEAR_LINE),
   };
@@ -179,24 +182,24 @@ function writeResults(stdout: TerminalStream, text: string): void {
   }
 }
 
-/** Milliseconds between two attempts to write where there is no room yet. */
+/** Milliseconds between two attempts to write to a full pipe. */
 const PATIENCE = 5;
 
-/** Writes all of a text, however little a pipe takes at a time. */
+/** Writes a whole text, however little a pipe takes at a time. */
 function writeAll(stream: TerminalStream, text: string): void {
   let bytes = new TextEncoder().encode(text);
   while (bytes.length > 0) {
     try {
       bytes = bytes.subarray(stream.writeSync(bytes));
     } catch (error) {
-      // Whoever made the pipe may have asked that writers need not wait.
+      // The creator of the pipe may have made it non-blocking.
       if (!(error instanceof Deno.errors.WouldBlock)) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PATIENCE);
     }
   }
 }
 
-/** As COLUMNS says, else as the terminal does. */
+/** The width that COLUMNS states, otherwise the terminal's. */
 function columnsOf(stream: TerminalStream, variable?: string): number {
   const told = Number(variable);
   const columns = Number.isSafeInteger(told) && told > 0
@@ -207,7 +210,7 @@ function columnsOf(stream: TerminalStream, variable?: string): number {
   return Math.max(MIN_COLUMNS, columns);
 }
 
-/** Of the terminal, whose width may change at any time. */
+/** The width of the terminal, read anew each time because it may change. */
 function terminalColumns(): number {
   try {
     return Deno.consoleSize().columns || COLUMNS;
@@ -216,7 +219,10 @@ function terminalColumns(): number {
   }
 }
 
-/** A variable, where the program may see it: it is not worth a question. */
+/**
+ * An environment variable that the program may already read. A permission
+ * prompt would not be worth it.
+ */
 function environment(variable: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable });
   return state === "granted" ? Deno.env.get(variable) : undefined;

@@ -1,7 +1,7 @@
 /**
- * `@std/cli/parse-args` with types for the options that this project uses: its
- * npm build has no declarations. deno.json maps `@std/cli/parse-args` to this
- * file.
+ * `@std/cli/parse-args` with types for the options that this project uses,
+ * because its npm build has no declarations. deno.json maps
+ * `@std/cli/parse-args` to this file.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export interface ParseOptions<
 > {
   /** Options whose value is text; `"_"` keeps positional arguments text. */
   readonly string?: readonly S[];
-  /** Options without a value, false where they are not given. */
+  /** Options without a value; false if they are not given. */
   readonly boolean?: readonly B[];
   /** Options that may be given several times. */
   readonly collect?: readonly C[];
@@ -26,8 +26,9 @@ export interface ParseOptions<
   /** Values of options that are not given. */
   readonly default?: Readonly<Record<D, string>>;
   /**
-   * Called for each argument that is no option of these; `key` is the option's
-   * name, undefined for a positional argument. False drops it.
+   * Called for each argument that is not one of these options. `key` is the
+   * option's name, undefined for a positional argument. Returning false drops
+   * the argument.
    */
   readonly unknown?: (argument: string, key?: string) => unknown;
 }

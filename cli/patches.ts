@@ -1,6 +1,6 @@
 /**
- * Which patches of an image stay, drawn in characters: one cell for each vision
- * token. Functions from numbers to text; nothing is printed here.
+ * Draws the patches of an image that are kept, with one character cell for each
+ * vision token. The functions turn numbers into text; nothing is printed here.
  */
 
 import {
@@ -11,25 +11,25 @@ import {
   type TileGrid,
 } from "../core/mod.ts";
 
-/** An image with the vision tokens that a layer keeps of it. */
+/** An image, with the vision tokens that a layer keeps. */
 export interface KeptPatches {
-  /** What the model sees, as `imageTiles` gives it. */
+  /** The pictures that the model sees, as `imageTiles` returns them. */
   readonly tiles: readonly RgbImage[];
-  /** How the tiles lie. */
+  /** The layout of the tiles. */
   readonly grid: TileGrid;
-  /** Numbers of the vision tokens that stay, tile by tile. */
+  /** The indices of the vision tokens that are kept, tile by tile. */
   readonly kept: readonly number[];
 }
 
-/** What a drawing may use. */
+/** The limits of a drawing. */
 export interface DrawingOptions {
-  /** ANSI escape codes of 24-bit colours. */
+  /** Whether the drawing may use ANSI escape codes of 24-bit colours. */
   readonly colors: boolean;
   /** Columns of the terminal. */
   readonly columns: number;
 }
 
-/** How the tiles of a picture lie. */
+/** The layout of a picture's tiles. */
 export function gridOf(picture: RgbImage, framing: Framing): TileGrid {
   return framing.kind === "crop"
     ? { columns: 1, rows: 1 }
@@ -37,11 +37,10 @@ export function gridOf(picture: RgbImage, framing: Framing): TileGrid {
 }
 
 /**
- * Draws the tiles as they lie in the picture, and the thumbnail below where
- * there is one. Patches that stay have their colour, or a "#" without colours;
- * the others are dots. Where a row of tiles is too wide, patches are half as
- * wide; where that does not do, its tiles come in parts, which say which they
- * are.
+ * Draws the tiles as they lie in the picture, with the thumbnail, if there is
+ * one, below. A patch that is kept has its colour, or a "#" without colours.
+ * The others are dots. If a row of tiles is too wide, each patch takes half the
+ * width. If that is still too wide, the row is drawn in labelled parts.
  */
 export function drawPatches(
   config: ModelConfig,
@@ -50,7 +49,8 @@ export function drawPatches(
 ): string {
   const { vision: { imageSize, patchSize }, projector, visionTokens } = config;
   const side = Math.floor(imageSize / patchSize) / projector.merge;
-  // Some models keep the class token, which comes first and has no place.
+  // Some models keep the class token, which comes first and has no place in the
+  // picture.
   const first = visionTokens - side * side;
   const stays = new Set(kept);
   const isWide = 2 * side * grid.columns <= columns;
@@ -93,7 +93,7 @@ export function drawPatches(
   return lines.join("\n");
 }
 
-/** The mean colour of a square of `size` pixels, the (x, y)-th of an image. */
+/** The mean colour of the (x, y)-th square of `size` pixels in an image. */
 function meanColor(
   { width, data }: RgbImage,
   x: number,

@@ -1,6 +1,6 @@
 /**
- * P-Sigmoid from the command line: within a budget, recorded, resumable,
- * with progress.
+ * P-Sigmoid from the command line: within a budget, recorded, resumable, with
+ * progress.
  */
 
 import { formatSeconds } from "../report/mod.ts";
@@ -16,18 +16,18 @@ import {
 import type { Setup } from "./setup.ts";
 import { openTrials, remembering, runRecorded } from "./trials.ts";
 
-/** What is searched, and what files of it are called. */
+/** The search within one budget. */
 export interface BudgetSearch {
   readonly budget: Budget;
-  /** What files are named after. */
+  /** The part of file names that stands for the budget. */
   readonly label: string;
-  /** Forms to begin with. */
+  /** The sigmoids that the search starts from. */
   readonly warmStart: readonly WarmStart[];
 }
 
 /**
- * Runs P-Sigmoid on calibration questions, recording every trial and taking up
- * those that are recorded already.
+ * Runs P-Sigmoid on the calibration questions. It records every trial and
+ * resumes from the trials that are already recorded.
  *
  * @throws {RangeError} no schedule meets the budget
  * @throws the signal's reason, when aborted
@@ -94,7 +94,10 @@ export async function runPSigmoid(
   }
 }
 
-/** The time left, and the schedule last, as narrow terminals have no room. */
+/**
+ * The time left. The schedule comes last, because narrow terminals have no room
+ * for it.
+ */
 export function leftText(
   { schedule, remaining }: Pick<PSigmoidTrial, "schedule" | "remaining">,
   seconds: number,

@@ -13,10 +13,10 @@ import type { ComparedRun } from "../study/compare.ts";
 import type { SearchOptions } from "./options.ts";
 
 /**
- * Makes the directory for results, and sure that files can be written there
- * before hours are spent on them. What a killed run left of its files goes.
+ * Creates the directory for results, and checks that files can be written there
+ * before hours are spent on them. Leftover files of a killed run are removed.
  *
- * @throws {Error} they cannot
+ * @throws {Error} files cannot be written
  */
 export async function prepareDirectory(out: string): Promise<void> {
   try {
@@ -32,7 +32,7 @@ export async function prepareDirectory(out: string): Promise<void> {
   }
 }
 
-/** A schedule, and how it came about. */
+/** A schedule, and the search that found it. */
 export interface FoundSchedule {
   /** The model's name. */
   readonly model: string;
@@ -40,23 +40,28 @@ export interface FoundSchedule {
   readonly full: ComparedRun;
   /** The schedule that was found, on the same questions. */
   readonly reduced: ComparedRun;
-  /** Of the two, in points. */
+  /** The difference in accuracy between the two, in points. */
   readonly difference: AccuracyDifference;
-  /** The method and what it was told. */
+  /** The method and its options. */
   readonly search: { readonly method: string } & Record<string, unknown>;
 }
 
-/** What a search was asked, for the file. */
+/** The questions of a search, as the file states them. */
 export function questionsOf(
   { data, calibration, seed }: SearchOptions,
-  /** Those that there were of what `calibration` asks for. */
+  /**
+   * The number of questions that were there, which may be fewer than requested.
+   */
   samples: number,
 ): Record<string, unknown> {
   const asked = { calibration, seed, samples };
   return { ...data.files.length > 0 && { data }, ...asked };
 }
 
-/** Writes the schedule and how it came about; the same search, the same file. */
+/**
+ * Writes the schedule and how it was found. The same search writes the same
+ * file.
+ */
 export async function writeSchedule(
   path: string,
   { model, full, reduced, difference, search }: FoundSchedule,

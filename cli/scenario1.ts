@@ -1,6 +1,7 @@
 /**
- * Scenario I (docs/method.md, "G-Search"): the least schedule that G-Search finds to be as
- * good as the full model, beside controls at the same counts and FastV.
+ * Scenario I (docs/method.md, "G-Search"): the smallest schedule that G-Search
+ * accepts as equal to the full model, beside controls with the same keep counts
+ * and FastV.
  */
 
 import { fastvSchedule, meanKeepingRate } from "../core/mod.ts";
@@ -12,19 +13,19 @@ import { runGSearch } from "./gsearch.ts";
 import { questionsOf, writeSchedule } from "./results.ts";
 import type { Setup } from "./setup.ts";
 
-/** What Scenario I found. */
+/** The result of Scenario I. */
 export interface Scenario1 {
   /** The full model on the held-out questions. */
   readonly full: ComparedRun;
   /** The schedule that was found, on the same questions. */
   readonly reduced: ComparedRun;
-  /** How many schedules were tried. */
+  /** The number of schedules that were tried. */
   readonly trials: number;
-  /** Names of the files that were written. */
+  /** The names of the files that were written. */
   readonly files: readonly string[];
 }
 
-/** Runs it, prints what comes of it, and writes schedule.json. */
+/** Runs Scenario I, prints its result, and writes schedule.json. */
 export async function runScenario1(setup: Setup): Promise<Scenario1> {
   const { loaded, options, heldout, visionTokens, metric, judge, rules } =
     setup;
@@ -45,7 +46,7 @@ export async function runScenario1(setup: Setup): Promise<Scenario1> {
     await judge("  ranked at random", schedule, random),
   ];
   const layer = 2;
-  // A model of two layers has none that FastV would reduce.
+  // In a model of two layers there is no layer that FastV would reduce.
   if (layer < layers) {
     const fastv = fastvSchedule({ layers, visionTokens, layer, keepRate: 0.5 });
     const last = { ranking: "last", positions: "original" } as const;

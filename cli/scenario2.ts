@@ -29,18 +29,18 @@ import { type BudgetSearch, runPSigmoid } from "./psigmoid.ts";
 import { questionsOf, writeSchedule } from "./results.ts";
 import type { Setup } from "./setup.ts";
 
-/** What Scenario II found. */
+/** The result of Scenario II. */
 export interface Scenario2 {
-  /** At each budget. */
+  /** The outcome at each budget. */
   readonly budgets: readonly BudgetOutcome[];
-  /** Names of the schedules that were written. */
+  /** The names of the schedule files that were written. */
   readonly files: readonly string[];
 }
 
 /**
- * Runs it, prints what comes of it, and writes a schedule for each budget.
+ * Runs Scenario II, prints its result, and writes a schedule for each budget.
  *
- * @param gSearch what Scenario I found, where it was run: P-Sigmoid begins with
+ * @param gSearch the result of Scenario I, if it was run: P-Sigmoid starts from
  *   the sigmoid closest to it
  */
 export async function runScenario2(
@@ -67,15 +67,15 @@ export async function runScenario2(
   return { budgets, files };
 }
 
-/** What methods start from. */
+/** The inputs of the methods that are compared. */
 interface Known {
-  /** To be rescaled, where there is one. */
+  /** G-Search's schedule, to be rescaled; null if there is none. */
   readonly gSearch: Schedule | null;
-  /** For FitPrune, where that is wanted. */
+  /** The attention shares for FitPrune; null if FitPrune is not wanted. */
   readonly attention: AttentionByRank | null;
 }
 
-/** Takes the statistics of FitPrune and VTW; tells VTW's choice. */
+/** Takes the statistics of FitPrune and VTW, and prints VTW's choice. */
 async function measure(setup: Setup): Promise<AttentionByRank | null> {
   const { options, output: { say, status } } = setup;
   const statistics = statisticsOf(setup, status);
@@ -95,7 +95,10 @@ async function measure(setup: Setup): Promise<AttentionByRank | null> {
     : null;
 }
 
-/** Searches within one budget, compares, prints and writes. */
+/**
+ * Searches within one budget, compares the methods, prints the table and writes
+ * the schedule.
+ */
 async function searchBudget(
   setup: Setup,
   choice: BudgetChoice,
@@ -162,7 +165,8 @@ async function writeFound(
     model,
     full,
     reduced: runs[0],
-    // All differences are from P-Sigmoid, here the other way round.
+    // In the table every difference is relative to P-Sigmoid. Here the sign is
+    // reversed: P-Sigmoid relative to the full model.
     difference: { difference: -difference, low: -high, high: -low },
     search: {
       ...{ method: "P-Sigmoid", budget, k, a, b, firstLayer },

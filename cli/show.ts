@@ -1,6 +1,6 @@
 /**
- * What search.ts tells about a model before it searches: what it is, how it
- * answers, and how alike its layers rank vision tokens.
+ * The report on a model that search.ts prints before it searches: the device
+ * and questions, some answers, and how similarly the layers rank vision tokens.
  */
 
 import {
@@ -27,7 +27,7 @@ import { generationLimits } from "../study/metrics.ts";
 import type { QuestionSet, QuestionSets } from "../study/questions.ts";
 import type { Output } from "./output.ts";
 
-/** Device, model and question counts. */
+/** Prints the device, the model and the numbers of questions. */
 export function printHeader(
   { say }: Output,
   { name, model: { backend, config } }: LoadedModel,
@@ -50,7 +50,7 @@ export function printHeader(
   say(`held-out     ${describe(heldout)}`);
 }
 
-/** The model's answers to the first questions of a set. */
+/** Prints the model's answers to the first questions of a set. */
 export async function printAnswers(
   { say }: Output,
   loaded: LoadedModel,
@@ -79,7 +79,9 @@ export async function printAnswers(
   }
 }
 
-/** Accuracy of each kind of question, beside what blind guessing reaches. */
+/**
+ * Prints the accuracy of each kind of question, beside that of blind guessing.
+ */
 export function printKinds(
   { say, draw, columns }: Output,
   { kinds, texts }: QuestionSet,
@@ -105,10 +107,13 @@ export function printKinds(
   ], { columns }));
 }
 
-/** Samples that τ is averaged over. */
+/** The number of samples that τ is averaged over. */
 const TAU_SAMPLES = 100;
 
-/** Kendall's τ of neighbouring layers (docs/method.md, "Layers rank alike"). */
+/**
+ * Prints Kendall's τ of neighbouring layers (docs/method.md, "Layers rank
+ * alike").
+ */
 export async function printTau(
   { say, draw, columns }: Output,
   { model }: LoadedModel,

@@ -1,6 +1,6 @@
 /**
- * Trials of a search in the store: opened, taken over from the logs of earlier
- * versions, recorded, listed.
+ * The trials of a search in the store: opening them, importing the logs of
+ * earlier versions, recording and listing.
  */
 
 import { isFile, parseJson, readText, writeAtomically } from "../io/mod.ts";
@@ -17,7 +17,7 @@ import type { Output } from "./output.ts";
 import type { Setup } from "./setup.ts";
 import { VERSION } from "./version.ts";
 
-/** The file of a folder of results that has the trials. */
+/** The file with the trials in a folder of results. */
 const storePath = (out: string): string => `${out}/trials.sqlite`;
 
 /** Opens the store of a folder of results. */
@@ -25,45 +25,51 @@ export function openTrialStore(out: string): Promise<TrialStore> {
   return openStore(storePath(out), { program: VERSION });
 }
 
-/** A log of trials as earlier versions wrote it. */
+/** A log of trials in the format of earlier versions. */
 export interface OldLog<Trial> {
-  /** Its path. */
+  /** The path of the log. */
   readonly path: string;
-  /** Its first line, where it is of this search. */
+  /** The first line that the log has if it belongs to this search. */
   readonly identity: Readonly<Record<string, unknown>>;
-  /** Checks that the search can go on with its trials. */
+  /** Checks that the search can resume from the log's trials. */
   readonly check: (trials: readonly Trial[]) => void;
 }
 
-/** What is searched. */
+/** A search whose trials are recorded. */
 export interface SearchToRecord<Trial> {
-  /** The search. */
+  /** The name of the search. */
   readonly search: string;
-  /** What it is told, in a few words. */
+  /** A short description of its options. */
   readonly told: string;
-  /** What tells it from the other searches of a named run. */
+  /**
+   * The part of its name that tells it from the other searches of a named run.
+   */
   readonly label: string;
-  /** All that its trials depend on, besides model and questions. */
+  /**
+   * Everything that its trials depend on, besides the model and the questions.
+   */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Where earlier versions had its trials. */
+  /** The log in which earlier versions kept its trials. */
   readonly old: OldLog<Trial>;
 }
 
-/** A search's trials, those before and those to come. */
+/** The trials of a search: those already recorded, and those to be recorded. */
 export interface Recording<Trial> {
   readonly recorded: readonly Trial[];
-  /** The search after them; null where it is not known. */
+  /**
+   * The state of the search after the recorded trials; null if it is not known.
+   */
   readonly state: unknown;
   readonly study: StoredStudy<Trial>;
-  /** What errors call it. */
+  /** The name of the trials in error messages. */
   readonly label: string;
 }
 
 /**
- * Opens the trials of a search, and waits while another process runs it. Where
- * there are none, those of an earlier version's log are taken over.
+ * Opens the trials of a search, and waits while another process runs it. If no
+ * trials are recorded, those in the log of an earlier version are imported.
  *
- * @throws {RangeError} trials are not as they were recorded
+ * @throws {RangeError} the trials have changed since they were recorded
  */
 export async function openTrials<Trial>(
   { records, options: { out, study: name }, loaded, ...setup }: Setup,
@@ -99,7 +105,7 @@ export async function openTrials<Trial>(
   return { ...known, recorded, state };
 }
 
-/** The trials of a log that is of this search; none where there is none. */
+/** The trials of the log if it belongs to this search, otherwise none. */
 async function readOldLog<Trial>(
   { path, identity, check }: OldLog<Trial>,
 ): Promise<readonly Trial[]> {
@@ -132,14 +138,14 @@ function isSame(line: string, identity: unknown): boolean {
   }
 }
 
-/** An evaluation function that remembers what it returned last. */
+/** An evaluation function that remembers its last result. */
 export interface Remembering {
   readonly evaluate: Evaluate;
-  /** Null before the first call. */
+  /** The last result; null before the first call. */
   readonly last: () => Evaluation | null;
 }
 
-/** Makes one of another. */
+/** Makes an evaluation function remember its last result. */
 export function remembering(evaluate: Evaluate): Remembering {
   let last: Evaluation | null = null;
   return {
@@ -148,19 +154,22 @@ export function remembering(evaluate: Evaluate): Remembering {
   };
 }
 
-/** How a search is run to its end. */
+/** The functions that a recorded search runs with. */
 export interface RunRecorded<Trial> {
-  /** What the search asks. */
+  /** The evaluation function of the search. */
   readonly asked: Remembering;
-  /** The search after its last trial, where it is worth keeping. */
+  /**
+   * The state of the search after its last trial, if the state is worth
+   * keeping.
+   */
   readonly state?: () => unknown;
-  /** Tells the user of a trial. */
+  /** Shows a trial to the user. */
   readonly show: (trial: Trial) => void;
 }
 
 /**
- * Runs a search to its end, and lets others run it. Each new trial is in the
- * store before it is shown.
+ * Runs a search to its end, then releases it to other processes. Each new trial
+ * is stored before it is shown.
  *
  * @returns the search's result
  */
@@ -193,7 +202,7 @@ export async function runRecorded<Trial, Result>(
   }
 }
 
-/** `--list`: what the store of a folder of results has. */
+/** `--list`: prints the studies in the store of a folder of results. */
 export async function listStudies(
   out: string,
   name: string | null,
@@ -215,7 +224,7 @@ export async function listStudies(
   });
 }
 
-/** `--export`: writes what the store has to a file of JSON Lines. */
+/** `--export`: writes the contents of the store to a file of JSON Lines. */
 export async function exportStudies(
   out: string,
   path: string,

@@ -1,5 +1,5 @@
 /**
- * What `search.ts --help` prints.
+ * The text of `search.ts --help`.
  *
  * This module touches neither files nor the terminal.
  */
@@ -13,7 +13,7 @@ import {
   QUICK_EPSILON,
 } from "../study/defaults.ts";
 
-/** What `--help` prints. */
+/** The text of `--help`. */
 export const USAGE: string =
   `tokensieve: how few vision tokens does each layer of a model need?
 

@@ -1,15 +1,15 @@
 /**
- * Values of options: from what the user typed to what it means, or a sentence
- * that says what it must be.
+ * Parses the values of options. An invalid value gives an error that says what
+ * the value must be.
  */
 
-/** A name that is not empty. */
+/** Checks that a name is not empty. */
 export function text(name: string, value: string): string {
   if (value === "") throw wrong(name, "a name", value);
   return value;
 }
 
-/** A number ≥ 0. */
+/** Reads a number ≥ 0. */
 export function number(name: string, value: string): number {
   const x = value.trim() === "" ? NaN : Number(value);
   if (!(x >= 0 && x < Infinity)) throw wrong(name, "a number >= 0", value);
@@ -17,9 +17,9 @@ export function number(name: string, value: string): number {
 }
 
 /**
- * An integer.
+ * Reads an integer.
  *
- * @param alternative what else the value may be, as in " or a file"
+ * @param alternative other values that the option accepts, as in " or a file"
  */
 export function integer(
   name: string,
@@ -36,7 +36,7 @@ export function integer(
   return x;
 }
 
-/** One of some words. */
+/** Checks that a value is one of some words. */
 export function oneOf<T extends string>(
   name: string,
   value: string,
@@ -49,7 +49,7 @@ export function oneOf<T extends string>(
   return word;
 }
 
-/** The error for a value that is not what it must be. */
+/** The error for a value that is not as required. */
 export function wrong(
   name: string,
   requirement: string,

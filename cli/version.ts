@@ -1,6 +1,6 @@
 /**
- * What `--version` prints. It is read as the program is, from a file or an
- * address.
+ * The text of `--version`. The version is read from the place of the program: a
+ * file or an address.
  */
 
 import config from "../deno.json" with { type: "json" };

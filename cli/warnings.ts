@@ -1,6 +1,6 @@
 /**
- * What is told on standard error though work goes on: that a result or an answer
- * will not be worth what it seems, and what memory a large model takes.
+ * Messages on standard error that do not stop the work: a result or an answer
+ * is worth less than it seems, or a large model takes much memory.
  */
 
 import type { RgbImage } from "../core/mod.ts";
@@ -16,10 +16,15 @@ import { looksLikeScene } from "./foreign_images.ts";
 import type { Output } from "./output.ts";
 import type { QuestionSet, QuestionSets } from "../study/questions.ts";
 
-/** Smaller models are loaded before anybody could read what they take. */
+/**
+ * The number of bytes from which the plan is announced. Smaller models load
+ * before anybody could read it.
+ */
 const LARGE = 1e9;
 
-/** Makes what tells of the memory that a large model will take. */
+/**
+ * Creates the function that announces how much memory a large model will take.
+ */
 export function planAnnouncer(
   { note }: Output,
 ): (plan: MemoryPlan, room: MemoryRoom) => void {
@@ -28,7 +33,7 @@ export function planAnnouncer(
   };
 }
 
-/** Tells which adapter "auto" passed over, and why. */
+/** Announces which adapter "auto" passed over, and why. */
 export function announceDevice(
   { passedOver }: Pick<LoadedModel, "passedOver">,
   { note }: Pick<Output, "note">,
@@ -36,7 +41,7 @@ export function announceDevice(
   if (passedOver !== null) note(`Runs on the CPU: ${passedOver}`);
 }
 
-/** Why answers may be others than transformers generates. */
+/** Reasons why answers may differ from those that transformers generates. */
 export function generationWarnings(
   { name, ignoredSettings }: Pick<LoadedModel, "name" | "ignoredSettings">,
 ): string[] {
@@ -47,13 +52,13 @@ export function generationWarnings(
   ];
 }
 
-/** What a search is about to use, and whether the model is the embedded one. */
+/** The questions of a search, and whether it searches the embedded model. */
 export interface Searched extends QuestionSets {
   readonly loaded: LoadedModel;
   readonly embedded: boolean;
 }
 
-/** Why the result of a search would not be worth what it seems. */
+/** Reasons why the result of a search would be worth less than it seems. */
 export async function searchWarnings(searched: Searched): Promise<string[]> {
   const { loaded: { name, tokenizer }, embedded, ...sets } = searched;
   const read = [sets.calibration, sets.heldout]
@@ -86,7 +91,7 @@ export async function searchWarnings(searched: Searched): Promise<string[]> {
   return warnings;
 }
 
-/** Files whatever their paths are, or the bytes of those that have none. */
+/** The images of a set: files by their path, others by their bytes. */
 async function imagesOf({ dataset }: QuestionSet): Promise<Set<string>> {
   const images = new Set(dataset?.questions.map(({ image }) => image!));
   return new Set(
@@ -98,7 +103,10 @@ async function imagesOf({ dataset }: QuestionSet): Promise<Set<string>> {
   );
 }
 
-/** Why answers of the embedded model about a picture from a file may mean nothing. */
+/**
+ * Reasons why the embedded model's answers about a picture from a file may be
+ * meaningless.
+ */
 export function pictureWarnings(
   { name }: LoadedModel,
   file: string,
@@ -109,7 +117,7 @@ export function pictureWarnings(
   ];
 }
 
-/** Why the answer to a question may mean nothing. */
+/** Reasons why the answer to a question may be meaningless. */
 export function questionWarnings(
   { name, tokenizer }: Pick<LoadedModel, "name" | "tokenizer">,
   question: string,
@@ -124,12 +132,12 @@ export function questionWarnings(
   ];
 }
 
-/** A word, or a character that is none. */
+/** A word, or a single character that belongs to no word. */
 const WORD = /[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*|\S/gu;
 
 /**
- * Words of a text that a model cannot tell from each other, or of which nothing
- * reaches it; each once.
+ * The words of a text that the model cannot tell apart, or of which no token
+ * reaches it. Each word is listed once.
  */
 function unknownWords(tokenizer: Tokenizer, text: string): string[] {
   const lacks = (text: string): boolean => {
@@ -139,7 +147,9 @@ function unknownWords(tokenizer: Tokenizer, text: string): string[] {
   return [...new Set(text.match(WORD))].filter(lacks);
 }
 
-/** What the embedded model can be asked: a question of each kind. */
+/**
+ * Describes what the embedded model can be asked: one question of each kind.
+ */
 export function askableText({ name }: LoadedModel): string {
   const scenes = makeQuestions("heldout", 0, KINDS.length);
   const questions = scenes.flatMap(({ questions }) => questions)

@@ -14,7 +14,7 @@ export interface Statement<Row> {
   get(...values: readonly Column[]): Row | undefined;
   /** All of its rows. */
   all(...values: readonly Column[]): Row[];
-  /** Carries it out. */
+  /** Carries out the statement. */
   run(
     ...values: readonly Column[]
   ): { readonly lastInsertRowid: number | bigint };
@@ -26,11 +26,11 @@ export interface Database {
   exec(sql: string): void;
   /** Prepares a statement. */
   prepare<Row>(sql: string): Statement<Row>;
-  /** Lets go of it; rolls back a transaction that is open. */
+  /** Closes the connection, and rolls back an open transaction. */
   close(): void;
 }
 
-/** What is used of `node:fs`. */
+/** The functions of `node:fs` that are used. */
 interface FileSystem {
   statSync(
     path: string,
@@ -78,11 +78,12 @@ export function openDatabase(path: string, timeout: number): Database {
 }
 
 /**
- * Does several things, all of them or none. Nobody else writes meanwhile.
+ * Runs several operations in one transaction. No other connection writes
+ * meanwhile.
  *
  * @param database The connection.
- * @param body What to do, at once.
- * @returns What it returns.
+ * @param body The operations, which must be synchronous.
+ * @returns The result of `body`.
  */
 export function inTransaction<T>(database: Database, body: () => T): T {
   database.exec("BEGIN IMMEDIATE");
@@ -94,18 +95,19 @@ export function inTransaction<T>(database: Database, body: () => T): T {
     try {
       database.exec("ROLLBACK");
     } catch {
-      // SQLite has rolled it back already, as it does when the disk is full.
+      // SQLite has already rolled back the transaction, as it does when the
+      // disk is full.
     }
     throw error;
   }
 }
 
-/** Whether an error says that another connection has the lock. */
+/** Whether an error says that another connection holds the lock. */
 export function isLocked(error: unknown): boolean {
   return error instanceof Error && error.message.includes("is locked");
 }
 
-/** What SQLite says, in the words of whoever wants to know what to do. */
+/** SQLite's messages, with the words that tell a user what to do. */
 const REASONS: readonly (readonly [string, string])[] = [
   ["file is not a database", "it is not a database"],
   ["database disk image is malformed", "it is a damaged database"],
@@ -119,10 +121,10 @@ const REASONS: readonly (readonly [string, string])[] = [
 /**
  * Says in one sentence what could not be done with a database, and why.
  *
- * @param action What could not be done, as in "read".
+ * @param action The action that failed, as in "read".
  * @param path The database.
  * @param error What was thrown.
- * @returns An error; the same one where it is such a sentence already.
+ * @returns An error; the same one if it already is such a sentence.
  */
 export function explain(action: string, path: string, error: unknown): Error {
   const message = error instanceof Error ? error.message : String(error);
@@ -134,14 +136,14 @@ export function explain(action: string, path: string, error: unknown): Error {
 }
 
 /**
- * A checksum. It is there for what goes wrong by itself, or by a slip: whoever
- * means to deceive could replace a checksum of any kind. A CRC finds every change
- * of up to 32 bits in a row, and takes a tenth of the time of SHA-256, which would
- * be half of the time of going on with many trials.
+ * A checksum. It detects accidental damage and slips; a person who means to
+ * deceive could replace any checksum. A CRC finds every change of up to 32 bits
+ * in a row. It takes a tenth of the time of SHA-256, which would take half of
+ * the time of resuming a search with many trials.
  *
  * @param data A text, or bytes.
- * @param start Where to start from, an integer in [0, 2^32): the same data with
- *   another start has another checksum.
+ * @param start The initial value, an integer in [0, 2^32). The same data with
+ *   another initial value has another checksum.
  * @returns An integer in [0, 2^32).
  */
 export function checksumOf(data: string | Uint8Array, start = 0): number {

@@ -1,13 +1,13 @@
-/** Plain values as one text each, and what tells them apart: a hash of it. */
+/** Canonical texts of plain values, and hashes that identify them. */
 
 /**
- * A value as JSON with the keys of every object in order, so that equal values
+ * Writes a value as JSON with sorted keys in every object, so that equal values
  * have equal texts. Fields that are undefined are left out.
  *
  * @param value The value.
- * @param label What errors call it.
+ * @param label The name of the value in error messages.
  * @returns The text.
- * @throws {RangeError} If something in it is not JSON, such as NaN.
+ * @throws {RangeError} If a part of the value is not JSON, such as NaN.
  */
 export function canonicalJson(value: unknown, label: string): string {
   switch (typeof value) {
@@ -42,7 +42,7 @@ function fields(value: Record<string, unknown>, label: string): string[] {
 }
 
 /**
- * What tells a text, or bytes, from all others.
+ * The hash that identifies a text, or bytes.
  *
  * @param content The text, taken as UTF-8, or the bytes.
  * @returns Its SHA-256, 64 hexadecimal digits.
@@ -63,8 +63,8 @@ export async function hashOf(
  *
  * @param a A value that is JSON.
  * @param b Another.
- * @param label What the field's name begins with.
- * @returns The field and its two values as JSON; null where there is none.
+ * @param label The prefix of the field's name.
+ * @returns The field and its two values as JSON; null if the values are equal.
  */
 export function firstDifference(
   a: unknown,

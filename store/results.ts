@@ -10,8 +10,8 @@ const CORRECT = 1;
 const GENERATED = 2;
 
 /**
- * An evaluation as bytes, little-endian. Of a sample with generated tokens their
- * count and the tokens follow as 32-bit integers.
+ * Encodes an evaluation as bytes, little-endian. If a sample has generated
+ * tokens, their count and the tokens follow it as 32-bit integers.
  *
  * @param evaluation The evaluation.
  * @returns The bytes.
@@ -57,7 +57,7 @@ export function encodeEvaluation(
 }
 
 /**
- * The evaluation that {@linkcode encodeEvaluation} made bytes of.
+ * Decodes the bytes that {@linkcode encodeEvaluation} returned.
  *
  * @param bytes The bytes, unchanged.
  * @returns The evaluation.

@@ -1,20 +1,21 @@
-/** The tables of a store, and whether a database has them. */
+/** The tables of a store, and the check that a database has them. */
 
 import { type Database, inTransaction, openDatabase } from "./database.ts";
 
-/** What tells a store from other databases: "tksv". */
+/** The application id that identifies a store among databases: "tksv". */
 const APPLICATION_ID = 0x746b7376;
 
 /**
- * The version of the tables. A change of them adds a step that brings those of
- * the version before to the new one.
+ * The version of the tables. A change of the tables adds a step that converts
+ * those of the version before.
  */
 export const SCHEMA_VERSION = 1;
 
 /**
- * A checksum is of all columns of its row and of the study's hash, so that a row
- * belongs to one study; how many trials a study has, it says itself, so that none is
- * missed. Samples are apart from trials: going on reads no samples.
+ * A checksum covers all columns of its row and the study's hash, so that a row
+ * belongs to one study. A study states its number of trials, so that none can
+ * be missing. Samples are stored apart from trials, because resuming reads no
+ * samples.
  */
 const TABLES = `
 CREATE TABLE studies (
@@ -65,8 +66,8 @@ CREATE TABLE holders (
  * Whether a database is a store. Nothing is written.
  *
  * @param database The connection.
- * @param path What errors call it.
- * @returns False where it is empty.
+ * @param path The name of the database in error messages.
+ * @returns False if it is empty.
  * @throws {Error} If it is another program's, a newer version's, or its tables
  *   are not those of its version.
  */
@@ -100,14 +101,14 @@ export function isStore(database: Database, path: string): boolean {
 }
 
 /**
- * Makes the tables of a store where there are none yet.
+ * Creates the tables of a store if there are none yet.
  *
  * @param database The connection.
- * @param path What errors call it.
+ * @param path The name of the database in error messages.
  */
 export function makeTables(database: Database, path: string): void {
   inTransaction(database, () => {
-    // Another process may have made them in the meantime.
+    // Another process may have created them in the meantime.
     if (isStore(database, path)) return;
     database.exec(TABLES);
     database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
@@ -115,14 +116,14 @@ export function makeTables(database: Database, path: string): void {
   });
 }
 
-/** All that SQLite knows of tables, indices, triggers and views, as one text. */
+/** SQLite's definitions of tables, indices, triggers and views, as one text. */
 function tablesOf(database: Database): string {
   return database.prepare<{ readonly sql: string | null }>(
     "SELECT sql FROM sqlite_schema ORDER BY rowid",
   ).all().map(({ sql }) => sql ?? "").join("\n");
 }
 
-/** The same of new tables. */
+/** The definitions of new tables. */
 function expectedTables(): string {
   const fresh = openDatabase(":memory:", 0);
   try {

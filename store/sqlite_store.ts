@@ -29,25 +29,26 @@ import {
   type TrialStore,
 } from "./store.ts";
 
-/** How a store is opened. */
+/** The options of a store. */
 export interface StoreOptions {
-  /** The version of the program, told with the studies that it begins. */
+  /** The version of the program, recorded with the studies that it begins. */
   readonly program: string;
   /**
-   * Milliseconds to wait for other processes, each of which writes for a few at
-   * a time. Default 10,000.
+   * Milliseconds to wait for other processes, each of which writes for a few
+   * milliseconds at a time. Default 10,000.
    */
   readonly timeout?: number;
 }
 
-/** Milliseconds between two looks at whether a study has become free. */
+/** Milliseconds between two checks whether a study is free. */
 const PATIENCE = 200;
 
 /**
- * Opens a store in a file, which is made when it is missing, with the folders on
- * the way. Several processes of one machine may have it open. Beside the file lie
- * `-wal` and `-shm` while it is open, and `-study-N.lock` while study N is run;
- * what a killed process left of them goes when the store is opened again.
+ * Opens a store in a file. The file and its folders are created if they are
+ * missing. Several processes of one machine may have it open. Beside the file
+ * lie `-wal` and `-shm` while it is open, and `-study-N.lock` while study N is
+ * run. Leftover files of a killed process are removed when the store is next
+ * opened.
  *
  * @param path The file; ":memory:" for a store that ends with the process.
  * @param options The program's version.
@@ -66,7 +67,8 @@ export async function openStore(
     database = openDatabase(path, timeout);
     // A database may hold code that runs when its tables are read.
     database.exec("PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON");
-    // Nothing is changed in a database of another program.
+    // This check comes first, so that the database of another program stays
+    // unchanged.
     isStore(database, path);
     await useWriteAheadLog(database, timeout);
     makeTables(database, path);
@@ -91,8 +93,8 @@ function prepareFile(path: string): void {
 }
 
 /**
- * Lets readers and a writer work at the same time. `synchronous = FULL` then
- * makes a transaction outlive a power cut.
+ * Lets readers and a writer work at the same time. With `synchronous = FULL`, a
+ * transaction then outlives a power cut.
  */
 async function useWriteAheadLog(
   database: Database,
@@ -133,18 +135,20 @@ interface ResultsRow {
   readonly checksum: number;
 }
 
-/** A study that is run, and what lets others run it. */
+/**
+ * A study that this process runs, with the lock that is released for others.
+ */
 interface Held {
   readonly row: StudyRow;
-  /** Null in memory. */
+  /** The lock; null for a store in memory. */
   readonly lock: Lock | null;
 }
 
 class SqliteStore implements TrialStore {
-  /** Studies that are run through this store, by number. */
+  /** The studies that this store runs, by number. */
   readonly #held = new Map<number, Held>();
   readonly #database: Database;
-  /** Null in memory. */
+  /** The path of the file; null for a store in memory. */
   readonly #path: string | null;
   readonly #program: string;
 
@@ -286,7 +290,10 @@ class SqliteStore implements TrialStore {
     });
   }
 
-  /** Takes a study, which is begun where there is none, or says who has it. */
+  /**
+   * Takes a study, and begins it if there is none. If another process has it,
+   * returns the holder.
+   */
   #take(
     { hash, identity, name, description }: Pick<
       StudyRow,
@@ -319,7 +326,7 @@ class SqliteStore implements TrialStore {
           this.#query("UPDATE studies SET name = ? WHERE number = ?")
             .run(name, number);
         }
-        // What a killed process left is replaced.
+        // This replaces the entry of a killed process.
         this.#query("INSERT OR REPLACE INTO holders VALUES (?, ?, ?)")
           .run(number, processId(), now());
         const row = this.#query<StudyRow>(
@@ -343,7 +350,7 @@ class SqliteStore implements TrialStore {
     return Number(lastInsertRowid);
   }
 
-  /** A name is one study's. */
+  /** Checks that a name belongs to one study only. */
   #checkName(name: string, hash: string, identity: string): void {
     const other = this.#query<StudyRow>(
       "SELECT * FROM studies WHERE name = ? AND hash <> ?",
@@ -359,12 +366,12 @@ class SqliteStore implements TrialStore {
     );
   }
 
-  /** Reads what is recorded of a study. */
+  /** Reads the records of a study. */
   #open<Trial>(held: Held): StoredStudy<Trial> {
     const { number } = held.row;
     const [recorded, state] = this.#attempt("read", () => {
       const rows = this.#trials(number);
-      // All at once takes half of the time.
+      // Parsing all records at once takes half of the time.
       const records = `[${rows.map(({ record }) => record).join()}]`;
       return [
         JSON.parse(records) as Trial[],
@@ -432,7 +439,7 @@ class SqliteStore implements TrialStore {
     }
   }
 
-  /** All trials of a study, each as it was recorded. */
+  /** All trials of a study, as they were recorded. */
   #trials(study: number): readonly TrialRow[] {
     const { hash, trials } = this.#query<StudyRow>(
       "SELECT * FROM studies WHERE number = ?",
@@ -480,7 +487,7 @@ class SqliteStore implements TrialStore {
     );
   }
 
-  /** Who runs a study, within a transaction. */
+  /** The process that runs a study. It must be called within a transaction. */
   #holder(number: number): StudyHolder | null {
     if (this.#held.has(number)) return this.#recordedHolder(number);
     if (this.#path === null) return null;
@@ -528,7 +535,7 @@ class SqliteStore implements TrialStore {
     return inTransaction(this.#database, body);
   }
 
-  /** Does something, and says in a sentence why it failed. */
+  /** Runs an operation. If it fails, the error says why in one sentence. */
   #attempt<T>(action: string, body: () => T): T {
     try {
       return body();
@@ -542,7 +549,7 @@ class SqliteStore implements TrialStore {
   }
 }
 
-/** A checksum that belongs to a study, and to a trial of it. */
+/** A checksum that depends on a study, and on the number of a trial. */
 function checksumIn(
   hash: string,
   trial: number,
@@ -551,7 +558,7 @@ function checksumIn(
   return checksumOf(data, (checksumOf(hash) + trial) % 2 ** 32);
 }
 
-/** A record as JSON, refused where JSON would change it. */
+/** Writes a record as JSON. It refuses a record that JSON would change. */
 function plainJson(value: unknown, label: string): string {
   if (typeof value !== "object" || value === null) {
     throw new RangeError(

@@ -1,46 +1,53 @@
 /**
- * What a store of trials is, wherever it keeps them. `sqlite_store.ts` is one;
- * another may be a server's, or a browser's.
+ * The interface of a store of trials, wherever it keeps them. `sqlite_store.ts`
+ * implements it; a server or a browser's storage could be another
+ * implementation.
  */
 
 import type { Evaluation } from "../search/evaluate.ts";
 
 /**
- * All that the trials of a search depend on: two searches of equal identity go
- * through the same trials. It must be JSON.
+ * Everything that the trials of a search depend on. Two searches of equal
+ * identity go through the same trials. It must be JSON.
  */
 export interface StudyIdentity {
-  /** What tells the model's weights from others, such as a hash. */
+  /** A value that identifies the model's weights, such as a hash. */
   readonly model: string;
-  /** What tells the calibration questions from others. */
+  /** A value that identifies the calibration questions. */
   readonly questions: string;
   /** The search, such as "G-Search". */
   readonly search: string;
-  /** Criterion or budget, rules, seed, and whatever else it takes. */
+  /** The criterion or budget, the rules, the seed, and all other options. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-/** What an evaluation depends on; the same values mean the same evaluation. */
+/**
+ * Everything that an evaluation depends on. Equal values mean an equal
+ * evaluation.
+ */
 export interface EvaluationKey {
-  /** What tells the model's weights from others, such as a hash. */
+  /** A value that identifies the model's weights, such as a hash. */
   readonly model: string;
-  /** What tells the questions from others. */
+  /** A value that identifies the questions. */
   readonly questions: string;
   /** Keep counts of all layers, shape [L]. */
   readonly schedule: readonly number[];
-  /** How tokens are ranked, and whatever else results depend on. */
+  /** The ranking, and all other rules that results depend on. */
   readonly rules: Readonly<Record<string, unknown>>;
 }
 
-/** How a study is opened. */
+/** The options for opening a study. */
 export interface StudyOptions {
-  /** What people call it; no other study of the store has that name. */
+  /** The name of the study, which no other study of the store has. */
   readonly name?: string;
-  /** A line that tells people what is searched. Default: the search. */
+  /**
+   * A line that describes the search to people. Default: the name of the
+   * search.
+   */
   readonly description?: string;
   /**
-   * Called once when another process runs this study; the study is then opened
-   * when that process has ended or released it. Without it
+   * Called once if another process runs this study. The study is then opened
+   * when that process has ended or released it. Without this callback,
    * {@linkcode StudyBusyError} is thrown.
    */
   readonly onWait?: (holder: StudyHolder) => void;
@@ -48,11 +55,11 @@ export interface StudyOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Who runs a study. */
+/** The process that runs a study. */
 export interface StudyHolder {
-  /** Its process id, which tells nothing outside its container. */
+  /** Its process id, which means nothing outside its container. */
   readonly pid: number;
-  /** Since when, in ISO 8601, UTC. */
+  /** When it began, in ISO 8601, UTC. */
   readonly since: string;
 }
 
@@ -60,7 +67,7 @@ export interface StudyHolder {
 export class StudyBusyError extends Error {
   /** The name of the class. */
   override readonly name = "StudyBusyError";
-  /** Who that is. */
+  /** The process that runs the study. */
   readonly holder: StudyHolder;
 
   /** Says which study is run, and by whom. */
@@ -72,41 +79,49 @@ export class StudyBusyError extends Error {
   }
 }
 
-/** What may be kept with a trial. */
+/** The details that may be kept with a trial. */
 export interface TrialDetails {
-  /** What the model made of each sample. */
+  /** The results of each sample. */
   readonly evaluation?: Evaluation;
   /**
-   * The search after this trial, JSON, in place of that after the trial before:
-   * for searches that take long to get there again from their trials.
+   * The state of the search after this trial, as JSON. It replaces the state
+   * after the trial before. It is for searches that take long to rebuild their
+   * state from their trials.
    */
   readonly state?: unknown;
 }
 
-/** A study that this process runs, and no other does until it is released. */
+/**
+ * A study that this process runs. No other process runs it until it is
+ * released.
+ */
 export interface StoredStudy<Trial> {
   /** Its number in the store, from 1 on. */
   readonly number: number;
   /** The trials that were recorded before it was opened, in order. */
   readonly recorded: readonly Trial[];
-  /** The search after the last of them; null where it was not kept. */
+  /**
+   * The state of the search after the last of them; null if it was not kept.
+   */
   readonly state: unknown;
   /**
-   * Records the next trial. When the promise resolves, the trial outlives the
-   * process, and a power cut.
+   * Records the next trial. Once the promise resolves, the trial outlives the
+   * process and a power cut.
    *
    * @param trial A plain record, JSON.
-   * @param details What to keep with it.
+   * @param details Details to keep with it.
    */
   append(trial: Trial, details?: TrialDetails): Promise<void>;
   /**
-   * Records trials from elsewhere, all of them or none. The study must have no
-   * trials yet; `recorded` does not show them.
+   * Records trials from elsewhere, either all of them or none. The study must
+   * have no trials yet. `recorded` does not show them.
    *
    * @param trials Plain records from the first trial on, in order.
    */
   takeOver(trials: readonly Trial[]): Promise<void>;
-  /** Lets other processes run it. Nothing can be appended after that. */
+  /**
+   * Releases the study to other processes. Nothing can be appended after that.
+   */
   release(): Promise<void>;
 }
 
@@ -114,30 +129,31 @@ export interface StoredStudy<Trial> {
 export interface StudySummary {
   /** Its number in the store. */
   readonly number: number;
-  /** What people call it; null where it has no name. */
+  /** The name of the study; null if it has none. */
   readonly name: string | null;
-  /** What is searched, in a line. */
+  /** The description of the search, in one line. */
   readonly description: string;
-  /** What its trials depend on. */
+  /** Everything that its trials depend on. */
   readonly identity: StudyIdentity;
   /** The version of the program that began it. */
   readonly program: string;
-  /** When that was, in ISO 8601, UTC. */
+  /** When it was begun, in ISO 8601, UTC. */
   readonly created: string;
   /** How many trials it has. */
   readonly trials: number;
-  /** Who runs it; null where nobody does. */
+  /** The process that runs it; null if no process does. */
   readonly holder: StudyHolder | null;
 }
 
 /** Studies with their trials, and evaluations. Several processes may share it. */
 export interface TrialStore {
   /**
-   * Opens the study of an identity, which is begun where there is none.
+   * Opens the study of an identity, and begins it if there is none.
    *
-   * @param identity What its trials depend on.
-   * @param options Its name, and what happens while another process runs it.
-   * @returns The study, with what is recorded of it.
+   * @param identity Everything that its trials depend on.
+   * @param options The name of the study, and what happens while another
+   *   process runs it.
+   * @returns The study, with its records.
    * @throws {StudyBusyError} If another process runs it.
    * @throws {RangeError} If the name is another study's, or a recorded trial is
    *   not as it was recorded.
@@ -147,34 +163,34 @@ export interface TrialStore {
     options?: StudyOptions,
   ): Promise<StoredStudy<Trial>>;
   /**
-   * What the model made of each sample in a trial.
+   * The results of each sample in a trial.
    *
    * @param study The study's number.
    * @param trial The trial's number, from 0 on.
-   * @returns The evaluation; null where none was kept.
+   * @returns The evaluation; null if none was kept.
    * @throws {RangeError} If it is not as it was recorded.
    */
   trialEvaluation(study: number, trial: number): Promise<Evaluation | null>;
   /**
    * An evaluation that was kept.
    *
-   * @param key What it depends on.
-   * @returns The evaluation; null where there is none.
+   * @param key The values that it depends on.
+   * @returns The evaluation; null if there is none.
    * @throws {RangeError} If it is not as it was kept.
    */
   evaluation(key: EvaluationKey): Promise<Evaluation | null>;
   /**
-   * Keeps an evaluation, in place of an older one of that key.
+   * Keeps an evaluation. It replaces an older one of the same key.
    *
-   * @param key What it depends on.
+   * @param key The values that it depends on.
    * @param evaluation Complete results.
    */
   keepEvaluation(key: EvaluationKey, evaluation: Evaluation): Promise<void>;
   /**
-   * Studies, in the order in which they were begun.
+   * Lists studies in the order in which they were begun.
    *
-   * @param name Those of that name, and those whose names go on with "/" after
-   *   it. Default: all.
+   * @param name Selects the study of that name, and those whose names continue
+   *   with "/" after it. Default: all.
    */
   list(name?: string): Promise<StudySummary[]>;
   /**
@@ -188,6 +204,6 @@ export interface TrialStore {
    *   it was recorded.
    */
   exportLines(name?: string): AsyncIterable<string>;
-  /** Releases all studies, and lets go of the store. */
+  /** Releases all studies, and closes the store. */
   close(): Promise<void>;
 }

@@ -1,6 +1,4 @@
-/**
- * What schedules may cost, and how methods compare at one budget.
- */
+/** The cost of schedules, and the comparison of methods at one budget. */
 
 import { fullSchedule, type ModelConfig, type Schedule } from "../core/mod.ts";
 import {
@@ -24,15 +22,15 @@ import type { Run, Status, Study } from "./study.ts";
 
 /** A budget as the user states it, for any model. */
 export interface BudgetChoice {
-  /** What is limited. */
+  /** The quantity that is limited. */
   readonly kind: Budget["kind"];
-  /** To which share of the full model's, in (0, 1). */
+  /** The share of the full model's cost, in (0, 1). */
   readonly share: number;
 }
 
 /**
- * A budget for a certain model. FLOPs are those of the decoder: no schedule
- * changes what comes before it.
+ * A budget for a certain model. FLOPs are those of the decoder, because no
+ * schedule changes the computation before it.
  *
  * @param tokens of a mean question, and of the image with most tiles
  */
@@ -53,7 +51,10 @@ export function settleBudget(
   return { ...budget, limit: share * costOf(full, budget) };
 }
 
-/** Cost of the least schedule that keeps all vision tokens before a layer. */
+/**
+ * The cost of the smallest schedule that keeps all vision tokens before a
+ * layer.
+ */
 export function leastCost(
   { loaded, visionTokens }: Pick<Study, "loaded" | "visionTokens">,
   budget: Budget,
@@ -73,10 +74,10 @@ export function warmStartOf(
   return { k, a, firstLayer };
 }
 
-/** Calibration questions that statistics are averaged over. */
+/** The number of calibration questions that statistics are averaged over. */
 const STATISTICS_SAMPLES = 128;
 
-/** Statistics that FitPrune and VTW take before they reduce. */
+/** The statistics that FitPrune and VTW need before they reduce. */
 export interface Statistics {
   /** FitPrune's attention shares. */
   readonly attention: () => Promise<AttentionByRank>;
@@ -84,7 +85,7 @@ export interface Statistics {
   readonly divergence: () => Promise<number[]>;
 }
 
-/** Takes them when they are asked for. */
+/** Provides the statistics. Each is computed when it is first asked for. */
 export function statisticsOf(
   { loaded: { model }, calibration, signal }: Study,
   status: Status,
@@ -111,9 +112,9 @@ export function statisticsOf(
   };
 }
 
-/** A run at a budget; differences are from P-Sigmoid. */
+/** A run at a budget. Differences are relative to P-Sigmoid. */
 export interface BudgetRun extends ComparedRun {
-  /** Measured decoding, per token. */
+  /** Measured decoding time, in milliseconds per token. */
   readonly decodeMilliseconds: number;
 }
 
@@ -121,44 +122,44 @@ export interface BudgetRun extends ComparedRun {
 export interface Unmet {
   /** The method. */
   readonly name: string;
-  /** What its least schedule costs, in the unit of the budget's share. */
+  /** The cost of its smallest schedule, in the unit of the budget's share. */
   readonly share: number;
 }
 
-/** What came of a budget. */
+/** The result at one budget. */
 export interface BudgetOutcome {
   /** The budget. */
   readonly choice: BudgetChoice;
   /**
-   * P-Sigmoid first, the full model last; empty where P-Sigmoid cannot meet the
-   * budget.
+   * P-Sigmoid's run first, the full model's last; empty if P-Sigmoid cannot
+   * meet the budget.
    */
   readonly runs: readonly BudgetRun[];
   /** Methods that cannot meet it. */
   readonly unmet: readonly Unmet[];
 }
 
-/** What is compared at a budget. */
+/** The schedules and methods compared at a budget. */
 export interface Contenders {
-  /** What schedules may cost. */
+  /** The budget. */
   readonly budget: Budget;
   /** First layer that may be reduced. */
   readonly firstLayer: number;
   /** P-Sigmoid's schedule. */
   readonly found: Schedule;
-  /** G-Search's, to be rescaled, where there is one. */
+  /** G-Search's schedule, to be rescaled; null if there is none. */
   readonly gSearch: Schedule | null;
-  /** Statistics of FitPrune, where that is wanted. */
+  /** The statistics of FitPrune; null if FitPrune is not wanted. */
   readonly attention: AttentionByRank | null;
-  /** Methods that are wanted. */
+  /** The methods to compare with. */
   readonly methods: readonly BaselineMethod[];
-  /** Other schedules, by name; ranked as P-Sigmoid's. Default none. */
+  /** Other schedules by name, ranked as P-Sigmoid's is. Default: none. */
   readonly others?: Readonly<Record<string, Schedule>>;
 }
 
 /**
- * Judges all schedules of a budget on held-out questions, P-Sigmoid's first and
- * the full model last.
+ * Judges all schedules of a budget on the held-out questions: P-Sigmoid's
+ * first, the full model last.
  */
 export async function compareAtBudget(
   study: Study,

@@ -18,20 +18,20 @@ import type { Run, Study } from "./study.ts";
 export interface ComparedRun extends Run {
   /** Share of right answers. */
   readonly accuracy: number;
-  /** Against the first run, paired, in points. */
+  /** The paired difference in accuracy from the first run, in points. */
   readonly difference: AccuracyDifference;
-  /** Of the decoder, per question. */
+  /** FLOPs of the decoder, per question. */
   readonly flops: number;
-  /** After prefill, per question. */
+  /** Bytes of the KV cache after prefill, per question. */
   readonly kvBytes: number;
-  /** Measured prefill of the decoder, per question. */
+  /** Measured prefill of the decoder, in milliseconds per question. */
   readonly milliseconds: number;
 }
 
 /** Held-out samples that are timed. */
 const TIMED_SAMPLES = 16;
 
-/** What runs are compared on. */
+/** The model and the questions that runs are compared on. */
 export interface ComparedOn extends Pick<Study, "loaded"> {
   /** Held-out questions; the first of them are timed. */
   readonly heldout: SampleSet;
@@ -40,8 +40,8 @@ export interface ComparedOn extends Pick<Study, "loaded"> {
 }
 
 /**
- * Adds costs, of the image with most tiles, measured time and paired differences
- * from the first run.
+ * Adds to each run its costs for the image with most tiles, its measured time,
+ * and its paired difference from the first run.
  */
 export async function compareRuns(
   study: ComparedOn,
@@ -66,7 +66,7 @@ export async function compareRuns(
   }));
 }
 
-/** Text tokens of a mean question. */
+/** The number of text tokens of a mean question. */
 export function meanTextTokens({ samples }: SampleSet): number {
   const lengths = samples.map(({ prompt: { before, after } }) =>
     before.length + after.length
@@ -74,7 +74,7 @@ export function meanTextTokens({ samples }: SampleSet): number {
   return lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
 }
 
-/** Milliseconds of each run on some of the held-out questions. */
+/** Measures the milliseconds of each run on some of the held-out questions. */
 export function timeRuns(
   time: typeof timePrefill,
   { loaded: { model }, heldout: { images, samples }, signal }: ComparedOn,

@@ -33,20 +33,20 @@ import {
 import { decoderFlops, kvCacheBytes } from "../search/mod.ts";
 import { modelShape } from "./shape.ts";
 
-/** The longest answer where neither the user nor the model's folder says it. */
+/** The longest answer if neither the user nor the model's folder states one. */
 export const MAX_TOKENS = 256;
 
 /** How questions are answered. */
 export interface ConversationOptions
   extends ReductionOptions, SamplingOptions, UserTextOptions {
   /**
-   * How many vision tokens each layer keeps. For an image of another number of
-   * vision tokens its keeping rates count. Default: all.
+   * The number of vision tokens that each layer keeps. For an image with
+   * another number of vision tokens, the keeping rates apply. Default: all.
    */
   readonly schedule?: Schedule;
-  /** The longest answer. Default: what the model's folder says, or 256. */
+  /** The longest answer. Default: the value in the model's folder, or 256. */
   readonly maxTokens?: number;
-  /** Ends an answer, which then rejects with the signal's reason. */
+  /** Ends an answer. Its promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -59,7 +59,7 @@ export interface AskedModel extends
   /** The model. */
   readonly model: VisionLanguageModel;
   /**
-   * The prompt of one question about an image, in tokens.
+   * Encodes the prompt of one question about an image as tokens.
    *
    * @param tiles of the image, each of which has the model's N vision tokens
    */
@@ -70,51 +70,54 @@ export interface AskedModel extends
   ): EncodedPrompt;
 }
 
-/** An answer and what it took. */
+/** An answer and its cost. */
 export interface Answer {
-  /** What was asked. */
+  /** The question. */
   readonly question: string;
-  /** What the model said. */
+  /** The text of the answer. */
   readonly text: string;
-  /** Tokens of it. */
+  /** The number of its tokens. */
   readonly tokens: number;
-  /** Milliseconds from pixels to vision tokens, once for all questions. */
+  /**
+   * Milliseconds from pixels to vision tokens, spent once for all questions.
+   */
   readonly vision: number;
-  /** Milliseconds until its first token was known. */
+  /** Milliseconds until the first token of the answer. */
   readonly prefill: number;
-  /** Milliseconds for each further token; null where there was none. */
+  /** Milliseconds for each further token; null if there was none. */
   readonly decode: number | null;
-  /** Bytes of keys and values before the answer. */
+  /** Bytes of the KV cache before the answer. */
   readonly cacheBytes: number;
-  /** Bytes that they would have with all vision tokens. */
+  /** Bytes that the KV cache would have with all vision tokens. */
   readonly fullCacheBytes: number;
   /** FLOPs of the decoder for one prompt as long as this question's. */
   readonly flops: number;
-  /** FLOPs that it would take with all vision tokens. */
+  /** FLOPs of the decoder with all vision tokens. */
   readonly fullFlops: number;
   /**
-   * Numbers of the vision tokens that a layer has seen, as original position ids
-   * tell. To be called before the next question.
+   * The indices of the vision tokens that a layer saw, found by their original
+   * position ids. It must be called before the next question.
    */
   kept(layer: number): Promise<number[]>;
 }
 
 /** An image that questions are asked about. */
 export interface Conversation extends Disposable {
-  /** How many vision tokens each layer keeps. */
+  /** The number of vision tokens that each layer keeps. */
   readonly schedule: Schedule;
   /**
-   * Asks a question as the first one. What was said before is forgotten.
+   * Asks a question as the first of a conversation. Earlier questions and
+   * answers are forgotten.
    *
    * @param onText called with the answer as it grows
    */
   ask(question: string, onText?: (text: string) => void): Promise<Answer>;
   /**
-   * Asks a question that goes on from the last answer. It sees the vision tokens
-   * that the first question left in each layer, and no others.
+   * Asks a question that continues from the last answer. It sees only the
+   * vision tokens that the first question left in each layer.
    */
   goOn(question: string, onText?: (text: string) => void): Promise<Answer>;
-  /** Frees the image's vision tokens, and what was said of them. */
+  /** Frees the image's vision tokens and the conversation's KV cache. */
   [Symbol.dispose](): void;
 }
 
@@ -156,7 +159,7 @@ export async function openConversation(
 
   let context: Context | null = null;
   let messages: readonly Message[] = [];
-  /** Where vision tokens stand, by their position ids. */
+  /** The positions of the vision tokens, as a range of position ids. */
   let span: Span = { start: 0, length: 0 };
 
   async function answer(
@@ -173,7 +176,7 @@ export async function openConversation(
     const { flops } = costOf(schedule, textTokens);
     const { flops: fullFlops, bytes: fullBytes } = costOf(full, textTokens);
     const saved = fullBytes - costOf(schedule, textTokens).bytes;
-    // Generation frees what it was given, also where it ends early.
+    // Generation frees the context that it was given, even if it ends early.
     context = null;
     const tokens = generate(model, given, {
       stopTokens,
@@ -209,7 +212,7 @@ export async function openConversation(
     }
     say(stream.finish());
     const { content: question } = messages.at(-1)!;
-    // Templates leave out a message that is empty.
+    // Templates omit an empty message.
     const content = text.trim() === "" ? "-" : text;
     messages = [...messages, { role: "assistant", content }];
     const { past } = context;
@@ -283,7 +286,7 @@ export async function openConversation(
   };
 }
 
-/** Bytes of keys and values, which are 32-bit floats. */
+/** The bytes of keys and values, which are 32-bit floats. */
 function bytesOf({ past }: Context): number {
   const numbers = past.flatMap(({ keys, values }) => [keys, values])
     .map(({ shape }) => shape.reduce((product, size) => product * size, 1));
@@ -291,8 +294,8 @@ function bytesOf({ past }: Context): number {
 }
 
 /**
- * Decodes an answer token by token: special tokens and space at the beginning
- * are left out. All that is given, joined, is the text of all tokens at once.
+ * Decodes an answer token by token. It omits special tokens and leading space.
+ * The returned pieces, joined, equal the text of all tokens decoded at once.
  */
 export function createTextStream(tokenizer: Tokenizer): TextStream {
   const { push, finish } = tokenizer.stream({ skipSpecial: true });

@@ -1,7 +1,7 @@
 /**
- * How searches run where nobody says otherwise: chosen on the embedded model's
- * validation questions (docs/criteria.md), never on those that results are
- * reported on.
+ * The default settings of searches. They were chosen on the embedded model's
+ * validation questions (docs/criteria.md), never on the questions that results
+ * are reported on.
  */
 
 import type { Criterion } from "../search/mod.ts";
@@ -13,49 +13,50 @@ export const DEFAULT_EPSILON: Readonly<Record<Criterion["kind"], number>> = {
   bound: 0.5,
 };
 
-/** The criterion of G-Search. */
+/** The default criterion of G-Search. */
 export const DEFAULT_CRITERION: Criterion = {
   kind: "bound",
   epsilon: DEFAULT_EPSILON.bound,
 };
 
-/** Questions. */
+/** The default numbers of questions. */
 export const DEFAULT_COUNTS = { calibration: 2000, heldout: 2000 };
 
 /**
- * Questions where G-Search does not run: P-Sigmoid compares schedules with each
- * other, which takes fewer questions than to show that one loses nothing.
+ * The numbers of questions if G-Search does not run. P-Sigmoid compares
+ * schedules with each other, which takes fewer questions than a proof that a
+ * schedule loses nothing.
  */
 export const P_SIGMOID_COUNTS: typeof DEFAULT_COUNTS = {
   ...DEFAULT_COUNTS,
   calibration: 640,
 };
 
-/** Budgets of P-Sigmoid, as the command line writes them. */
+/** The default budgets of P-Sigmoid, as the command line writes them. */
 export const DEFAULT_BUDGETS = "0.40,0.27,0.17";
 
-/** Schedules that P-Sigmoid tries within each. */
+/** The number of schedules that P-Sigmoid tries within each budget. */
 export const DEFAULT_EVALUATIONS = 40;
 
-/** Questions of a first look. */
+/** The numbers of questions with `--quick`. */
 export const QUICK_COUNTS: typeof DEFAULT_COUNTS = {
   calibration: 128,
   heldout: 200,
 };
 
-/** ε of a first look: so few questions cannot show less. */
+/** ε with `--quick`: so few questions cannot prove a smaller loss. */
 export const QUICK_EPSILON: typeof DEFAULT_EPSILON = {
   ...DEFAULT_EPSILON,
   bound: 2.5,
 };
 
-/** Schedules that P-Sigmoid tries in a first look. */
+/** The number of schedules that P-Sigmoid tries with `--quick`. */
 export const QUICK_EVALUATIONS = 12;
 
 /**
- * The first layer that G-Search reduces: 3, as the paper's FLOPs tell of models
- * with 24 layers and more, but in shallow ones a quarter of the way, rounded up
- * (our decision).
+ * The first layer that G-Search reduces. It is 3 in models of 24 layers and
+ * more, as the paper's FLOPs imply. In shallow models it lies a quarter of the
+ * way down, rounded up (our decision).
  *
  * @param layers L, decoder layers of the model
  */
@@ -63,5 +64,8 @@ export function defaultFirstLayer(layers: number): number {
   return Math.min(3, Math.ceil(layers / 4));
 }
 
-/** The first layer that P-Sigmoid may reduce; it searches from there on. */
+/**
+ * The smallest first layer of P-Sigmoid. Its search of the first layer begins
+ * there.
+ */
 export const LEAST_FIRST_LAYER = 1;

@@ -16,46 +16,49 @@ import {
   requestGpu,
 } from "../gpu/mod.ts";
 
-/** What `--device` may say. */
+/** The values of `--device`. */
 export const DEVICE_CHOICES = ["auto", "cpu", "webgpu", "reference"] as const;
 
 /** A value of `--device`. */
 export type DeviceChoice = typeof DEVICE_CHOICES[number];
 
-/** Where a model runs: on each core by itself, or on the GPU. */
+/** The place where a model runs: every CPU core by itself, or the GPU. */
 export type ModelDevice = Device | "webgpu";
 
-/** A device that was chosen, and a backend on it. */
+/** The chosen device, with a backend on it. */
 export interface ChosenDevice {
-  /** Its name. */
+  /** The name of the device. */
   readonly device: ModelDevice;
-  /** In this thread. */
+  /** The backend in this thread. */
   readonly backend: Backend;
-  /** Bytes that it has for a model; on a GPU as far as they were asked for. */
+  /**
+   * The bytes available to a model. On a GPU only the requested bytes are known
+   * to be available.
+   */
   readonly available: number;
   /**
-   * Why "auto" is not WebGPU: the adapter that was passed over, or that there is
-   * none; null where nothing was.
+   * Why "auto" did not choose WebGPU: the adapter that it passed over, or that
+   * there is none. Null if nothing was passed over.
    */
   readonly passedOver: string | null;
 }
 
-/** Where adapters come from, for people whose machine has none. */
+/** Where to get an adapter, for people whose machine has none. */
 export const SOFTWARE_ADAPTERS =
   "one in software comes with the packages libvulkan1 and mesa-vulkan-drivers (Debian, Ubuntu); macOS has Metal, Windows has Direct3D";
 
-/** What a backend is to hold, and how to get a GPU for it. */
+/** The weights that a backend will hold, and the way to get a GPU for it. */
 export interface OpenOptions extends WeightOptions {
-  /** Asks for a GPU. */
+  /** Requests a GPU. */
   readonly request?: () => Promise<GPUDevice>;
 }
 
 /**
- * Opens a backend. "auto" is WebGPU where the GPU is hardware: in software the
- * CPU backend is faster.
+ * Opens a backend. "auto" chooses WebGPU only if the GPU is hardware, because
+ * the CPU backend is faster than a GPU in software.
  *
- * @param bytes what the model will take
- * @param options what it holds, and how to get a GPU
+ * @param bytes the bytes that the model will take
+ * @param options the weights that it will hold, and the way to get a GPU
  * @throws {GpuError} the choice is "webgpu" and there is no GPU; the message says
  *   where to get one
  */
@@ -103,12 +106,12 @@ export async function openDevice(
   }
 }
 
-/** Begins the errors of `requestGpu`; the reason follows. */
+/** The beginning of the errors of `requestGpu`. The reason follows it. */
 const NO_GPU = /^Cannot compute on a GPU as /;
 
 /**
  * Adds to the error of a missing adapter where to get one. A runtime without
- * WebGPU would not see that either.
+ * WebGPU would not see an installed adapter either.
  */
 function withRemedy(error: unknown): unknown {
   return error instanceof GpuError && error.failure === "unavailable" &&
@@ -117,10 +120,13 @@ function withRemedy(error: unknown): unknown {
     : error;
 }
 
-/** Where drivers look for a display. */
+/** The variable that tells drivers where to find a display. */
 const DISPLAY = "XDG_RUNTIME_DIR";
 
-/** Mesa's drivers write an error where the variable is not set, as in containers. */
+/**
+ * Requests a GPU without the error that Mesa's drivers print if the variable is
+ * not set, as in containers.
+ */
 async function requestGpuQuietly(): Promise<GPUDevice> {
   if (process && !process.env[DISPLAY]) process.env[DISPLAY] = "/";
   return await requestGpu();

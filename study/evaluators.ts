@@ -1,6 +1,4 @@
-/**
- * What evaluates a model on the device it was loaded for.
- */
+/** Creates the evaluators of a model on the device it was loaded for. */
 
 import {
   createEvaluatorPool,
@@ -13,9 +11,9 @@ import { copiesThatFit } from "./memory_plan.ts";
 import { createWorker } from "./threads.ts";
 
 /**
- * Makes evaluators of a model: on the CPU with one worker per core, or as many
- * as there is memory for, since each has the weights; on a GPU in this process,
- * for one evaluator keeps all of it busy.
+ * Creates the evaluators of a model. On the CPU there is one worker per core,
+ * or fewer if memory is short, because each worker holds the weights. On a GPU
+ * there is one evaluator in this process, which keeps the whole GPU busy.
  */
 export function openEvaluators(
   { model, source, device, weightType, plan }: LoadedModel,
@@ -34,13 +32,17 @@ export function openEvaluators(
     });
 }
 
-/** Bytes that the activations of a batch may take on a GPU, roughly. */
+/**
+ * The approximate number of bytes that the activations of a batch may take on a
+ * GPU.
+ */
 const BATCH_BYTES = 2 ** 30;
 
 /**
- * Samples per batch when a trial may be stopped after each: one where a sample
- * takes as long as its share of a batch. On a GPU they run side by side, eight
- * of a small model; of a large one, one fills the GPU, and a batch its memory.
+ * Samples per batch if a trial may stop after each batch. It is one where a
+ * sample takes as long alone as in a batch. On a GPU the samples of a batch run
+ * in parallel: eight of a small model. One sample of a large model fills the
+ * GPU, and a batch would fill its memory.
  */
 export function searchBatchSize(
   { device, plan }: Pick<LoadedModel, "device" | "plan">,

@@ -1,17 +1,18 @@
-/** What tells a model's weights, and questions, from others. */
+/** Fingerprints that identify a model's weights, or a set of questions. */
 
 import type { SampleSet } from "../eval/mod.ts";
 import type { TensorStore } from "../core/mod.ts";
 import { canonicalJson, hashOf } from "../store/mod.ts";
 import type { LoadedModel } from "./load.ts";
 
-/** Numbers of a tensor that are read whole. */
+/** Tensors with at most this many numbers are read whole. */
 const WHOLE = 2 ** 16;
 
 /**
- * What tells a model from others: its configuration, the name and shape of each
- * tensor, and its numbers; of a large tensor the row in the middle, since reading
- * all of a 7B model takes minutes, and training changes every row.
+ * The fingerprint of a model: a hash of its configuration, of the name and
+ * shape of each tensor, and of its numbers. Of a large tensor only the middle
+ * row is hashed: reading all of a 7B model takes minutes, and training changes
+ * every row.
  *
  * @returns 64 hexadecimal digits
  */
@@ -39,18 +40,18 @@ async function hashOfTensor(
   try {
     values = await tensors.read(name, isWhole ? undefined : rows);
   } catch {
-    // The model was loaded, so it needs no tensor that cannot be read.
+    // The model was loaded, so it does not need a tensor that cannot be read.
     return null;
   }
   return await hashOf(bytesOf(values));
 }
 
-/** Sets are large, and asked about often. */
+/** Sets are large, and their fingerprints are requested often. */
 const known = new WeakMap<SampleSet, Promise<string>>();
 
 /**
- * What tells questions from others: pictures as the model sees them, and the
- * tokens of questions and right answers.
+ * The fingerprint of questions: a hash of the pictures as the model sees them,
+ * and of the tokens of questions and right answers.
  *
  * @returns 64 hexadecimal digits
  */
@@ -80,7 +81,7 @@ async function hashOfQuestions(
   return await hashOf(canonicalJson({ pictures, asked }, "questions"));
 }
 
-/** A copy, as hashing refuses memory that workers share. */
+/** Copies the bytes, because hashing refuses memory that workers share. */
 function bytesOf(
   { buffer, byteOffset, byteLength }: ArrayBufferView,
 ): Uint8Array<ArrayBuffer> {

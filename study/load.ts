@@ -1,6 +1,4 @@
-/**
- * From the place of a model's folder to the model, ready to be asked.
- */
+/** Loads a model from the place of its folder, ready to answer questions. */
 
 import {
   loadVisionLanguageModel,
@@ -43,29 +41,29 @@ export interface LoadOptions extends WeightOptions {
    * "auto": WebGPU where the GPU is hardware, else the CPU. Default "auto".
    */
   readonly device?: DeviceChoice;
-  /** Called with what the model takes before its weights are read. */
+  /** Called with the model's memory plan before its weights are read. */
   readonly onPlan?: (plan: MemoryPlan, room: MemoryRoom) => void;
-  /** Called as weights come in, with the share that is there, in (0, 1]. */
+  /** Called as weights are read, with the share read so far, in (0, 1]. */
   readonly onProgress?: (share: number) => void;
 }
 
-/** How a question is answered, and who hears the answer as it grows. */
+/** The options of an answer, and the callback that receives it as it grows. */
 export interface AnswerOptions extends ConversationOptions {
   /** Called with each piece of the answer's text. */
   readonly onText?: (text: string) => void;
 }
 
-/** A model, what its folder says, and what to call it. */
+/** A model, the contents of its folder, and its name. */
 export interface LoadedModel extends ModelDirectory, AskedModel {
-  /** What output calls it. */
+  /** The model's name in all output. */
   readonly name: string;
-  /** Where it runs. */
+  /** The device that it runs on. */
   readonly device: ModelDevice;
-  /** Why "auto" is not WebGPU there; null where nothing was passed over. */
+  /** Why "auto" did not choose WebGPU; null if nothing was passed over. */
   readonly passedOver: string | null;
-  /** How the weights of its linear layers are stored there. */
+  /** How the weights of its linear layers are stored on the device. */
   readonly weightType: WeightType;
-  /** What memory each copy of it takes. */
+  /** The memory that each copy of it takes. */
   readonly plan: MemoryPlan;
   /**
    * Answers one question about an image.
@@ -73,7 +71,7 @@ export interface LoadedModel extends ModelDirectory, AskedModel {
    * @param image an image file's bytes, or pixels
    * @param question what is asked, without image markers or a template
    * @param options the schedule, the longest answer, sampling, `onText`
-   * @returns the answer, and what it took
+   * @returns the answer and its cost
    * @throws {SyntaxError} the image is not one
    * @throws {RangeError} the schedule is of another depth than the model
    */
@@ -83,7 +81,7 @@ export interface LoadedModel extends ModelDirectory, AskedModel {
     options?: AnswerOptions,
   ): Promise<Answer>;
   /**
-   * Embeds an image that several questions are to be asked about.
+   * Embeds an image for several questions.
    *
    * @param image an image file's bytes, or pixels
    * @throws {SyntaxError} the image is not one
@@ -94,8 +92,9 @@ export interface LoadedModel extends ModelDirectory, AskedModel {
     options?: ConversationOptions,
   ): Promise<Conversation>;
   /**
-   * What the model sees of a picture of any size: one picture of its own size
-   * or several, equally many for pictures of equal size.
+   * The pictures that the model sees of a picture of any size: one of the
+   * model's own size, or several tiles. Pictures of equal size have equally
+   * many.
    *
    * @throws {RangeError} the folder asks for another size than the model's
    */
@@ -103,9 +102,9 @@ export interface LoadedModel extends ModelDirectory, AskedModel {
 }
 
 /**
- * The folder of the embedded model, beside the code: on this machine, or where
- * the code was loaded from. Bundlers would take a URL that is written out for
- * one of a page's own files.
+ * The folder of the embedded model lies beside the code: on this machine, or at
+ * the address that the code was loaded from. A bundler would take a literal URL
+ * for one of a page's own files.
  */
 const HERE = import.meta.url;
 const EMBEDDED = "../models/tiny/";
@@ -158,7 +157,8 @@ export async function loadModel(
     : source.tensors;
   const model = await loadVisionLanguageModel(backend, { ...source, tensors });
   await prepareModel(model);
-  // Some checkpoints hold tensors that no step needs.
+  // Some checkpoints hold tensors that no step reads, so the share would not
+  // reach 1.
   onProgress?.(1);
 
   const loaded: LoadedModel = {
@@ -196,7 +196,7 @@ export async function loadModel(
   return loaded;
 }
 
-/** A checkpoint that tells how much of it has been read. */
+/** Wraps a checkpoint so that it reports the share that has been read. */
 function withProgress(
   { tensors, read }: TensorStore,
   onProgress: (share: number) => void,

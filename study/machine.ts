@@ -1,22 +1,23 @@
-/**
- * The machine that a model runs on, as far as the runtime tells.
- */
+/** The memory and cores of the machine, as far as the runtime reveals them. */
 
 import { builtin, process } from "../io/builtin.ts";
 
-/** Browsers tell no more than 8 GiB, in steps; Firefox and Safari nothing. */
+/**
+ * Browsers report at most 8 GiB, in coarse steps. Firefox and Safari report
+ * nothing.
+ */
 const BROWSER_GIBIBYTES = 4;
 
 /**
- * Bytes that the machine can give out, and no more than the process's control
- * group, such as a container's, has left for it. Linux ends a process that takes
- * more.
+ * The bytes that the machine can give out, limited by the memory left to the
+ * process's control group, such as a container's. Linux kills a process that
+ * takes more.
  */
 export function freeMemory(): number {
   if (process?.availableMemory) {
-    // Node heeds the group here, Deno does not.
+    // Node respects the group's limit here, Deno does not.
     const available = process.availableMemory();
-    // 0 where there is no group.
+    // The limit is 0 without a group.
     const limit = process.constrainedMemory?.() ?? 0;
     if (limit === 0) return available;
     const left = Math.max(0, limit - process.memoryUsage().rss);
@@ -27,7 +28,7 @@ export function freeMemory(): number {
   return deviceMemory * 2 ** 30;
 }
 
-/** Threads that the machine runs side by side. */
+/** The number of threads that the machine runs in parallel. */
 export function cores(): number {
   // Node 20 has no navigator.
   return globalThis.navigator?.hardwareConcurrency ??
@@ -35,10 +36,10 @@ export function cores(): number {
       .availableParallelism();
 }
 
-/** What 32-bit addresses of WebAssembly reach. */
+/** The bytes that 32-bit addresses of WebAssembly can reach. */
 export const WASM_BYTES: number = 2 ** 32;
 
-/** Bytes that one copy of a model can have on the CPU backend. */
+/** The bytes that one copy of a model may take on the CPU backend. */
 export function cpuRoom(freeBytes: number): number {
   return Math.min(WASM_BYTES, freeBytes);
 }

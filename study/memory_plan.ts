@@ -22,17 +22,23 @@ import { WASM_BYTES } from "./machine.ts";
 
 /** Bytes that one copy of a model takes, part by part. */
 export interface MemoryPlan {
-  /** The vision tower. */
+  /** Bytes of the vision tower. */
   readonly vision: number;
-  /** Features → vision tokens. */
+  /** Bytes of the projector, which maps features to vision tokens. */
   readonly projector: number;
-  /** The decoder's layers and head. */
+  /** Bytes of the decoder's layers and head. */
   readonly decoder: number;
-  /** The token table, in 32-bit floats whatever the type of the weights. */
+  /**
+   * Bytes of the token table, in 32-bit floats whatever the type of the
+   * weights.
+   */
   readonly embeddings: number;
-  /** Keys and values of the longest prompt. */
+  /** Bytes of the keys and values of the longest prompt. */
   readonly cache: number;
-  /** Activations that are alive at once while that prompt runs, roughly. */
+  /**
+   * The approximate bytes of the activations that are alive at once while the
+   * longest prompt runs.
+   */
   readonly activations: number;
   /** The sum of all parts. */
   readonly total: number;
@@ -40,7 +46,7 @@ export interface MemoryPlan {
 
 /** The parts of a model's source that a plan is made from. */
 export type PlannedModel = Pick<ModelSource, "config" | "label"> & {
-  /** The checkpoint's tensors: only names and shapes are used. */
+  /** The checkpoint's tensors, of which only names and shapes are used. */
   readonly tensors: Pick<ModelSource["tensors"], "tensors">;
 };
 
@@ -48,11 +54,14 @@ export type PlannedModel = Pick<ModelSource, "config" | "label"> & {
 export interface MemoryPlanOptions {
   /** How the weights of linear layers are stored. */
   readonly weightType: WeightType;
-  /** How pictures come to the model's size: it bounds the number of tiles. */
+  /**
+   * How pictures are brought to the model's size, which bounds the number of
+   * tiles.
+   */
   readonly framing: Framing;
 }
 
-/** Text tokens of the longest prompt, its answer included. */
+/** Text tokens of the longest prompt, including its answer. */
 const TEXT_TOKENS = 512;
 
 const FLOAT = 4;
@@ -70,7 +79,10 @@ export function planMemory(
   return { ...parts, total };
 }
 
-/** Weights that are no linear layer's, although they have several dimensions. */
+/**
+ * Weights that belong to no linear layer, although they have several
+ * dimensions.
+ */
 const TABLES: readonly string[] = ["classToken", "positions", "embedding"];
 
 /** Weights that the loader multiplies into the layer before them. */
@@ -100,7 +112,7 @@ function tensorBytes(
         : FLOAT * sizeOf(shape);
     }
   }
-  // A tied head is stored once more, as a linear layer.
+  // A tied head is stored a second time, as a linear layer.
   const head = bytes.head || weightBytes(weightType, [V, D]);
   const rotaryFrequencies = FLOAT * E / 2;
   return {
@@ -111,7 +123,7 @@ function tensorBytes(
   };
 }
 
-/** Our names of the tensors that a part may have. */
+/** The names of the tensors that a part may have, in our notation. */
 function tensorNames(
   part: Part,
   { vision, decoder }: ModelConfig,
@@ -158,7 +170,7 @@ function mostTiles(framing: Framing): number {
   return maxTiles > 1 && thumbnail ? maxTiles + 1 : maxTiles;
 }
 
-/** A number of bytes, such as "1.24 GB". */
+/** Formats a number of bytes, such as "1.24 GB". */
 export function formatBytes(bytes: number): string {
   return `${formatCount(bytes)}B`;
 }
@@ -173,7 +185,7 @@ export interface MemoryRoom {
   readonly onCpu: number;
 }
 
-/** A plan and the available memory in one line. */
+/** Formats a plan and the available memory in one line. */
 export function formatPlan(
   { total, ...parts }: MemoryPlan,
   { device, available }: MemoryRoom,
@@ -188,10 +200,11 @@ export function formatPlan(
 }
 
 /**
- * How many copies of a model may run side by side, one per core at most.
+ * The number of copies of a model that may run in parallel, at most one per
+ * core.
  *
- * @param bytes of one copy
- * @param freeBytes of the machine
+ * @param bytes the bytes of one copy
+ * @param freeBytes the free bytes of the machine
  */
 export function copiesThatFit(
   bytes: number,
@@ -227,7 +240,7 @@ export function checkRoom(
   );
 }
 
-/** Options with which the model fits, the smallest change first. */
+/** The options with which the model would fit, the smallest change first. */
 function advise(
   totalOf: (weightType: WeightType) => number,
   { device, available, onCpu }: MemoryRoom,

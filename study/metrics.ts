@@ -1,6 +1,6 @@
 /**
- * How good the answers are that a model generates, as the benchmark of the
- * questions measures it.
+ * Scores the answers that a model generates, with the metric of the benchmark
+ * that the questions come from.
  */
 
 import {
@@ -32,23 +32,23 @@ export type MetricName =
   | "mme"
   | "exact";
 
-/** An answer in words, and what was asked. */
+/** An answer in words, with its question. */
 export interface GeneratedAnswer {
-  /** What the model said. */
+  /** The model's answer. */
   readonly answer: string;
   /** The question, with its reference answers. */
   readonly question: Question;
 }
 
-/** A benchmark's measure. */
+/** The metric of a benchmark. */
 export interface Metric {
-  /** What tables call it. */
+  /** Its name in tables. */
   readonly title: string;
-  /** Of all answers together, in [0, 1]; of MME in [0, 200]. */
+  /** The score of all answers together, in [0, 1]; for MME in [0, 200]. */
   readonly score: (answers: readonly GeneratedAnswer[]) => number;
 }
 
-/** All of them, by name. */
+/** All metrics by name. */
 export const METRICS: Readonly<Record<MetricName, Metric>> = {
   vqa: mean(
     "VQA accuracy",
@@ -95,10 +95,10 @@ export const METRICS: Readonly<Record<MetricName, Metric>> = {
   exact: mean("same words", (answer, { answers }) => answers.includes(answer)),
 };
 
-/** What a user may ask for. */
+/** A user's choice of metric. */
 export type MetricChoice = MetricName | "auto" | "none";
 
-/** All that a user may ask for. */
+/** All choices of metric. */
 export const METRIC_CHOICES: readonly MetricChoice[] = [
   "auto",
   "none",
@@ -135,11 +135,11 @@ function mean(
 }
 
 /**
- * The metric of a question set; null where none is wanted. Nor is it by
- * default where all answers are one token: whether that is the likeliest says
- * the same.
+ * The metric of a question set; null if none is wanted. By default there is
+ * none if every answer is one token, because whether that token is the
+ * likeliest already says whether the answer is right.
  *
- * @throws {RangeError} the set has nothing that the metric could be of
+ * @throws {RangeError} the set lacks what the metric needs
  */
 export function chooseMetric(
   choice: MetricChoice,
@@ -165,7 +165,7 @@ export function chooseMetric(
       `Cannot use --metric ${metric} as all questions must have choices`,
     );
   }
-  // What a metric lacks is found now, and not after the search.
+  // A set that the metric cannot score fails now, not after the search.
   METRICS[metric].score(
     questions.map((question) => ({ answer: question.answers[0], question })),
   );
@@ -177,10 +177,10 @@ function metricOf({ format, questions }: Dataset): MetricName {
   return isChoice && format === "jsonl" ? "choice" : METRIC_OF[format];
 }
 
-/** More than the answers of benchmarks have. */
+/** Longer than the answers of benchmarks. */
 const MAX_TOKENS = 32;
 
-/** Where a model's answers end. */
+/** The length and the tokens at which a model's answers end. */
 export function generationLimits(
   { stopTokens, maxTokens }: LoadedModel,
 ): GenerationLimits {
@@ -190,7 +190,9 @@ export function generationLimits(
   };
 }
 
-/** The score of the answers generated in an evaluation of a set from a file. */
+/**
+ * The score of the answers that an evaluation generated for a set from a file.
+ */
 export function scoreGenerated(
   metric: MetricName,
   { samples }: Evaluation,

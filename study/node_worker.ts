@@ -1,6 +1,7 @@
 /**
- * A worker of `eval/` on a thread of Node, which lacks a worker's global scope.
- * Nobody imports it: it is an entry of its own so that packages hold it.
+ * A worker of `eval/` on a Node thread, which lacks the global scope of a
+ * worker. No module imports it. It is an entry of its own so that packages
+ * include it.
  *
  * @example Starting it
  * ```ts ignore
@@ -30,7 +31,7 @@ const scope = globalThis as unknown as {
   postMessage: typeof parentPort.postMessage;
 };
 scope.postMessage = parentPort.postMessage.bind(parentPort);
-// Messages that came before worker.ts listens are kept by the port.
+// The port keeps messages that arrive before worker.ts listens.
 await import("../eval/worker.ts");
 parentPort.on("message", (data) => scope.onmessage?.({ data }));
 parentPort.on("messageerror", () => scope.onmessageerror?.());

@@ -1,6 +1,6 @@
 /**
- * Questions for a model, from the embedded task or from files, in its tokens:
- * loaded, split by image, and their images held in memory.
+ * Questions for a model, from the embedded task or from files: loaded, encoded
+ * in the model's tokens, split by image, with their images held in memory.
  */
 
 import { createRandom, type ModelConfig } from "../core/mod.ts";
@@ -35,14 +35,20 @@ export interface QuestionSet extends SampleSet {
     readonly question: string;
     readonly answer: string;
   }[];
-  /** As they were read, in the same order; null for the embedded task. */
+  /**
+   * The questions as read from the file, in the same order; null for the
+   * embedded task.
+   */
   readonly dataset: Dataset | null;
 }
 
-/** Questions that errors list. */
+/** The number of questions that errors list. */
 const MAX_LISTED = 20;
 
-/** Where questions come from: so many of the embedded task, or a file. */
+/**
+ * The source of questions: a number of questions of the embedded task, or a
+ * file.
+ */
 export type QuestionSource = { readonly count: number } | {
   readonly file: string;
 };
@@ -51,11 +57,14 @@ export type QuestionSource = { readonly count: number } | {
 export interface DataOptions {
   /** The files of one data set; none where there are two sources. */
   readonly files: readonly string[];
-  /** The folder that image paths are relative to; null for the file's own. */
+  /**
+   * The folder that image paths are relative to; null for the folder of the
+   * question file.
+   */
   readonly images?: string | null;
 }
 
-/** Questions to search with, and to judge the result. */
+/** The questions to search with, and those to judge the result. */
 export interface QuestionSets {
   /** For searching. */
   readonly calibration: QuestionSet;
@@ -63,21 +72,24 @@ export interface QuestionSets {
   readonly heldout: QuestionSet;
 }
 
-/** Which questions a study asks. */
+/** The questions of a study. */
 export interface QuestionOptions {
-  /** Searched with: 2,000 of the embedded task by default. */
+  /** The questions to search with. Default: 2,000 of the embedded task. */
   readonly calibration?: QuestionSource;
-  /** The result is judged on these: 2,000 of the embedded task by default. */
+  /**
+   * The questions that the result is judged on. Default: 2,000 of the embedded
+   * task.
+   */
   readonly heldout?: QuestionSource;
-  /** One data set that both are taken from. Default: none. */
+  /** One data set that both sets of questions are taken from. Default: none. */
   readonly data?: DataOptions;
-  /** Which questions are searched with. Default 0. */
+  /** The seed that selects the questions to search with. Default 0. */
   readonly seed?: number;
 }
 
 /**
- * Loads calibration and held-out questions: of one data set, split by image, or
- * of two sources.
+ * Loads calibration and held-out questions, from one data set split by image or
+ * from two sources.
  *
  * @throws {Error} a file cannot be read
  * @throws {RangeError} a question has no image or no answer, a part would be
@@ -102,7 +114,8 @@ export async function loadQuestionSets(
         seed,
         read,
       ),
-      // Always the same questions, so that results of different seeds compare.
+      // The held-out questions are the same for every seed, so that results are
+      // comparable.
       heldout: await loadQuestions(loaded, heldout, "heldout", 0, read),
     };
   }
@@ -123,7 +136,7 @@ export async function loadQuestionSets(
 }
 
 /**
- * Questions of the embedded task, or from a file.
+ * Loads questions of the embedded task, or from a file.
  *
  * @param read how to read a file
  */
@@ -211,8 +224,9 @@ function refuse(
 }
 
 /**
- * Questions in the tokens of a model. Each image is decoded once, and held as
- * the model sees it: 0.3 MB of LLaVA-1.5, 0.6 MB for each tile of InternVL2.
+ * Encodes questions in the tokens of a model. Each image is decoded once, and
+ * held as the model sees it: 0.3 MB for LLaVA-1.5, 0.6 MB for each tile of
+ * InternVL2.
  *
  * @throws {RangeError} an answer has no tokens, or images take more memory than
  *   there is
@@ -265,7 +279,10 @@ async function loadTiles(
   return imageTiles(await decodeImage(bytes, name));
 }
 
-/** The answer to force: of those that are not empty and equally common, the first. */
+/**
+ * The answer to force: the most common one that is not empty; on a tie the
+ * first.
+ */
 function commonest(answers: readonly string[]): string {
   const said = answers.filter((answer) => answer.trim() !== "");
   const groups = groupBy(said, (answer) => answer);
@@ -273,8 +290,8 @@ function commonest(answers: readonly string[]): string {
 }
 
 /**
- * Tokens of an answer, with the one that ends it unless the model stops at this
- * length by itself; none where the tokenizer does not know it.
+ * The tokens of an answer, followed by the end token unless the model stops at
+ * this length by itself; empty if the tokenizer does not know the answer.
  */
 function encodeAnswer(
   { tokenizer, stopTokens, maxTokens }: LoadedModel,
@@ -286,28 +303,31 @@ function encodeAnswer(
   return isWhole ? ids : [...ids, ...stopTokens.slice(0, 1)];
 }
 
-/** How many questions each part is to have, at most. */
+/** The largest number of questions in each part. */
 export interface SplitOptions {
-  /** To search with; at most half of all. */
+  /** The number to search with; at most half of all questions. */
   readonly calibration: number;
-  /** To judge the result. */
+  /** The number to judge the result. */
   readonly heldout: number;
-  /** Which of those that are not held out are searched with. */
+  /**
+   * The seed that selects the calibration questions among those not held out.
+   */
   readonly seed: number;
 }
 
 /** Two parts of a file, about different images. */
 export interface SplitQuestions {
-  /** In a random order that the seed decides. */
+  /** In a random order that depends on the seed. */
   readonly calibration: readonly Question[];
-  /** In a random order, always the same. */
+  /** In a random order that is always the same. */
   readonly heldout: readonly Question[];
 }
 
 /**
- * Splits questions by their images: a result that has seen an image is not
- * judged on it, and questions about the same image stay side by side. Questions
- * that are held out are the same for every seed, so that results compare.
+ * Splits questions by their images, so that no result is judged on an image
+ * that the search has seen. Questions about the same image stay together. The
+ * held-out questions are the same for every seed, so that results are
+ * comparable.
  *
  * @throws {RangeError} a part would be empty
  */
@@ -329,7 +349,7 @@ export function splitQuestions(
   return { calibration: calibrationPart, heldout: heldoutPart };
 }
 
-/** All questions about some images, at most so many, in random order. */
+/** All questions about some images, up to a maximum, in random order. */
 function takeImages(
   questions: readonly Question[],
   most: number,
@@ -348,26 +368,26 @@ function takeImages(
 /** An image as a model sees it: one picture, or several tiles. */
 export type Tiles = SampleSet["images"][number];
 
-/** Images that are read before one can say what the rest will take. */
+/** The number of images to read before the memory of the rest is estimated. */
 const TYPICAL = 32;
 
-/** What images are read from, and where they go. */
+/** The sources of images, and the memory for them. */
 export interface HoldOptions<T> {
-  /** One for each image. */
+  /** One source for each image. */
   readonly sources: readonly T[];
   /** Reads an image. */
   readonly load: (source: T) => Promise<Tiles>;
-  /** What to call all of them. */
+  /** The name of the images in error messages. */
   readonly label: string;
-  /** Bytes that they may take. */
+  /** The bytes that the images may take. */
   readonly room: number;
 }
 
 /**
  * Reads images, and holds them in memory that workers share instead of copying.
  *
- * @throws {RangeError} they will take more room than there is, as told from the
- *   first ones
+ * @throws {RangeError} the images will take more room than there is, as
+ *   estimated from the first ones
  */
 export async function holdImages<T>(
   { sources, load, label, room }: HoldOptions<T>,
@@ -398,7 +418,10 @@ function shared(bytes: Uint8Array): Uint8Array {
   return copy;
 }
 
-/** Groups in the order of their first members; Node has `Map.groupBy` from 21 on. */
+/**
+ * Groups items in the order of their first members. Node has `Map.groupBy` only
+ * from version 21 on.
+ */
 function groupBy<T, K>(all: readonly T[], keyOf: (item: T) => K): T[][] {
   const groups = new Map<K, T[]>();
   for (const item of all) {

@@ -1,4 +1,4 @@
-/** What a study keeps, so that nothing is evaluated twice. */
+/** The records of a study, which make sure that nothing is evaluated twice. */
 
 import type { SampleSet } from "../eval/mod.ts";
 import type { Evaluation, Schedule } from "../search/mod.ts";
@@ -6,13 +6,13 @@ import type { StudyIdentity, TrialStore } from "../store/mod.ts";
 import { modelFingerprint, questionsFingerprint } from "./fingerprint.ts";
 import type { LoadedModel } from "./load.ts";
 
-/** Where a study keeps what it finds out, and what tells it from others. */
+/** The store of a study, and the values that identify the study. */
 export interface Records {
-  /** Where that is. */
+  /** The store. */
   readonly store: TrialStore;
   /** The model's fingerprint. */
   readonly model: string;
-  /** What else a result depends on to the last bit. */
+  /** The other things that a result depends on to the last bit. */
   readonly device: {
     /** The backend that runs the model. */
     readonly backend: string;
@@ -21,7 +21,7 @@ export interface Records {
   };
 }
 
-/** Finds out what tells a model from others. */
+/** Computes the fingerprint of the model and opens its records. */
 export async function openRecords(
   store: TrialStore,
   loaded: LoadedModel,
@@ -37,12 +37,12 @@ export async function openRecords(
 }
 
 /**
- * What the trials of a search depend on.
+ * The values that the trials of a search depend on.
  *
- * @param calibration the questions that it asks
+ * @param calibration the questions that the search evaluates
  * @param search the search's name
- * @param options all that it is told, but for what it may do without, such as a
- *   clock
+ * @param options all options of the search, except those that do not change its
+ *   results, such as a clock
  */
 export async function identityOf(
   { model, device }: Records,
@@ -64,13 +64,16 @@ export interface WholeEvaluation {
   readonly schedule: Schedule;
   /** The questions. */
   readonly questions: SampleSet;
-  /** How tokens are ranked, and whatever else the evaluator is told. */
+  /** The ranking, and all other rules that the evaluator is given. */
   readonly rules: Readonly<Record<string, unknown>>;
-  /** Carries it out. */
+  /** Carries out the evaluation. */
   readonly evaluate: () => Promise<Evaluation>;
 }
 
-/** Takes an evaluation from the records, or carries it out and keeps it there. */
+/**
+ * Returns an evaluation from the records. If it is not there, carries it out
+ * and records it.
+ */
 export async function evaluateOnce(
   records: Records | null,
   { schedule, questions, rules, evaluate }: WholeEvaluation,

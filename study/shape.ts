@@ -5,7 +5,9 @@
 import type { ModelConfig } from "../core/mod.ts";
 import { type ModelShape, visionFlops } from "../search/mod.ts";
 
-/** What the cost formulas need to know of a model, of an image of one tile. */
+/**
+ * The sizes that the cost formulas need of a model, for an image of one tile.
+ */
 export function modelShape(config: ModelConfig): ModelShape {
   const { vision, projector, decoder } = config;
   const patches = Math.floor(vision.imageSize / vision.patchSize) ** 2;

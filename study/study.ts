@@ -1,6 +1,6 @@
 /**
- * A study: a model, the questions it is searched with and those it is judged on,
- * and what runs the one on the others.
+ * A study: a model, the questions to search with, the questions to judge the
+ * result, and the evaluators that run the model on them.
  */
 
 import {
@@ -18,32 +18,32 @@ import { generationLimits, type MetricName } from "./metrics.ts";
 import type { QuestionSet, QuestionSets } from "./questions.ts";
 import { evaluateOnce, type Records } from "./records.ts";
 
-/** Hears how far long work has come. */
+/** Receives the progress of long work. */
 export interface Status {
-  /** Takes a text in place of the last one. */
+  /** Shows a text in place of the last one. */
   show(text: string): void;
-  /** The work is done, or lines that stay are coming. */
+  /** Removes the text, because the work is done or lines that stay follow. */
   clear(): void;
 }
 
-/** Hears nothing. */
+/** Ignores all progress. */
 const SILENT: Status = { show: () => {}, clear: () => {} };
 
 /** How a study runs the model. */
 export interface StudyOptions extends ReductionOptions {
   /**
-   * The benchmark's own measure, of answers generated to held-out questions;
-   * null, the default, to generate none. See `chooseMetric`.
+   * The benchmark's metric of answers generated to held-out questions. Null,
+   * the default, generates none. See `chooseMetric`.
    */
   readonly metric?: MetricName | null;
   /**
-   * Where evaluations of the full model, and those of held-out questions, are
-   * kept and looked up; null, the default, for nowhere. See `openRecords`.
+   * The records that keep evaluations of the full model and of held-out
+   * questions. Null, the default, keeps none. See `openRecords`.
    */
   readonly records?: Records | null;
-  /** Hears how far it is. */
+  /** Receives the progress. */
   readonly status?: Status;
-  /** Ends whatever runs. */
+  /** Ends all work. */
   readonly signal?: AbortSignal;
 }
 
@@ -53,31 +53,34 @@ export interface Study extends QuestionSets, Disposable {
   readonly loaded: LoadedModel;
   /** How vision tokens are ranked, and which position ids survivors have. */
   readonly rules: Required<ReductionOptions>;
-  /** N that schedules are stated for: that of the image with most tiles. */
+  /**
+   * N that schedules are stated for: the vision tokens of the image with most
+   * tiles.
+   */
   readonly visionTokens: number;
-  /** How generated answers to held-out questions are judged; null if not. */
+  /** The metric of generated answers to held-out questions; null for none. */
   readonly metric: MetricName | null;
   /** The calibration questions, for searches. */
   readonly onCalibration: Calibration;
   /** Judges schedules on held-out questions. */
   readonly judge: Judge;
-  /** The full model on held-out questions. */
+  /** The run of the full model on held-out questions. */
   readonly full: Run;
-  /** Where evaluations are kept; null for nowhere. */
+  /** The records of evaluations; null for none. */
   readonly records: Records | null;
-  /** Ends whatever runs. */
+  /** Ends all work. */
   readonly signal: AbortSignal;
-  /** What runs the model; ended when the study is disposed. */
+  /** The evaluators that run the model. They end when the study is disposed. */
   readonly evaluators: Evaluators;
 }
 
-/** A way to run the model, and what came of it on the held-out questions. */
+/** A schedule with its rules, and its results on the held-out questions. */
 export interface Run {
-  /** The name that tables give it. */
+  /** The name of the run in tables. */
   readonly name: string;
   /** Vision tokens that each layer keeps. */
   readonly schedule: Schedule;
-  /** How they are ranked. */
+  /** How the vision tokens are ranked. */
   readonly ranking: Ranking;
   /** Which position ids survivors have. */
   readonly positions: PositionRule;
@@ -92,20 +95,23 @@ export type Judge = (
   rules: Required<ReductionOptions>,
 ) => Promise<Run>;
 
-/** The calibration questions as searches ask them. */
+/** The calibration questions, as searches evaluate them. */
 export interface Calibration {
-  /** Keeps hidden states between calls, for trials that differ in deep layers. */
+  /**
+   * Evaluates and keeps hidden states between calls, for trials that differ
+   * only in deep layers.
+   */
   readonly evaluate: Evaluate;
-  /** Keeps none. */
+  /** Evaluates without keeping hidden states. */
   readonly evaluateAnew: Evaluate;
-  /** The full model. */
+  /** The results of the full model. */
   readonly full: Evaluation;
   /** Its summed loss, in nats. */
   readonly fullLoss: number;
 }
 
 /**
- * Starts what runs the model, and asks the full model all questions.
+ * Starts the evaluators, and runs the full model on all questions.
  *
  * @throws the signal's reason, when aborted
  */
@@ -175,7 +181,10 @@ function createJudge(
     & Pick<Study, "loaded" | "evaluators" | "metric" | "records" | "signal">
     & { readonly heldout: QuestionSet; readonly status: Status },
 ): Judge {
-  /** By ranking and position rule; made when first needed. */
+  /**
+   * Evaluation functions by ranking and position rule, created when first
+   * needed.
+   */
   const known = new Map<string, Evaluate>();
   const generate = metric === null ? null : generationLimits(loaded);
   return async (name, schedule, rules) => {
@@ -203,7 +212,10 @@ function createJudge(
   };
 }
 
-/** Asks the full model calibration questions, and keeps them for searches. */
+/**
+ * Runs the full model on the calibration questions, and prepares them for
+ * searches.
+ */
 export async function openCalibration(
   calibration: QuestionSet,
   { loaded, evaluators, rules, full: { schedule }, records, signal }: Pick<
@@ -226,7 +238,10 @@ export async function openCalibration(
   return { evaluate, evaluateAnew, full, fullLoss: sumOfLosses(full) };
 }
 
-/** In the order of the samples, so that it is the same to the last bit. */
+/**
+ * Sums the losses in the order of the samples, so that the sum is the same to
+ * the last bit.
+ */
 function sumOfLosses({ samples }: Evaluation): number {
   return samples.reduce((sum, { loss }) => sum + loss, 0);
 }

@@ -1,6 +1,4 @@
-/**
- * Runs compared, as the cells of a table: for a terminal, and for documents.
- */
+/** The cells of tables that compare runs, for a terminal and for documents. */
 
 import { meanKeepingRate } from "../core/mod.ts";
 import {
@@ -13,8 +11,8 @@ import type { BudgetRun, Unmet } from "./budgets.ts";
 import type { ComparedRun } from "./compare.ts";
 
 /**
- * The head of a table and a row for each run; costs as ratios of the first
- * one's to each.
+ * The head of a table and a row for each run. Costs are ratios of the first
+ * run's cost to each run's.
  */
 export function comparisonRows(runs: readonly ComparedRun[]): string[][] {
   const [full] = runs;
@@ -40,7 +38,7 @@ export function comparisonRows(runs: readonly ComparedRun[]): string[][] {
   ];
 }
 
-/** The table's cells, its head first. */
+/** The cells of a budget's table, with the head first. */
 export function budgetRows(runs: readonly BudgetRun[]): string[][] {
   const head = "accuracy,difference,keeping,FLOPs,KV cache,prefill,decode";
   return [
@@ -58,7 +56,9 @@ export function budgetRows(runs: readonly BudgetRun[]): string[][] {
   ];
 }
 
-/** Names and least costs, such as "PyramidDrop (0.250 at least)". */
+/**
+ * The methods and their smallest costs, such as "PyramidDrop (0.250 at least)".
+ */
 export function unmetText(unmet: readonly Unmet[]): string {
   return unmet.map(({ name, share }) =>
     `${name} (${share.toFixed(3)} at least)`

@@ -1,6 +1,6 @@
 /**
- * Workers where the runtime has no `Worker`: Node's threads, made to look like
- * a browser's workers as far as `eval/` uses them.
+ * Workers for runtimes without `Worker`: Node's threads, adapted to the part of
+ * a browser worker's interface that `eval/` uses.
  */
 
 import { builtin } from "../io/builtin.ts";
@@ -13,7 +13,7 @@ interface Thread {
   unref(): void;
 }
 
-/** Starts a worker of `eval/`; null where the runtime has workers of its own. */
+/** Starts a worker of `eval/`; null if the runtime has workers of its own. */
 export const createWorker: (() => Worker) | null = typeof Worker === "undefined"
   ? createThread
   : null;
@@ -44,7 +44,7 @@ function createThread(): Worker {
     worker.onerror?.({ message, preventDefault: () => {} });
   thread.on("message", (data) => worker.onmessage?.({ data }));
   thread.on("error", (error) => fail((error as Error).message));
-  // After an error, which has been told, this is heard as well.
+  // The exit event also follows an error, which has already been reported.
   thread.on("exit", () => fail("its thread ended"));
   return worker as unknown as Worker;
 }
