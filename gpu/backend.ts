@@ -43,7 +43,7 @@ export interface GpuBackend extends Backend {
   profile(body: () => void): Promise<ReadonlyMap<string, KernelTime>>;
   /**
    * Compiles the kernels that `body` would run, and runs none of them. If a
-   * kernel does not compile, the first `read` after its first run rejects.
+   * kernel does not compile, a later `read` rejects.
    *
    * @param body calls operations and awaits nothing; its tensors hold no values
    */
@@ -54,9 +54,9 @@ export interface GpuBackend extends Backend {
  * Makes a GPU backend on a device. Destroying the device frees all its memory.
  *
  * `read` rejects with a `GpuError` that names the kernel if a shader does not
- * compile, a call is invalid, memory runs out, or the device is lost. Tensors
- * are undefined then, so every later `read` rejects too. Make a new backend,
- * and a new device if the device was lost.
+ * compile, a call is invalid, memory runs out, or the device is lost. The values
+ * of all tensors are undefined then, so every later `read` rejects too. Make a
+ * new backend, and a new device if the device was lost.
  *
  * @param device from `requestGpu` or from elsewhere
  */

@@ -10,10 +10,7 @@
 
 import { type Failures, GpuError } from "./failures.ts";
 
-/**
- * The values of `GPUBufferUsage`, which some runtimes lack. The standard fixes
- * them.
- */
+/** The values of `GPUBufferUsage`, which is missing in some runtimes. */
 export const USAGE = {
   mapRead: 0x1,
   copySource: 0x4,
@@ -85,7 +82,7 @@ export class BufferPool {
   /**
    * The smallest idle buffer that is large enough. A kernel may get one of up
    * to twice the size: each schedule makes tensors of other sizes, and idle
-   * buffers would accumulate. The host gets the exact size, because it writes
+   * buffers would accumulate. The host gets exactly its size, because it writes
    * weights, which stay.
    */
   #acquireIdle(size: number, forHost: boolean): GPUBuffer | undefined {
@@ -128,8 +125,8 @@ export class BufferPool {
 
   /**
    * Rounds up to a multiple of 256 bytes or of an eighth of a power of two, but
-   * not above the limit of a binding. So many shapes share few sizes, and at
-   * most an eighth is wasted.
+   * not above the limit of a binding. So many shapes share few sizes, and little
+   * memory is wasted.
    */
   #sizeClass(bytes: number): number {
     const limit = largestBinding(this.#device);
@@ -213,7 +210,7 @@ const CHUNK = 2 ** 30;
  * large model, which takes minutes.
  *
  * @param bytes how much is wanted
- * @returns how much of it is free, in whole chunks of up to 1 GiB
+ * @returns how much of it is free, counted in chunks of up to 1 GiB
  */
 export async function availableMemory(
   device: GPUDevice,

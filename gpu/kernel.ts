@@ -5,9 +5,10 @@
  * WGSL and host share these conventions:
  *
  * - The entry point is `main`, and all bindings are in group 0.
- * - Binding 0 is a uniform struct of the sizes, all `u32`. The inputs follow
- *   from binding 1 on (`var<storage, read>`), then the outputs (`var<storage,
- *   read_write>`). A kernel without sizes has no binding 0.
+ * - Binding 0 is a uniform struct of the sizes, all `u32`. A kernel without
+ *   sizes has no binding 0.
+ * - Bindings from 1 on are the inputs (`var<storage, read>`) and then the outputs
+ *   (`var<storage, read_write>`).
  * - A value that is fixed at compile time (tile sizes, ε) is an `override`
  *   constant.
  * - The length of every buffer is a multiple of 16 bytes, so an array may be

@@ -151,8 +151,7 @@ async function compilationError(
 ): Promise<GpuError> {
   const { messages } = await module.getCompilationInfo();
   const error = messages.find(({ type }) => type === "error");
-  // Some compilers put an empty line first, and print the code after the
-  // message.
+  // Some compilers start with an empty line, and quote the code at the end.
   const [text] = (error?.message ?? message).trim().split("\n");
   const where = error
     ? `line ${error.lineNum}, column ${error.linePos}: ${text}\n${error.lineNum} | ${

@@ -3,11 +3,11 @@
  *
  * Position ids may be any integers, and the host does not know them. An angle
  * may be in the millions, where the sine of a GPU has no correct digit. So the
- * kernel reduces the angle to a fraction of a turn exactly, in integers: with G
- * = frequency / 2π in units of 2⁻⁶⁴ turns, the fraction is position · G modulo
- * 2⁶⁴. It subtracts the nearest multiple of a quarter turn. The rest is at most
- * an eighth of a turn, where Taylor series give sine and cosine with an error
- * of 3e-8.
+ * kernel reduces the angle to a fraction of a turn in integers, which is exact.
+ * Let G be frequency / 2π in units of 2⁻⁶⁴ turns: the fraction is position · G
+ * modulo 2⁶⁴. The kernel subtracts the nearest multiple of a quarter turn. The
+ * rest is at most an eighth of a turn, where Taylor series give sine and cosine
+ * with an error of 3e-8.
  *
  * This module is browser compatible.
  */

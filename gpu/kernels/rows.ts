@@ -104,9 +104,9 @@ fn compute(i: u32) {
 });
 
 /**
- * y[i] = table[ids[i] − first] if the table has that row. A table that exceeds
- * the limit of a binding has several parts of `rows` rows. Each part has a run,
- * which writes the rows that it holds.
+ * y[i] = table[ids[i] − first] if that is one of the table's `rows` rows. A table
+ * that exceeds the limit of a binding comes in parts: the kernel runs once for
+ * each part, and writes the rows that the part has.
  */
 export const EMBED: Readonly<
   Record<Components, Kernel<"count" | "width" | "first" | "rows">>

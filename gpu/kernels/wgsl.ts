@@ -29,9 +29,10 @@ export function threads(count: number): Grid {
 }
 
 /**
- * The entry point of a kernel that defines `THREADS` and `fn computeRow(row:
- * u32, local: u32)`. A workgroup computes a row: each of its threads calls the
- * function with its own number `local`. The grid is `spread(rows)`.
+ * The entry point of a kernel that defines `THREADS` and
+ * `fn computeRow(row: u32, local: u32)`. A workgroup computes a row: each of its
+ * threads calls the function with its own number `local`. The grid is
+ * `spread(rows)`.
  */
 export const EACH_ROW = `
 @compute @workgroup_size(THREADS)

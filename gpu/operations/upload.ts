@@ -62,7 +62,7 @@ export function uploadOperations(
     return x;
   }
 
-  /** Uploads to a tensor in blocks of rows, `width` values each once encoded. */
+  /** Uploads blocks of rows to a tensor. Encoded rows have `width` values. */
   function uploadTo<T extends Tensor | Weight>(
     x: T,
     width: number,
