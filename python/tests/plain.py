@@ -13,7 +13,7 @@ import torch
 
 @dataclass
 class Entering:
-    """What enters layer 0."""
+    """The input of layer 0."""
 
     embeds: torch.Tensor  # [S, D]
     positions: torch.Tensor  # [axes, S]

@@ -15,7 +15,7 @@ calls = []
 
 
 def flash(module, query, key, value, attention_mask, scaling, **options):
-    """What FlashAttention computes, and a check of what it is called with.
+    """Computes as FlashAttention does, and checks what it is called with.
 
     Masks have two dimensions, and queries are aligned with the last keys.
     Position ids with gaps would be taken for several texts in one row.

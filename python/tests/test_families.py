@@ -24,7 +24,7 @@ def schedule_for(ranking):
 
 @cache
 def expected(name, ranking):
-    """What the loops compute for each sample alone."""
+    """The results of the loops for each sample alone."""
     family = Family(name, "eager")
     outcomes = []
     for sample in SAMPLES:
@@ -82,6 +82,53 @@ def test_family_computes_what_plain_loops_do(name, attention, ranking, size):
             ids = [outcome.answer for outcome in wanted]
             assert answers(model, batch) == ids
             assert answers(model, batch, use_cache=False) == ids
+
+
+@NAMES
+@ATTENTION
+def test_family_generates_in_other_ways_alike(name, attention):
+    family = Family(name, attention)
+    model, batch = family.model, family.batch(SAMPLES)
+    with tokensieve.apply(model, schedule_for("instruction")):
+        wanted = [outcome.answer for outcome in expected(name, "instruction")]
+        assert answers(model, batch, cache_implementation="static") == wanted
+        alone = [family.batch([sample]) for sample in SAMPLES]
+        wanted = [answers(model, one, num_beams=3)[0] for one in alone]
+        assert answers(model, batch, num_beams=3) == wanted
+
+
+@NAMES
+def test_second_question_sees_what_the_first_kept(name):
+    family = Family(name, "sdpa")
+    model, batch = family.model, family.batch(SAMPLES[2:3])
+    start = batch["input_ids"].shape[1]
+    options = {"max_new_tokens": 3, "do_sample": False, "eos_token_id": None}
+    with tokensieve.apply(model, schedule_for("instruction")) as applied, torch.no_grad():
+        first = model.generate(**batch, **options, return_dict_in_generate=True)
+        kept = [layer[0].tolist() for layer in applied.kept]
+        ids = torch.cat([first.sequences, torch.tensor([[5, 6, 7]])], 1)
+        text = without_images(longer(batch, ids))
+        second = model.generate(**text, **options, cache=first.cache)
+        # The same without a cache: the first question alone ranks.
+        for _ in range(3):
+            with applied.answering(start):
+                logits = model(**longer(batch, ids), use_cache=False).logits
+            assert [layer[0].tolist() for layer in applied.kept] == kept
+            ids = torch.cat([ids, logits[:, -1:].argmax(-1)], 1)
+    assert second.tolist() == ids.tolist()
+
+
+def longer(batch, ids):
+    """A prompt with text behind it."""
+    inputs = {**batch, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if "mm_token_type_ids" in batch:
+        inputs["mm_token_type_ids"] = (ids == IMAGE).int()
+    return inputs
+
+
+def without_images(batch):
+    names = ("input_ids", "attention_mask", "mm_token_type_ids")
+    return {name: batch[name] for name in names if name in batch}
 
 
 @NAMES

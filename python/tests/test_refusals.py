@@ -1,4 +1,4 @@
-"""What is not known is refused, by name, before anything runs."""
+"""Unknown structures are refused, by name, before anything runs."""
 
 import re
 

@@ -242,6 +242,13 @@ def test_images_after_a_filled_cache_are_refused():
             )
 
 
+def test_prefill_in_chunks_is_refused():
+    model, batch = load(), inputs(FIXTURE["questions"][:1])
+    with tokensieve.apply(model, schedule_of(FIXTURE["runs"][1])):
+        with pytest.raises(ValueError, match="all of their 151 tokens must come at once"):
+            answers(model, batch, prefill_chunk_size=150)
+
+
 def test_prompts_without_text_behind_the_image_are_refused():
     model, batch = load(), inputs(FIXTURE["questions"][:1])
     ids = torch.tensor([[1] + [IMAGE] * N])

@@ -51,7 +51,7 @@ def apply(model: nn.Module, schedule: ScheduleLike) -> Applied:
 
 @dataclass
 class _Call:
-    """What the model was called with, for the decoder layers."""
+    """Arguments of the model that its decoder layers need."""
 
     ids: Tensor | None
     mask: Tensor | None
@@ -61,7 +61,7 @@ class _Call:
 
 @dataclass
 class _Memory:
-    """What a KV cache holds of its prompts, for the masks of later tokens."""
+    """The prompts in a KV cache, for the masks of later tokens."""
 
     columns: int
     """S, tokens of the padded prompts."""
@@ -302,7 +302,7 @@ class Applied:
             self._caught[name] = output
 
     def _start(self, hidden: Tensor, cache: Any) -> Prefill | _Step | None:
-        """What the tokens are that enter layer 0."""
+        """Finds out what enters layer 0: prompts, later tokens, or neither (None)."""
         (B, S), call, self._call = hidden.shape[:2], self._call, None
         if call is None:
             return None  # The decoder was called without the model around it.
@@ -332,8 +332,14 @@ class Applied:
         self._kept, self._features = [], call.features
         if not vision.any():
             return None
+        start = self._answer_start
+        if start is not None and S < start:
+            raise ValueError(
+                "Cannot apply a schedule to a part of the prompts as all of their "
+                f"{start} tokens must come at once: current number is {S}"
+            )
         valid = _valid_columns(call.mask, B, S, hidden.device)
-        return Prefill(Prompt(vision, valid, self._answer_start), self.schedule)
+        return Prefill(Prompt(vision, valid, start), self.schedule)
 
     def _find_vision(self, ids: Tensor) -> Tensor:
         video = self._parts.video_token
@@ -400,7 +406,7 @@ def _valid_columns(
     if mask is None:
         return torch.ones(B, S, dtype=torch.bool, device=device)
     if mask.ndim == 4:
-        # What the last token sees; added masks are 0 there.
+        # The last token sees all but padding; masks that are added are 0 there.
         mask = mask[:, 0, -1]
         mask = mask if mask.dtype == torch.bool else mask == 0
     return mask[:, :S].to(device).bool().expand(B, S)

@@ -36,7 +36,7 @@ class Prompt:
 
 
 class Prefill:
-    """Rows of the current layer, and what the layer needs to know about them."""
+    """The rows of the current layer, with all that the layer must know of them."""
 
     def __init__(self, prompt: Prompt, schedule: Schedule) -> None:
         vision = prompt.vision & prompt.valid
@@ -104,7 +104,7 @@ class Prefill:
         best = scores.argsort(dim=1, descending=True, stable=True)
         places = best.argsort(dim=1)
         stays = self.valid & (~self.vision | (places < most))
-        # Those that stay come last and in order. Before them come rows of padding.
+        # Rows that stay come last and in order. Rows of padding come before them.
         R = max(text + n for text, n in zip(self._texts, self.counts))
         rows = stays.byte().argsort(dim=1, stable=True)[:, -R:]
         self.valid = stays.gather(1, rows)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FORMAT = "tokensieve schedule 1"
-"""What the field ``format`` of a schedule.json says."""
+"""The field ``format`` of a schedule.json."""
 
 RANKINGS = ("instruction", "last")
 """The rankings that this package computes."""
