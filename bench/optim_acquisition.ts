@@ -6,7 +6,7 @@
  * whole space and half of it around evaluated points, with its best points
  * polished.
  *
- *     deno run -A bench/optim_acquisition.ts                  # 500 states, about 15 min
+ *     deno run -A bench/optim_acquisition.ts                  # 500 states, about 10 min of one core
  *     deno run -A bench/optim_acquisition.ts --states 60 --sweep 20000
  *     deno run -A bench/optim_acquisition.ts --first 1000     # functions for tuning
  *
