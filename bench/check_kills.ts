@@ -16,7 +16,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { createRandom } from "../core/mod.ts";
 import { command, DATA, makeWorkplace, succeed } from "../tests/_search_cli.ts";
 
-/** What is searched; each writes schedules of its own. */
+/** Options of each search; each writes schedules of its own. */
 const SEARCHES: readonly (readonly string[])[] = [
   ["--scenario=both", "--criterion=loss", "--budget=0.5"],
   ["--scenario=2", "--budget=0.6,kv:0.7", "--seed=1"],

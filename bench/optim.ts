@@ -46,7 +46,7 @@ const MOST_TIMED = 60;
 /** Suggestions before them that are not timed. */
 const WARM_UP = 5;
 
-/** What run.py writes. */
+/** The results that run.py writes. */
 interface PeerResults {
   readonly versions: Record<string, string>;
   /** Simple regret by peer and function, one for each seed. */

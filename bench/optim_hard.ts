@@ -119,7 +119,7 @@ const RASTRIGIN3: Problem = {
   minimum: 0,
 };
 
-/** What settings were chosen by, and what is reported. */
+/** Functions by which settings were chosen, and functions that are reported. */
 const SETS: Readonly<
   Record<string, Record<string, Readonly<Record<string, Problem>>>>
 > = {

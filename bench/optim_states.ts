@@ -37,7 +37,7 @@ const category = (count: number) => ({
 });
 const integer = (high: number) => ({ kind: "integer" as const, low: 0, high });
 
-/** What is searched, by name. */
+/** The spaces that are searched, by name. */
 export const SPACES: Readonly<Record<string, ParameterSet>> = {
   "2 floats": { a: FLOAT, b: FLOAT },
   "5 floats": { a: FLOAT, b: FLOAT, c: FLOAT, d: FLOAT, e: FLOAT },

@@ -1,6 +1,6 @@
 /**
- * What the store costs a search: going on with many trials, and storing one; and
- * what the stored state of P-Sigmoid's optimiser saves.
+ * The time that the store costs a search: resuming it with many trials, and
+ * storing one; and the time that the stored state of P-Sigmoid's optimiser saves.
  *
  *     deno task bench:store                    # 10,000 trials of 2,000 samples
  *     deno task bench:store --folder out       # on the disk of that folder
@@ -46,7 +46,7 @@ const evaluation = {
 interface Times {
   /** On the clock, other programs and the disk included. */
   readonly wall: readonly number[];
-  /** Of processors, of this process alone. */
+  /** Processor time of this process alone. */
   readonly processor: readonly number[];
 }
 

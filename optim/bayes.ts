@@ -50,7 +50,7 @@ const SOBOL_STREAM = 2;
 /** Evaluated points, the best first, around which proposals are looked for. */
 const CENTERS = 4;
 
-/** What to optimise. */
+/** The parameters to optimise, and how. */
 export interface BayesOptions<P extends ParameterSet = ParameterSet> {
   /** The parameters by name. */
   readonly parameters: P;

@@ -44,7 +44,7 @@ export interface PosteriorGrid<P extends ParameterSet = ParameterSet>
   readonly points: readonly PointOf<P>[];
 }
 
-/** What a posterior grid spans. */
+/** The points of a posterior grid. */
 export interface PosteriorGridOptions<P extends ParameterSet = ParameterSet> {
   /** Names of the parameters that vary, one or two as a rule. */
   readonly along: readonly (keyof P & string)[];

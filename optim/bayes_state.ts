@@ -11,7 +11,7 @@ import {
   type Space,
 } from "./space.ts";
 
-/** What came out at a point. */
+/** The result of an evaluation. */
 export interface Outcome {
   /** Value of the objective; NaN (or an infinity) when the evaluation failed. */
   readonly value: number;
@@ -66,7 +66,7 @@ export interface BayesState<P extends ParameterSet = ParameterSet> {
   readonly asked: number;
   /** Points that were asked for and not told yet. */
   readonly pending: readonly PointOf<P>[];
-  /** What was told, in that order. */
+  /** The evaluations, in the order in which they were told. */
   readonly evaluations: readonly Evaluation<P>[];
   /**
    * The last fits: of the objective, of each constraint, of the failures; null

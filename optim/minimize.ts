@@ -53,7 +53,7 @@ export interface MinimizeOptions<P extends ParameterSet = ParameterSet>
   readonly signal?: AbortSignal;
 }
 
-/** What an optimisation found. */
+/** The result of an optimisation. */
 export interface Optimum<P extends ParameterSet = ParameterSet> {
   /**
    * The best feasible point and its value; null if no point was feasible. With

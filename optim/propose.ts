@@ -123,7 +123,7 @@ const MAX_NEIGHBOURS = 4;
 /** Random points tried to find one of infinitely many that is not taken. */
 const MAX_DRAWS = 100;
 
-/** What a coordinate is of. */
+/** The kind of parameter that a coordinate belongs to. */
 type CoordinateKind = "float" | "integer" | "category";
 
 /**
@@ -253,7 +253,7 @@ export function untakenPoint(
   return null;
 }
 
-/** What each coordinate is of, length d. */
+/** The kind of each coordinate, length d. */
 function coordinateKinds(space: Space): CoordinateKind[] {
   return space.axes.flatMap(({ parameter: { kind }, width }) =>
     Array<CoordinateKind>(width).fill(

@@ -227,6 +227,15 @@ Deno.test("the library's folders write nothing to the console", async () => {
   assertEquals(await filesWith(/\bconsole\b/, libraryFiles()), []);
 });
 
+Deno.test("comments begin with their subject", async () => {
+  const begun = /^\s*(\*|\/\/|\/\*\*) ?(Of|Those that|What|So many) /m;
+  const files = [...libraryFiles(), ...programFiles()];
+  const texts = await Promise.all(
+    files.map((file) => Deno.readTextFile(new URL(file, ROOT))),
+  );
+  assertEquals(files.filter((_, i) => begun.test(texts[i])), []);
+});
+
 Deno.test(`no file of the library has more than ${MAX_LINES} lines`, async () => {
   const lengths = await Promise.all(
     libraryFiles().map(async (file) => {

@@ -38,11 +38,11 @@ export interface LogNormalPrior {
 
 /** The priors of a Gaussian process's hyper-parameters. */
 export interface Priors {
-  /** Of each length scale. */
+  /** The prior of each length scale. */
   readonly lengthScale: LogNormalPrior;
-  /** Of the noise variance, where it is learnt. */
+  /** The prior of the noise variance, if it is learnt. */
   readonly noise: LogNormalPrior;
-  /** Of the output scale; null fixes it at 1. */
+  /** The prior of the output scale; null fixes it at 1. */
   readonly outputScale: LogNormalPrior | null;
 }
 

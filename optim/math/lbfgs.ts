@@ -356,7 +356,7 @@ interface Trial {
   readonly slope: number;
 }
 
-/** What a line search found. */
+/** The result of a line search. */
 interface LineSearchResult {
   /** The new point; null when no step along the path lowers the function. */
   readonly found: Evaluated | null;
