@@ -18,7 +18,7 @@ RANKING = pytest.mark.parametrize("ranking", ["instruction", "last"])
 
 
 def schedule_for(ranking):
-    """Of another number of vision tokens than any sample has: rates count."""
+    """A schedule for more vision tokens than any sample has: rates count."""
     return tokensieve.Schedule(1000, (1000, 700, 250, 0), ranking)
 
 
