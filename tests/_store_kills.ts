@@ -70,13 +70,13 @@ export async function runWithKills(
       if (isKilled) count.kills++;
       const child = start(
         { path, seed, trials, log },
-        isFull ? await sizeOf(path) + Math.floor(random() * 3e5) : null,
+        isFull ? await sizeOf(path) + Math.floor(random() * 1e5) : null,
       );
       const told = new Response(child.stderr).text();
       const reader = child.stdout.getReader();
       const { done } = await reader.read();
       if (isKilled && !done) {
-        const delay = random() * 300;
+        const delay = random() * 100;
         await new Promise((resolve) => setTimeout(resolve, delay));
         try {
           child.kill("SIGKILL");

@@ -111,7 +111,7 @@ for (
       withPath(async (_, folder) => {
         const { kills } = await runWithKills(folder, {
           seeds,
-          trials: 150,
+          trials: 200,
           kills: 4,
           fullDisks: linux ? 1 : 0,
           random: createRandom(seeds[1]).uniform,
